@@ -1,0 +1,124 @@
+"""The checks of an account that every flow shares: state, payment password, limits. Pure.
+
+Invariants: (1) a locked password is answered PASSWORD_LOCKED whether the password is right or wrong, and the try is
+not counted; (2) a challenged try is answered CHALLENGE_REQUIRED either way, so it tells nothing about the password;
+(3) what is given back never exceeds what was counted, and only on the day it was counted.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+
+from mpss.accounts.model import AccountRow, Life, UsageRow
+from mpss.config import Policy
+from mpss.kernel.clock import SHANGHAI
+from mpss.kernel.errors import ErrorCode
+
+
+def check_state(account: AccountRow | None) -> ErrorCode | None:
+    """Whether the account takes part in transactions: it exists and is active (opened, its password set)."""
+    if account is None:
+        return ErrorCode.UNKNOWN_ACCOUNT
+    return None if account.life == Life.ACTIVE else ErrorCode.ACCOUNT_NOT_ACTIVE
+
+
+def check_password(
+    account: AccountRow,
+    usage: UsageRow,
+    *,
+    candidate_digests: Mapping[int, bytes],
+    challenged: bool,
+    today: date,
+    now: datetime,
+    policy: Policy,
+) -> tuple[ErrorCode | None, UsageRow]:
+    """Compare the payment password, in constant time, and count.
+
+    `candidate_digests` are the offered password's digests by key version. A right password clears the counters; the
+    `policy.password_tries_per_day`-th wrong one of a day locks until the next midnight in Shanghai, and the
+    `policy.password_tries_in_a_row`-th in a row until the password is reset by SMS code. The usage comes back
+    unchanged (the same object) where nothing was counted.
+
+    Spec: CT 5.2, 12.1.
+    """
+    if account.password_digest is None or account.password_key is None:
+        return ErrorCode.PASSWORD_NOT_SET, usage
+    right = hmac.compare_digest(account.password_digest, candidate_digests.get(account.password_key, b""))
+    if is_locked(usage, now, policy):
+        return ErrorCode.PASSWORD_LOCKED, usage
+    if challenged:
+        return ErrorCode.CHALLENGE_REQUIRED, usage
+    if right:
+        return None, password_cleared(usage)
+    # A lock that ran out, like a new day, starts the day's count again.
+    wrong_today = 1 if usage.wrong_day != today or usage.locked_until is not None else usage.wrong_today + 1
+    locked_until = next_midnight(now) if wrong_today >= policy.password_tries_per_day else None
+    return ErrorCode.WRONG_PASSWORD, usage._replace(
+        wrong_day=today,
+        wrong_today=wrong_today,
+        wrong_in_a_row=usage.wrong_in_a_row + 1,
+        locked_until=locked_until,
+    )
+
+
+def is_locked(usage: UsageRow, now: datetime, policy: Policy) -> bool:
+    """Whether the payment password is locked, for the day or until it is reset."""
+    return must_reset(usage, policy) or (usage.locked_until is not None and now < usage.locked_until)
+
+
+def must_reset(usage: UsageRow, policy: Policy) -> bool:
+    """Whether so many tries in a row were wrong that waiting does not help: only a reset by SMS code does."""
+    return usage.wrong_in_a_row >= policy.password_tries_in_a_row
+
+
+def became_locked(before: UsageRow, after: UsageRow, now: datetime, policy: Policy) -> bool:
+    """Whether a counted try locked the password; the flow then sends the `password_locked` notice."""
+    return is_locked(after, now, policy) and not is_locked(before, now, policy)
+
+
+def password_cleared(usage: UsageRow) -> UsageRow:
+    """The usage with no wrong tries and no lock; the same object where there were none."""
+    if not (usage.wrong_today or usage.wrong_in_a_row or usage.locked_until):
+        return usage
+    return usage._replace(wrong_today=0, wrong_in_a_row=0, locked_until=None)
+
+
+def spend(
+    usage: UsageRow, account: AccountRow, amount_fen: int, today: date, policy: Policy
+) -> tuple[ErrorCode | None, UsageRow]:
+    """Count `amount_fen` against the single limit (ours) and the daily limit (the account's own).
+
+    Refused: the usage comes back unchanged.
+
+    Spec: CT 5.2 (日消费限额).
+    """
+    if amount_fen > policy.single_limit_fen:
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED, usage
+    spent_fen, spent_count = (usage.spent_fen, usage.spent_count) if usage.day == today else (0, 0)
+    if spent_fen + amount_fen > account.daily_limit_fen:
+        return ErrorCode.DAILY_LIMIT_EXCEEDED, usage
+    return None, usage._replace(day=today, spent_fen=spent_fen + amount_fen, spent_count=spent_count + 1)
+
+
+def give_back(usage: UsageRow, amount_fen: int, day: date) -> UsageRow:
+    """Give a reversed sale's limits back; `day` is the sale's business date, and only that day's count holds it."""
+    if usage.day != day:
+        return usage
+    return usage._replace(spent_fen=max(usage.spent_fen - amount_fen, 0), spent_count=max(usage.spent_count - 1, 0))
+
+
+def spent_on(usage: UsageRow, today: date) -> int:
+    """What was spent on business date `today`, in fen."""
+    return usage.spent_fen if usage.day == today else 0
+
+
+def check_voucher(usage: UsageRow, policy: Policy) -> ErrorCode | None:
+    """Whether the number may still enter voucher passwords."""
+    return ErrorCode.VOUCHER_BARRED if usage.voucher_wrong >= policy.voucher_tries else None
+
+
+def next_midnight(now: datetime) -> datetime:
+    """The first midnight in Shanghai after `now`."""
+    return datetime.combine(now.astimezone(SHANGHAI).date() + timedelta(days=1), time(0, 0), SHANGHAI)
