@@ -1,0 +1,104 @@
+"""Every setting of the platform, read once from MPSS_* variables by `Settings.from_environment`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+
+def _setting(default: object, meaning: str, unit: str = "") -> Any:
+    return field(default=default, metadata={"meaning": meaning, "unit": unit})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The figures of the business rules, a part of `Settings`; amounts in fen."""
+
+    terms_version: str = _setting("2026-01", "Version of the terms a subscriber accepts at opening")
+    single_limit_fen: int = _setting(500_000, "Largest single purchase", "fen")
+    default_daily_limit_fen: int = _setting(500_000, "Daily spending limit a new wallet starts with", "fen")
+    max_daily_limit_fen: int = _setting(500_000, "Highest daily limit a subscriber may set", "fen")
+    balance_limit_fen: int = _setting(5_000_000, "Highest balance of a wallet", "fen")
+    topup_single_limit_fen: int = _setting(500_000, "Largest single cash top-up", "fen")
+    password_tries_per_day: int = _setting(3, "Wrong payment passwords in a day before the lock-out")
+    password_tries_in_a_row: int = _setting(10, "Wrong payment passwords in a row after which only a reset helps")
+    voucher_tries: int = _setting(10, "Wrong voucher passwords in a row before the number is barred")
+    spray_window_seconds: int = _setting(600, "Window in which one password over many numbers is looked for", "s")
+    spray_numbers: int = _setting(5, "Numbers failing with one password in the window that count as a spray")
+    spray_numbers_per_source: int = _setting(50, "Numbers failing from one address in the window: a spray too")
+    code_ttl_seconds: int = _setting(300, "How long an SMS code holds", "s")
+    code_tries: int = _setting(3, "Wrong entries of one SMS code before it is void")
+    codes_per_phone_per_hour: int = _setting(5, "SMS codes one number may be sent in an hour")
+    codes_per_source_per_hour: int = _setting(60, "SMS codes one address may ask for in an hour")
+    session_ttl_seconds: int = _setting(1800, "How long a session token holds", "s")
+    link_ttl_seconds: int = _setting(1800, "How long a one-time link holds", "s")
+    confirmation_ttl_seconds: int = _setting(300, "How long a purchase waits for the payer's reply", "s")
+    delivery_deadline_seconds: int = _setting(120, "How long a CP/SP may be silent before the sale is reversed", "s")
+    topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
+    signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process runs."""
+
+    database_url: str = _setting("", "Lesser role's PostgreSQL URL; empty: the embedded server in the data folder")
+    owner_database_url: str = _setting("", "Owner role's URL, for migrations; empty: the database URL")
+    data_dir: Path = _setting(Path("var"), "Folder of the embedded database, keys and logs")
+    key_file: Path | None = _setting(None, "Key store file; empty: keys.json in the data folder")
+    host: str = _setting("127.0.0.1", "Address the HTTP API listens on")
+    port: int = _setting(8080, "Port the HTTP API listens on")
+    public_url: str = _setting("", "Address that one-time links name; empty: http://host:port")
+    province: str = _setting("GD", "Letter code of the province this center serves")
+    day_cut: time = _setting(time(0, 0), "Instant of the day cut, Asia/Shanghai", "hh:mm")
+    smsc_host: str = _setting("127.0.0.1", "The SMSC's address")
+    smsc_port: int = _setting(2775, "The SMSC's port")
+    smsc_system_id: str = _setting("mpss", "Name we bind to the SMSC with")
+    smsc_password: str = _setting("", "Password we bind to the SMSC with")
+    sms_number: str = _setting("10001888", "Our number: subscribers send commands to it, notices come from it")
+    pool_size: int = _setting(8, "Database connections of a process")
+    desk_batch: int = _setting(256, "Most commands in one unit of work of the desk")
+    rate_per_second: int = _setting(50, "Requests a second one caller may make")
+    rate_burst: int = _setting(100, "Requests one caller may make at once")
+    sandbox_clock: Path | None = _setting(None, "Sandbox: file the time is read from; empty: the system's time")
+    log_level: str = _setting("INFO", "Lowest level logged")
+    policy: Policy = field(default_factory=Policy)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read MPSS_<NAME> for every field, Policy's too.
+
+        Raises:
+            ValueError: a variable is not of its type; the message names it.
+        """
+        source = os.environ if environment is None else environment
+        policy = Policy(**_read(Policy, source))
+        return cls(**_read(cls, source), policy=policy)
+
+
+def _read(kind: type[Policy] | type[Settings], source: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in fields(kind):
+        name = f"MPSS_{item.name.upper()}"
+        text = source.get(name, "")
+        if item.name == "policy" or not text:
+            continue
+        try:
+            found[item.name] = _convert(str(item.type), text)
+        except ValueError as problem:
+            raise ValueError(f"{name}: {problem}") from None
+    return found
+
+
+def _convert(kind: str, text: str) -> object:
+    if kind == "int":
+        return int(text)
+    if kind.startswith("Path"):
+        return Path(text)
+    if kind == "time":
+        return time.fromisoformat(text)
+    return text

@@ -1,0 +1,185 @@
+"""One batch of the desk: load, decide, write, commit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from mpss.db.database import Connection, UnitOfWork
+from mpss.db.rows import InsertSet, NeedsMore, RowSet, copy_rows
+from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction
+from mpss.desk.store import BUSINESS_DATE, FENCE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, make_transaction
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.unit_flag import unit_of_work_open
+from mpss.ledger.model import JournalEntry
+from mpss.ledger.post import BALANCES, apply
+from mpss.ledger.post import write as write_entries
+
+Key = tuple[str, str]
+
+
+class Batch:
+    """The commands of one batch, and what it must gather beyond its own portions before it can decide."""
+
+    def __init__(
+        self, commands: Sequence[Command], slot: int, hook: Callable[[str, Connection], Awaitable[None]] | None = None
+    ) -> None:
+        self.commands = commands
+        self.slot = slot
+        self.hook = hook
+        self.gather: dict[RowSet[Any, Any], dict[Hashable, int]] = defaultdict(dict)
+        touched: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
+        for command in commands:
+            for rows, key in command.touches():
+                touched[rows].add(key)
+        self.touched = sorted(touched.items(), key=lambda item: item[0].order)
+
+
+class Effects:
+    """What the decisions of a batch shall leave, gathered by table."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[JournalEntry, datetime]] = []
+        self.dirty: dict[RowSet[Any, Any], dict[Any, Any]] = defaultdict(dict)
+        self.inserts: dict[InsertSet, list[tuple[Any, ...]]] = defaultdict(list)
+
+
+async def serve_batch(uow: UnitOfWork, batch: Batch) -> list[Answer]:
+    """Serve the batch in one unit of work on the desk's connection; the answers, in the commands' order."""
+    while True:
+        token = unit_of_work_open.set(True)
+        try:
+            snapshot, known = await _load(uow, batch)
+            await _at(batch, "loaded", uow)
+            answers, effects = decide_all(batch.commands, snapshot, known)
+            await _at(batch, "decided", uow)
+            await _write(uow, batch, effects, snapshot.business_date)
+            await _at(batch, "committed", uow)
+            return answers
+        except NeedsMore as need:
+            await uow.connection.rollback()
+            wanted = need.quantity * len(batch.commands)
+            batch.gather[need.rows][need.key] = max(wanted, batch.gather[need.rows].get(need.key, 0))
+        except BaseException:
+            if not uow.connection.closed:
+                await uow.connection.rollback()
+            raise
+        finally:
+            unit_of_work_open.reset(token)
+
+
+async def _at(batch: Batch, step: str, uow: UnitOfWork) -> None:
+    if batch.hook is not None:
+        await batch.hook(step, uow.connection)
+
+
+async def _load(uow: UnitOfWork, batch: Batch) -> tuple[Snapshot, dict[Key, Transaction]]:
+    """Everything the batch touches, in two round trips: what commands name, then what those rows lead to."""
+    connection = uow.connection
+    cursors: list[tuple[RowSet[Any, Any], Any]] = []
+    async with connection.pipeline():
+        await connection.execute("BEGIN")
+        await connection.execute(TAKE_FENCE, {"fence": FENCE})
+        day = await connection.execute(BUSINESS_DATE)
+        keys = connection.cursor(binary=True)
+        await keys.execute(
+            FIND_KEYS,
+            {"callers": [command.caller for command in batch.commands], "keys": [c.key for c in batch.commands]},
+        )
+        for rows, wanted in batch.touched:
+            own = wanted - batch.gather[rows].keys() if rows in batch.gather else wanted
+            cursors.append((rows, await _query(connection, rows, sorted(own), batch.slot)))
+    record = await day.fetchone()
+    assert record is not None, "there is no open business day"
+    snapshot = Snapshot(record[0])
+    known = {}
+    for record in await keys.fetchall():
+        transaction = make_transaction(record)
+        known[transaction.caller, transaction.idempotency_key] = transaction
+    led: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
+    for rows, cursor in cursors:
+        found = dict(map(rows.make, await cursor.fetchall()))
+        snapshot.rows[rows] = found
+        if rows.leads is not None:
+            target, key_of = rows.leads
+            led[target].update(map(key_of, found.values()))
+    if led:
+        followers = []
+        async with connection.pipeline():
+            for rows, wanted in sorted(led.items(), key=lambda item: item[0].order):
+                followers.append((rows, await _query(connection, rows, sorted(wanted), batch.slot)))
+        for rows, cursor in followers:
+            snapshot[rows].update(map(rows.make, await cursor.fetchall()))
+    for rows, needs in batch.gather.items():
+        assert rows.refill is not None
+        snapshot[rows].update(await rows.refill(uow, sorted(needs.items()), batch.slot))
+    return snapshot, known
+
+
+async def _query(connection: Connection, rows: RowSet[Any, Any], keys: list[Any], slot: int) -> Any:
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(rows.load, {"keys": keys, "slot": slot})
+    return cursor
+
+
+def decide_all(
+    commands: Sequence[Command], snapshot: Snapshot, known: dict[Key, Transaction]
+) -> tuple[list[Answer], Effects]:
+    """Decide in arrival order, each on what those before it left. Pure: changes only `snapshot` and `known`."""
+    effects = Effects()
+    answers = []
+    for command in commands:
+        key = (command.caller, command.key)
+        first = known.get(key)
+        if first is not None:
+            answers.append(_repeat(command, first, snapshot.business_date))
+            continue
+        decision = command.decide(snapshot)
+        _apply(decision, snapshot, effects)
+        if decision.recorded:
+            known[key] = decision.transaction
+        answers.append(Answer(decision.transaction, repeated=False))
+    return answers, effects
+
+
+def _repeat(command: Command, first: Transaction, today: date) -> Answer:
+    """The first answer again; or a refusal, when the key came with another body."""
+    if first.digest != command.digest:
+        return Answer(command.declined(ErrorCode.KEY_REUSED, today), repeated=False)
+    refusal = first.refusal if first.first_state == first.state else None
+    # Served again after a lost commit, a command finds itself: that is no repeat.
+    return Answer(first._replace(state=first.first_state, refusal=refusal), repeated=first.id != command.id)
+
+
+def _apply(decision: Decision, snapshot: Snapshot, effects: Effects) -> None:
+    transaction = decision.transaction
+    if decision.entry is not None:
+        balances = snapshot[BALANCES]
+        dirty = effects.dirty[BALANCES]
+        for ledger_account_id in apply(decision.entry, balances):
+            dirty[ledger_account_id] = balances[ledger_account_id]
+        effects.entries.append((decision.entry, transaction.finished_at or transaction.created_at))
+    for rows, key, row in decision.puts:
+        snapshot[rows][key] = row
+        effects.dirty[rows][key] = row
+    for target, row in decision.inserts:
+        effects.inserts[target].append(row)
+    if decision.recorded:
+        effects.inserts[TRANSACTION_LOG].append(transaction)
+
+
+async def _write(uow: UnitOfWork, batch: Batch, effects: Effects, business_date: date) -> None:
+    """All effects in sets, then the commit."""
+    for target, inserted in effects.inserts.items():
+        await copy_rows(uow, target, inserted)
+    if effects.entries:
+        await write_entries(uow, effects.entries, business_date)
+    await _at(batch, "written", uow)
+    async with uow.connection.pipeline():
+        for rows, changed in sorted(effects.dirty.items(), key=lambda item: item[0].order):
+            assert rows.save is not None
+            assert rows.columns is not None
+            await uow.connection.execute(rows.save, {**rows.columns(sorted(changed.items())), "slot": batch.slot})
+        await uow.connection.execute("COMMIT")

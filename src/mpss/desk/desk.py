@@ -1,0 +1,188 @@
+"""The posting desk: gathers commands, decides and writes them a batch at a time, wakes each caller (ARCHITECTURE §2).
+
+A batch is one unit of work: load what it touches, decide command by command, write in sets, commit once. The next
+batch is whatever arrived meanwhile. A command that breaks its batch is found by halving and fails alone; units of
+work of two desks that met are tried again here; after a lost connection the batch is served again, which is safe
+because every recorded command is found by its key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from mpss.db.database import Connection, Database, UnitOfWork
+from mpss.desk.batch import Batch, serve_batch
+from mpss.desk.model import Answer, Command
+from mpss.desk.store import SLOT
+from mpss.kernel.errors import ErrorCode, MpssError
+from mpss.observability import DESK_BATCH_SECONDS, DESK_BATCH_SIZE, DESK_RETRIES, log
+
+_MEETINGS = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation)
+_MEETING_TRIES = 8
+_MAX_SLOT = 32_000
+
+Hook = Callable[[str, Connection], Awaitable[None]]
+"""Called with a step's name ("loaded", "decided", "written", "committed"); crash tests stop the desk there."""
+
+
+class DeskUnavailable(MpssError):
+    """The database did not come back in time. Whether the command was carried out is unknown: ask again, same key."""
+
+    code = ErrorCode.BUSY
+
+
+class DeskOverloaded(MpssError):
+    """More commands wait than the desk takes; nothing was done."""
+
+    code = ErrorCode.BUSY
+
+
+class Desk:
+    """One desk, on one connection of its own. Any number of desks may serve one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        batch_size: int = 256,
+        queue_size: int = 20_000,
+        patience_seconds: float = 30.0,
+        hook: Hook | None = None,
+    ) -> None:
+        self._database = database
+        self._batch_size = batch_size
+        self._queue_size = queue_size
+        self._patience_seconds = patience_seconds
+        self._hook = hook
+        self._queue: deque[tuple[Command, asyncio.Future[Answer]]] = deque()
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+        self.slot = 0
+
+    async def start(self) -> None:
+        """Connect, take a free slot, begin to serve."""
+        await self._connect()
+        self._task = asyncio.create_task(self._serve_forever(), name="desk")
+
+    async def stop(self) -> None:
+        """Serve what waits, then stop."""
+        if self._task is not None:
+            while self._queue:
+                await asyncio.sleep(0.01)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+        for _, future in self._queue:
+            future.cancel()
+
+    async def submit(self, command: Command) -> Answer:
+        """Hand a command in; its answer, once committed.
+
+        Raises:
+            DeskOverloaded: too many wait.
+            DeskUnavailable: the database stays away.
+            Exception: whatever the command alone broke its batch with; nothing was written.
+        """
+        if len(self._queue) >= self._queue_size:
+            raise DeskOverloaded("the desk's queue is full; ask again with the same key")
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.append((command, future))
+        self._arrived.set()
+        return await future
+
+    async def _serve_forever(self) -> None:
+        while True:
+            if not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+            count = min(len(self._queue), self._batch_size)
+            waiting = [self._queue.popleft() for _ in range(count)]
+            try:
+                await self._serve(waiting)
+            except asyncio.CancelledError:
+                for _, future in waiting:
+                    future.cancel()
+                raise
+
+    async def _serve(self, waiting: Sequence[tuple[Command, asyncio.Future[Answer]]]) -> None:
+        """Serve these, whatever happens; every future ends with an answer or an exception."""
+        try:
+            answers = await self._persist([command for command, _ in waiting])
+        except Exception as problem:
+            if len(waiting) == 1 or isinstance(problem, DeskUnavailable):
+                log.warning("desk.command_failed", commands=len(waiting), problem=type(problem).__name__)
+                for _, future in waiting:
+                    if not future.done():
+                        future.set_exception(problem)
+                return
+            middle = len(waiting) // 2
+            await self._serve(waiting[:middle])
+            await self._serve(waiting[middle:])
+            return
+        for (_, future), answer in zip(waiting, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+    async def _persist(self, commands: Sequence[Command]) -> list[Answer]:
+        """One committed batch; tries again after a meeting of two desks and after a lost connection."""
+        give_up_at = time.monotonic() + self._patience_seconds
+        batch = Batch(commands, self.slot, self._hook)
+        meetings = 0
+        while True:
+            try:
+                if self._connection is None or self._connection.closed:
+                    await self._connect()
+                    batch.slot = self.slot
+                assert self._connection is not None
+                started = time.perf_counter()
+                answers = await serve_batch(UnitOfWork(self._connection), batch)
+                DESK_BATCH_SECONDS.observe(time.perf_counter() - started)
+                DESK_BATCH_SIZE.observe(len(commands))
+                return answers
+            except _MEETINGS as problem:
+                meetings += 1
+                DESK_RETRIES.labels(reason=type(problem).__name__).inc()
+                if meetings >= _MEETING_TRIES:
+                    raise
+                await asyncio.sleep(0.001 * 2**meetings)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as problem:
+                # Whether the commit arrived is unknown; served again, each recorded command is found by its key.
+                DESK_RETRIES.labels(reason="connection").inc()
+                if time.monotonic() >= give_up_at:
+                    raise DeskUnavailable("the database stays away; ask again with the same key") from problem
+                await self._drop_connection()
+                await asyncio.sleep(0.1)
+
+    async def _drop_connection(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connect(self) -> None:
+        connection = await self._database.connect()
+        cursor = await connection.execute(
+            # The lowest free slot; the lock lives and dies with the connection.
+            "SELECT n FROM generate_series(1, %(most)s) AS n WHERE pg_try_advisory_lock(%(slot)s, n) LIMIT 1",
+            {"most": _MAX_SLOT, "slot": SLOT},
+        )
+        record = await cursor.fetchone()
+        assert record is not None
+        self.slot = record[0]
+        self._connection = connection
+        log.info("desk.connected", slot=self.slot)
+
+
+def describe(answer: Answer) -> dict[str, Any]:
+    """Log fields of an answer."""
+    transaction = answer.transaction
+    return {"transaction": str(transaction.id), "state": transaction.state, "refusal": transaction.refusal}

@@ -1,0 +1,132 @@
+"""What the desk takes and gives: a command, its decision, the transaction that records both.
+
+Invariants: (1) the same caller and key never decide twice; (2) a decision is a pure function of the command, the
+snapshot and the business date; (3) a refusal is a transaction too, DECLINED with an `ErrorCode`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from mpss.db.rows import InsertSet, RowSet
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import TransactionId
+from mpss.ledger.model import JournalEntry
+
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
+
+
+class TransactionKind(StrEnum):
+    PURCHASE = "purchase"
+    CASH_TOPUP = "cash_topup"
+    CASH_TOPUP_UNDO = "cash_topup_undo"
+    VOUCHER_ACTIVATION = "voucher_activation"
+    VOUCHER_TOPUP = "voucher_topup"
+    REVERSAL = "reversal"
+    ADJUSTMENT = "adjustment"
+
+
+class TransactionState(StrEnum):
+    """States of an internal movement (ARCHITECTURE §6)."""
+
+    CONFIRMING = "CONFIRMING"
+    SUCCEEDED = "SUCCEEDED"
+    DECLINED = "DECLINED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+    REVERSED = "REVERSED"
+
+
+class Transaction(NamedTuple):
+    """One command and what became of it. Columns of table `transaction`, in its order; amounts in fen of CNY."""
+
+    id: TransactionId
+    kind: TransactionKind
+    state: TransactionState
+    first_state: TransactionState
+    refusal: ErrorCode | None
+    caller: str
+    idempotency_key: str
+    digest: bytes
+    account_id: UUID | None
+    merchant_id: UUID | None
+    product_id: UUID | None
+    quantity: int
+    amount_fen: int
+    fee_fen: int
+    restricted_fen: int
+    channel: str
+    merchant_order_no: str | None
+    original_id: UUID | None
+    business_date: date
+    created_at: datetime
+    finished_at: datetime | None
+    metadata: str | None
+
+
+class Snapshot:
+    """The rows a batch touches. `snapshot[ACCOUNTS].get(account_id)` is a row, or None where there is none."""
+
+    __slots__ = ("business_date", "rows")
+
+    def __init__(self, business_date: date) -> None:
+        self.business_date = business_date
+        self.rows: dict[RowSet[Any, Any], dict[Any, Any]] = {}
+
+    def __getitem__(self, rows: RowSet[K, R]) -> dict[K, R]:
+        found: dict[K, R] | None = self.rows.get(rows)
+        if found is None:
+            found = self.rows[rows] = {}
+        return found
+
+
+@dataclass(slots=True)
+class Decision:
+    """What shall be so: the transaction, at most one entry, rows replaced, rows added.
+
+    `recorded` is False for a failed authentication and other refusals that must not use the key up: the replaced and
+    added rows (a counted wrong password) are written, the transaction is only the answer.
+    """
+
+    transaction: Transaction
+    entry: JournalEntry | None = None
+    puts: list[tuple[RowSet[Any, Any], Any, Any]] = field(default_factory=list)
+    inserts: list[tuple[InsertSet, tuple[Any, ...]]] = field(default_factory=list)
+    recorded: bool = True
+
+
+class Command(Protocol):
+    """A flow's command. `touches` says which rows it needs; `decide` is pure and raises nothing but `NeedsMore`."""
+
+    @property
+    def id(self) -> TransactionId: ...
+    @property
+    def caller(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def digest(self) -> bytes: ...
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]: ...
+    def decide(self, snapshot: Snapshot) -> Decision: ...
+    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
+        """This command as a DECLINED transaction with `code`; the desk uses it for KEY_REUSED."""
+        ...
+
+
+class Answer(NamedTuple):
+    """`repeated` says that the key had been used and this is the first answer again."""
+
+    transaction: Transaction
+    repeated: bool
+
+
+def digest_of(*parts: object) -> bytes:
+    """A digest of a command's body without its secrets; the parts' order and types count."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()

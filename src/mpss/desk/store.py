@@ -1,0 +1,96 @@
+"""The desk's own table: every transaction, found by its caller's key, locked by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from mpss.db.rows import InsertSet, RowSet
+from mpss.desk.model import Transaction, TransactionKind, TransactionState
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import TransactionId
+
+FENCE = 7_001
+"""Advisory lock: a batch holds it shared, the day close alone, so that nothing is posted into a closed day."""
+SLOT = 7_002
+"""Advisory lock class: the slot of a desk that lives."""
+
+TAKE_FENCE = "SELECT pg_advisory_xact_lock_shared(%(fence)s)"
+BUSINESS_DATE = "SELECT business_date FROM business_day WHERE closed_at IS NULL"
+
+FIND_KEYS = """
+    SELECT t.id, t.kind, t.state, t.first_state, t.refusal, t.caller, t.idempotency_key, t.digest, t.account_id,
+           t.merchant_id, t.product_id, t.quantity, t.amount_fen, t.fee_fen, t.restricted_fen, t.channel,
+           t.merchant_order_no, t.original_id, t.business_date, t.created_at, t.finished_at, t.metadata
+      FROM unnest(%(callers)b::text[], %(keys)b::text[]) AS k (caller, key)
+      JOIN transaction AS t ON t.caller = k.caller AND t.idempotency_key = k.key
+"""
+
+
+def make_transaction(record: Sequence[Any]) -> Transaction:
+    """A transaction from its columns in table order."""
+    identity, kind, state, first_state, refusal, *rest = record
+    return Transaction(
+        TransactionId.from_uuid(identity),
+        TransactionKind(kind),
+        TransactionState(state),
+        TransactionState(first_state),
+        ErrorCode(refusal) if refusal is not None else None,
+        *rest,
+    )
+
+
+def _make(record: Sequence[Any]) -> tuple[UUID, Transaction]:
+    transaction = make_transaction(record)
+    return transaction.id, transaction
+
+
+def _columns(rows: Sequence[tuple[UUID, Transaction]]) -> dict[str, list[Any]]:
+    return {
+        "ids": [key for key, _ in rows],
+        "states": [row.state for _, row in rows],
+        "refusals": [row.refusal for _, row in rows],
+        "fees": [row.fee_fen for _, row in rows],
+        "restricted": [row.restricted_fen for _, row in rows],
+        "dates": [row.business_date for _, row in rows],
+        "finished": [row.finished_at for _, row in rows],
+    }
+
+
+TRANSACTIONS: RowSet[UUID, Transaction] = RowSet(
+    name="transaction",
+    order=5,
+    load="""
+        SELECT id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id, merchant_id,
+               product_id, quantity, amount_fen, fee_fen, restricted_fen, channel, merchant_order_no, original_id,
+               business_date, created_at, finished_at, metadata
+          FROM transaction WHERE id = ANY(%(keys)b::uuid[]) ORDER BY id FOR UPDATE
+    """,
+    make=_make,
+    save="""
+        UPDATE transaction AS t
+           SET state = n.state, refusal = n.refusal, fee_fen = n.fee_fen, restricted_fen = n.restricted_fen,
+               business_date = n.business_date, finished_at = n.finished_at
+          FROM unnest(%(ids)b::uuid[], %(states)b::text[], %(refusals)b::text[], %(fees)b::bigint[],
+                      %(restricted)b::bigint[], %(dates)b::date[], %(finished)b::timestamptz[])
+               AS n (id, state, refusal, fee_fen, restricted_fen, business_date, finished_at)
+         WHERE t.id = n.id
+    """,
+    columns=_columns,
+)
+"""A transaction that a later command speaks of: to reverse, undo, confirm or lapse it."""
+
+TRANSACTION_LOG = InsertSet(
+    name="transaction",
+    copy="""
+        COPY transaction (id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id,
+                          merchant_id, product_id, quantity, amount_fen, fee_fen, restricted_fen, channel,
+                          merchant_order_no, original_id, business_date, created_at, finished_at, metadata)
+        FROM STDIN (FORMAT BINARY)
+    """,
+    types=(
+        "uuid", "text", "text", "text", "text", "text", "text", "bytea", "uuid", "uuid", "uuid", "int4", "int8", "int8",
+        "int8", "text", "text", "uuid", "date", "timestamptz", "timestamptz", "text",
+    ),  # fmt: skip
+)

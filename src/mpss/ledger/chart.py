@@ -1,0 +1,57 @@
+"""The chart of accounts (科目): every ledger account's code, normal side and floor.
+
+Accounts of the house have fixed ids below 1000, made by the first migration of data; a wallet's and a merchant's are
+opened with them. Assets and expenses are debit by nature, liabilities and income credit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mpss.ledger.model import Side
+
+
+class Code(StrEnum):
+    """Ledger account codes, by the PBOC's habit: 1 assets, 2 liabilities, 6 income and expense."""
+
+    RESERVE_AT_BANK = "1002"  # 备付金存款: customers' money at the reserve bank
+    CASH_IN_TRANSIT = "1003"  # 在途现金: taken at a counter, not yet at the bank
+    VOUCHERS_IN_TRANSIT = "1004"  # 在途充值凭证款: sold vouchers' money, not yet at the bank
+    WALLET = "2011"  # 虚拟账户: what we owe subscribers
+    VOUCHERS_SOLD = "2012"  # 已售充值凭证: activated, not yet redeemed
+    MERCHANT_PAYABLE = "2021"  # 应付商户款
+    FEE_INCOME = "6011"  # 手续费收入
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLine:
+    code: Code
+    name_zh: str
+    name_en: str
+    side: Side
+    has_floor: bool
+    house_account_id: int | None
+    """The one account of this code, or None where each party has one of its own."""
+    customer_money: bool
+    """Whether it counts in the safeguarding check (备付金): reserve + in transit = wallets + vouchers + payables + fees."""
+
+
+CHART: dict[Code, ChartLine] = {
+    line.code: line
+    for line in (
+        ChartLine(Code.RESERVE_AT_BANK, "备付金存款", "Reserve at banks", Side.DEBIT, False, 2, True),
+        ChartLine(Code.CASH_IN_TRANSIT, "在途现金", "Cash in transit", Side.DEBIT, False, 3, True),
+        ChartLine(Code.VOUCHERS_IN_TRANSIT, "在途充值凭证款", "Voucher money in transit", Side.DEBIT, False, 4, True),
+        ChartLine(Code.WALLET, "虚拟账户", "Wallet", Side.CREDIT, True, None, True),
+        ChartLine(Code.VOUCHERS_SOLD, "已售充值凭证", "Vouchers sold", Side.CREDIT, False, 12, True),
+        ChartLine(Code.MERCHANT_PAYABLE, "应付商户款", "Merchant payable", Side.CREDIT, False, None, True),
+        ChartLine(Code.FEE_INCOME, "手续费收入", "Fee income", Side.CREDIT, False, 61, True),
+    )
+}
+
+RESERVE_AT_BANK = 2
+CASH_IN_TRANSIT = 3
+VOUCHERS_IN_TRANSIT = 4
+VOUCHERS_SOLD = 12
+FEE_INCOME = 61

@@ -1,0 +1,52 @@
+"""Double entry in values: a posting is one signed amount on one account, an entry is postings that sum to zero."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+from mpss.kernel.ids import TransactionId
+
+
+class Part(IntEnum):
+    """Which part of a floored account's balance a posting touches."""
+
+    WITHDRAWABLE = 1
+    RESTRICTED = 2
+
+
+class Side(StrEnum):
+    DEBIT = "debit"
+    CREDIT = "credit"
+
+
+class Posting(NamedTuple):
+    """`amount_fen` is above zero for a debit, below for a credit; `part` is set on floored accounts alone."""
+
+    ledger_account_id: int
+    amount_fen: int
+    part: Part | None = None
+
+
+class JournalEntry(NamedTuple):
+    """An entry (凭证). Its id is its transaction's, so a second posting of one transaction meets a primary key."""
+
+    id: TransactionId
+    kind: str
+    postings: tuple[Posting, ...]
+    reverses_id: TransactionId | None = None
+
+
+class Balance(NamedTuple):
+    """The stored balance of a floored account, in its own direction: what the platform owes.
+
+    `restricted_fen` is the part of `balance_fen` that may be spent but not withdrawn; `held_fen` is spoken for.
+    """
+
+    balance_fen: int
+    restricted_fen: int
+    held_fen: int
+
+    @property
+    def available_fen(self) -> int:
+        return self.balance_fen - self.held_fen

@@ -1,0 +1,60 @@
+"""One vocabulary for all processes: structured log lines with masked numbers, metric names."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from mpss.kernel.masking import mask_phone
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("mpss")
+
+DESK_BATCH_SIZE = Histogram(
+    "mpss_desk_batch_size", "Commands in one batch of the desk", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+DESK_BATCH_SECONDS = Histogram(
+    "mpss_desk_batch_seconds", "Time of one batch, load to commit", buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
+)
+DESK_RETRIES = Counter("mpss_desk_retries_total", "Batches served again, by reason", ["reason"])
+TRANSACTIONS = Counter("mpss_transactions_total", "Transactions decided, by kind and result", ["kind", "result"])
+OUTBOX_ATTEMPTS = Counter("mpss_outbox_attempts_total", "Deliveries tried, by kind and outcome", ["kind", "outcome"])
+HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
+HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
+
+_PHONE = re.compile(r"\+86\d{11}(?!\d)")
+_SECRET_FIELDS = re.compile(r"password|secret|token|code_digest|api_key|authorization", re.IGNORECASE)
+
+
+def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask phone numbers wherever they stand and drop the values of fields that name a secret."""
+    for name, value in event.items():
+        if _SECRET_FIELDS.search(name):
+            event[name] = "***"
+        elif isinstance(value, str):
+            event[name] = _PHONE.sub(lambda found: mask_phone(found.group()), value)
+    return event
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on standard error, one event each."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=level)
+    for noisy in ("httpx", "httpcore", "aiosmpplib", "smpp34"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            mask_event,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

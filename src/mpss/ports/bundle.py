@@ -1,0 +1,16 @@
+"""The ports of a process, one field for each outside system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpss.ports.key_store import KeyStore
+from mpss.ports.merchant import MerchantPort
+from mpss.ports.sms import SmsPort
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    key_store: KeyStore
+    sms: SmsPort
+    merchant: MerchantPort

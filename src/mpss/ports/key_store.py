@@ -1,0 +1,37 @@
+"""Keys that never leave their store: keyed digests and sealing, by key name and version. Ready for PKCS#11."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class KeyStore(Protocol):
+    """Key names in use: "payment_password", "fingerprint", "voucher", "token", "seal". Versions count from 1."""
+
+    def current(self, name: str) -> int:
+        """The version new digests are made under."""
+        ...
+
+    def mac(self, name: str, data: bytes, *, version: int | None = None) -> bytes:
+        """HMAC-SHA-256 of `data` under the key, 32 bytes; `version` None is the current one.
+
+        Raises:
+            UnknownKey: there is no such name or version.
+        """
+        ...
+
+    def seal(self, data: bytes) -> bytes:
+        """Encrypt and authenticate (AES-256-GCM) under the current "seal" key; the result names its version."""
+        ...
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """
+        Raises:
+            UnknownKey: the key it was sealed under is gone.
+            ValueError: it was changed.
+        """
+        ...
+
+    def rotate(self, name: str) -> int:
+        """Make a new current version, keep the old ones; its number."""
+        ...
