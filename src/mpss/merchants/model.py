@@ -1,0 +1,40 @@
+"""Merchants (CP/SP) as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+
+class MerchantState(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class MerchantRow(NamedTuple):
+    """What a decision needs to know of a merchant. `province` is a letter code ("GD")."""
+
+    id: UUID
+    name: str
+    province: str
+    state: MerchantState
+    ledger_account_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """A merchant as registered; `public_key` is 32 raw bytes of Ed25519, `webhook_secret` is sealed."""
+
+    id: UUID
+    name: str
+    province: str
+    state: str
+    ledger_account_id: int
+    public_key: bytes
+    notify_url: str
+    webhook_secret: bytes
+    created_at: datetime
