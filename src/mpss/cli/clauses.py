@@ -44,7 +44,7 @@ def read_clauses(path: Path = CLAUSES_FILE) -> list[Clause]:
         TypeError: a clause has a field that is not known, or lacks one.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: the clauses are kept in the repository, not in the installed package")
+        raise FileNotFoundError(f"{path} is missing: clauses are kept in the repository, not in the package")
     with path.open("rb") as file:
         found = tomllib.load(file)["clause"]
     return [_clause(**item) for item in found]
@@ -52,7 +52,7 @@ def read_clauses(path: Path = CLAUSES_FILE) -> list[Clause]:
 
 def _clause(
     *,
-    id: str,  # noqa: A002 - the word of the file
+    id: str,
     title_zh: str,
     title_en: str,
     state: str,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +14,8 @@ from zoneinfo import ZoneInfo
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY_CUT = time(0, 0)
 """Default instant, Asia/Shanghai, at which the business date moves on."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -49,16 +53,29 @@ class SandboxClock:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            path.write_bytes(struct.pack(">q", int(datetime.now(UTC).timestamp() * 1_000_000)))
+            _create(path, _packed(datetime.now(UTC)))
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 8)
 
     def now(self) -> datetime:
         (microseconds,) = struct.unpack(">q", self._map[:8])
-        return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+        return _EPOCH + timedelta(microseconds=microseconds)
 
     def set(self, instant: datetime) -> None:
-        self._map[:8] = struct.pack(">q", int(instant.timestamp() * 1_000_000))
+        self._map[:8] = _packed(instant)
+
+
+def _packed(instant: datetime) -> bytes:
+    return struct.pack(">q", (instant - _EPOCH) // timedelta(microseconds=1))
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Make the file whole or not at all; where another process made it first, that one stays."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    with suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
 
 
 def business_date(now: datetime, *, cut: time = DAY_CUT) -> date:

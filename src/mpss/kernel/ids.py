@@ -27,7 +27,7 @@ class Id(uuid.UUID):
     @classmethod
     def new(cls, now: datetime) -> Self:
         """A fresh id whose first 48 bits are `now` in milliseconds and whose next 12 its microseconds' fraction."""
-        microseconds = int(now.timestamp() * 1_000_000)
+        microseconds = round(now.timestamp() * 1_000_000)
         milliseconds, rest = divmod(microseconds, 1000)
         fraction = (rest << 12) // 1000
         random = int.from_bytes(os.urandom(8), "big") & 0x3FFFFFFFFFFFFFFF

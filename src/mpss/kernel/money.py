@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mpss.kernel.errors import MalformedField
 
 MAX_FEN = 10**13  # 100 billion yuan: far above any real amount, far below bigint.
-_YUAN = re.compile(r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,2}))?", re.ASCII)
+_YUAN = re.compile(r"(0|[1-9][0-9]{0,10})(?:\.([0-9]{1,2}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,7 +23,7 @@ class Money:
 
     @classmethod
     def cny(cls, text: str, *, field: str = "amount") -> Money:
-        """Parse yuan with at most two decimals, unsigned: "25", "25.0", "25.00".
+        """Parse yuan with at most two decimals, unsigned and below `MAX_FEN`: "25", "25.0", "25.00".
 
         Raises:
             MalformedField: anything else, naming `field`.
