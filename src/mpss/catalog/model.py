@@ -42,7 +42,7 @@ class StockRow(NamedTuple):
     exhausted: bool
 
 
-def in_scope(scope: Scope, *, merchant_province: str, home_province: str, visited_province: str | None) -> bool:
+def in_scope(scope: Scope, merchant_province: str, home_province: str, visited_province: str | None) -> bool:
     """May a subscriber of `home_province`, now in `visited_province` (None: at home), see and buy it? Spec: CT 4.2."""
     if scope is Scope.NATIONAL:
         return True
