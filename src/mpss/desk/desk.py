@@ -74,8 +74,9 @@ class Desk:
     async def stop(self) -> None:
         """Serve what waits, then stop."""
         if self._task is not None:
-            while self._queue:
-                await asyncio.sleep(0.01)
+            # Answers come in order, so when the last one waiting has its answer all have.
+            if self._queue:
+                await asyncio.wait([self._queue[-1][1]])
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None

@@ -1,4 +1,7 @@
-"""The flag that is up while a unit of work is open in this task. Kept here so that ports can see it and db can raise it."""
+"""The flag that is up while a unit of work is open in this task.
+
+Kept here so that ports can see it and db can raise it.
+"""
 
 from __future__ import annotations
 

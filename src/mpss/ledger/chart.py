@@ -34,7 +34,7 @@ class ChartLine:
     house_account_id: int | None
     """The one account of this code, or None where each party has one of its own."""
     customer_money: bool
-    """Whether it counts in the safeguarding check (备付金): reserve + in transit = wallets + vouchers + payables + fees."""
+    """Whether it counts in the safeguarding check (备付金)."""
 
 
 CHART: dict[Code, ChartLine] = {

@@ -32,11 +32,9 @@ CREATE INDEX transaction_waiting ON transaction (created_at) WHERE state = 'CONF
 
 -- A merchant's own order number, taken by its sale or, where the reversal came first, by a tombstone.
 CREATE TABLE merchant_order (
-    merchant_id    uuid NOT NULL,
-    order_no       text NOT NULL,
+    order_key      text CONSTRAINT merchant_order_pk PRIMARY KEY, -- 'mer_…/' and the merchant's number
     transaction_id uuid,                 -- NULL: a tombstone, a late original is refused
-    created_at     timestamptz NOT NULL,
-    CONSTRAINT merchant_order_pk PRIMARY KEY (merchant_id, order_no)
+    created_at     timestamptz NOT NULL
 );
 
 -- A purchase asked for by a merchant waits for the payer's reply.

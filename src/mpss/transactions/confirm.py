@@ -1,0 +1,156 @@
+"""The payer's answer to a purchase that waits (CONFIRMING): yes, no, or none in time.
+
+The answer moves the waiting transaction itself; its entry carries its id, so a second yes meets the state and, were
+that wrong, a primary key. Spec: CT 5.3, 6.3.2. Decision: ADR-0008.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from mpss.config import Policy
+from mpss.db.rows import RowSet
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
+from mpss.desk.store import TRANSACTIONS
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.ids import TransactionId
+from mpss.runtime import Runtime
+from mpss.transactions.machine import WAITING, Event
+from mpss.transactions.queries import get_transaction
+from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms
+from mpss.transactions.store import CONFIRMATIONS, find_confirmation, lapsed
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCommand:
+    """Move a waiting purchase. `waiting` is as it was read before; the desk locks it and looks again."""
+
+    waiting: Transaction
+    event: Event
+    at: datetime
+    policy: Policy
+
+    @property
+    def id(self) -> TransactionId:
+        return self.waiting.id
+
+    @property
+    def caller(self) -> str:
+        return "answer"
+
+    @property
+    def key(self) -> str:
+        # Not recorded under a key: the state of the waiting transaction is what makes an answer count once.
+        return f"{self.waiting.id}/{self.event}"
+
+    @property
+    def digest(self) -> bytes:
+        return b""
+
+    @property
+    def _sale(self) -> Sale:
+        waiting = self.waiting
+        assert waiting.account_id is not None
+        assert waiting.merchant_id is not None
+        # The price and the fee are those that the payer was shown when asked.
+        price_fen = waiting.amount_fen // waiting.quantity if waiting.product_id else waiting.amount_fen
+        return Sale(
+            waiting.account_id, waiting.merchant_id, waiting.product_id, waiting.quantity, price_fen, waiting.fee_fen
+        )
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        yield TRANSACTIONS, self.waiting.id
+        yield CONFIRMATIONS, self.waiting.id
+        yield from sale_touches(self._sale)
+
+    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
+        return self.waiting._replace(state=TransactionState.DECLINED, refusal=code)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        waiting = snapshot[TRANSACTIONS].get(self.waiting.id)
+        confirmation = snapshot[CONFIRMATIONS].get(self.waiting.id)
+        if waiting is None or confirmation is None:
+            return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, snapshot.business_date), recorded=False)
+        if waiting.state is not TransactionState.CONFIRMING:
+            return Decision(waiting, recorded=False)
+        event = Event.LAPSE if self.at >= confirmation.expires_at else self.event
+        if event is Event.LAPSE and self.at < confirmation.expires_at:
+            return Decision(waiting, recorded=False)
+        if event is not Event.CONFIRM:
+            refusal = ErrorCode.CONFIRMATION_EXPIRED if event is Event.LAPSE else None
+            return self._moved(waiting, event, snapshot, refusal)
+        parties = find_parties(self._sale, snapshot)
+        if isinstance(parties, ErrorCode):
+            return self._moved(waiting, Event.REFUSE, snapshot, parties)
+        terms = settle_terms(self._sale, parties, parties.usage, snapshot, snapshot.business_date, self.policy)
+        if isinstance(terms, ErrorCode):
+            return self._moved(waiting, Event.REFUSE, snapshot, terms)
+        decision = self._moved(waiting, Event.CONFIRM, snapshot, None, restricted_fen=terms.restricted_fen)
+        return carry_out(decision, parties, terms)
+
+    def _moved(
+        self,
+        waiting: Transaction,
+        event: Event,
+        snapshot: Snapshot,
+        refusal: ErrorCode | None,
+        *,
+        restricted_fen: int = 0,
+    ) -> Decision:
+        moved = waiting._replace(
+            state=WAITING.move(waiting.state, event),
+            refusal=refusal,
+            restricted_fen=restricted_fen,
+            business_date=snapshot.business_date,
+            finished_at=self.at,
+        )
+        answered = snapshot[CONFIRMATIONS][waiting.id]._replace(answered_at=self.at)
+        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
+            (TRANSACTIONS, waiting.id, moved),
+            (CONFIRMATIONS, waiting.id, answered),
+        ]
+        return Decision(moved, puts=puts, recorded=False)
+
+
+async def confirm(runtime: Runtime, *, phone: str, code: str) -> Transaction:
+    """The payer says yes by SMS: the waiting purchase is paid, or declined for a reason. A second yes changes nothing.
+
+    Raises:
+        Refused: UNKNOWN_TRANSACTION, no purchase waits for this reply of this number.
+    """
+    return await _answer(runtime, phone=phone, code=code, event=Event.CONFIRM)
+
+
+async def cancel(runtime: Runtime, *, phone: str, code: str) -> Transaction:
+    """The payer says no: CANCELLED.
+
+    Raises:
+        Refused: UNKNOWN_TRANSACTION.
+    """
+    return await _answer(runtime, phone=phone, code=code, event=Event.CANCEL)
+
+
+async def lapse_waiting(runtime: Runtime, *, limit: int = 500) -> int:
+    """Expire the purchases whose payer did not reply in time; how many were looked at."""
+    now = runtime.clock.now()
+    async with runtime.database.read() as uow:
+        waiting = [await get_transaction(uow, identity) for identity in await lapsed(uow, now=now, limit=limit)]
+    for found in waiting:
+        if found is not None:
+            await runtime.desk.submit(AnswerCommand(found, Event.LAPSE, now, runtime.policy))
+    return len(waiting)
+
+
+async def _answer(runtime: Runtime, *, phone: str, code: str, event: Event) -> Transaction:
+    now = runtime.clock.now()
+    async with runtime.database.read() as uow:
+        identity: UUID | None = await find_confirmation(uow, phone=phone, code=code)
+        waiting = await get_transaction(uow, identity) if identity is not None else None
+    if waiting is None:
+        raise Refused(ErrorCode.UNKNOWN_TRANSACTION, detail="no purchase waits for this reply", field="code")
+    answer = await runtime.desk.submit(AnswerCommand(waiting, event, now, runtime.policy))
+    return answer.transaction

@@ -1,0 +1,87 @@
+"""What every money command carries, and how it becomes a `Transaction`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from mpss.desk.model import Transaction, TransactionKind, TransactionState
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import TransactionId
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, under which key, when and by what channel; the head of every command.
+
+    `caller` scopes the key ("account:acc_…", "merchant:mer_…", "hall:H01/C02"); `digest` covers the body without its
+    secrets; `at` is the clock, read once at the edge.
+    """
+
+    id: TransactionId
+    caller: str
+    key: str
+    digest: bytes
+    at: datetime
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the payer offers: digests of the payment password by key version, made before the desk.
+
+    `challenged` asks for an SMS code beside the password (one password was seen over many numbers); `fingerprint` and
+    `source` are written down when it is wrong.
+    """
+
+    candidate_digests: Mapping[int, bytes]
+    challenged: bool
+    fingerprint: bytes
+    source: str
+
+
+def transaction(
+    asked: Asked,
+    kind: TransactionKind,
+    state: TransactionState,
+    business_date: date,
+    *,
+    amount_fen: int,
+    refusal: ErrorCode | None = None,
+    account_id: UUID | None = None,
+    merchant_id: UUID | None = None,
+    product_id: UUID | None = None,
+    quantity: int = 0,
+    fee_fen: int = 0,
+    restricted_fen: int = 0,
+    merchant_order_no: str | None = None,
+    original_id: UUID | None = None,
+    metadata: str | None = None,
+) -> Transaction:
+    """The transaction as it is first recorded; every state but CONFIRMING is finished."""
+    return Transaction(
+        asked.id,
+        kind,
+        state,
+        state,
+        refusal,
+        asked.caller,
+        asked.key,
+        asked.digest,
+        account_id,
+        merchant_id,
+        product_id,
+        quantity,
+        amount_fen,
+        fee_fen,
+        restricted_fen,
+        asked.channel,
+        merchant_order_no,
+        original_id,
+        business_date,
+        asked.at,
+        None if state is TransactionState.CONFIRMING else asked.at,
+        metadata,
+    )

@@ -1,0 +1,50 @@
+"""The accounting of the platform on one page: what happened → ledger legs. Pure.
+
+    purchase            Dr wallet (restricted part first)      Cr merchant payable, Cr fee income
+    cash top-up         Dr cash in transit                     Cr wallet, withdrawable
+    voucher activation  Dr voucher money in transit            Cr vouchers sold
+    voucher top-up      Dr vouchers sold                       Cr wallet, restricted
+    reversal, undo      the original's legs, turned round
+
+A debit is above zero, a credit below; each tuple sums to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mpss.ledger.chart import CASH_IN_TRANSIT, FEE_INCOME, VOUCHERS_IN_TRANSIT, VOUCHERS_SOLD
+from mpss.ledger.model import Part, Posting
+
+
+def purchase_legs(
+    *, wallet: int, payable: int, amount_fen: int, fee_fen: int, restricted_fen: int
+) -> tuple[Posting, ...]:
+    """`restricted_fen` of amount and fee together comes from the part that may not be withdrawn."""
+    withdrawable_fen = amount_fen + fee_fen - restricted_fen
+    legs = []
+    if restricted_fen:
+        legs.append(Posting(wallet, restricted_fen, Part.RESTRICTED))
+    if withdrawable_fen:
+        legs.append(Posting(wallet, withdrawable_fen, Part.WITHDRAWABLE))
+    legs.append(Posting(payable, -amount_fen))
+    if fee_fen:
+        legs.append(Posting(FEE_INCOME, -fee_fen))
+    return tuple(legs)
+
+
+def cash_topup_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(CASH_IN_TRANSIT, amount_fen), Posting(wallet, -amount_fen, Part.WITHDRAWABLE)
+
+
+def voucher_activation_legs(*, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(VOUCHERS_IN_TRANSIT, amount_fen), Posting(VOUCHERS_SOLD, -amount_fen)
+
+
+def voucher_topup_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(VOUCHERS_SOLD, amount_fen), Posting(wallet, -amount_fen, Part.RESTRICTED)
+
+
+def turned_round(legs: Iterable[Posting]) -> tuple[Posting, ...]:
+    """The legs that undo these."""
+    return tuple(Posting(leg.ledger_account_id, -leg.amount_fen, leg.part) for leg in legs)

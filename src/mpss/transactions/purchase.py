@@ -1,0 +1,279 @@
+"""Purchase (消费, 直接支付) from the wallet: of a product, or of a free amount to a merchant.
+
+The payer pays with the payment password; or a merchant (or an SMS) asks for the purchase and the payer confirms by a
+reply before money moves. Spec: CT 5.3, 6.3.2; CM 6.11.1. Decision: ADR-0008.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from mpss.accounts.checks import became_locked, check_password
+from mpss.accounts.model import UsageRow
+from mpss.accounts.store import PASSWORD_FAILURES, USAGE
+from mpss.config import Policy
+from mpss.db.rows import RowSet
+from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.fees.quote import quote
+from mpss.fees.store import schedule_at
+from mpss.kernel.errors import ErrorCode, MalformedField
+from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.observability import TRANSACTIONS
+from mpss.outbox.model import notice
+from mpss.outbox.store import OUTBOX
+from mpss.runtime import Runtime
+from mpss.transactions.model import Asked, Proof, transaction
+from mpss.transactions.sale import Parties, Sale, Terms, carry_out, find_parties, sale_touches, settle_terms
+from mpss.transactions.store import (
+    CONFIRMATIONS,
+    MERCHANT_ORDERS,
+    ConfirmationRow,
+    MerchantOrderRow,
+    open_codes,
+    order_key,
+)
+
+MAX_QUANTITY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseCommand:
+    """A purchase to decide. With `proof` it is paid at once; with `confirm_code` it waits for the payer's reply."""
+
+    asked: Asked
+    sale: Sale
+    policy: Policy
+    proof: Proof | None = None
+    confirm_code: str | None = None
+
+    @property
+    def id(self) -> TransactionId:
+        return self.asked.id
+
+    @property
+    def caller(self) -> str:
+        return self.asked.caller
+
+    @property
+    def key(self) -> str:
+        return self.asked.key
+
+    @property
+    def digest(self) -> bytes:
+        return self.asked.digest
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        return sale_touches(self.sale)
+
+    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
+        sale = self.sale
+        return self._transaction(
+            TransactionState.DECLINED, business_date, (sale.price_fen or 0) * max(sale.quantity, 1), refusal=code
+        )
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Spec: CT 5.3, 6.3.2. Order of checks: ARCHITECTURE §2."""
+        sale, today = self.sale, snapshot.business_date
+        order = None
+        if sale.merchant_order_no is not None:
+            order = order_key(sale.merchant_id, sale.merchant_order_no)
+            taken = snapshot[MERCHANT_ORDERS].get(order)
+            if taken is not None:
+                tombstone = taken.transaction_id is None
+                code = ErrorCode.ALREADY_TOMBSTONED if tombstone else ErrorCode.DUPLICATE_ORDER
+                return Decision(self.declined(code, today))
+        parties = find_parties(sale, snapshot)
+        if isinstance(parties, ErrorCode):
+            return Decision(self.declined(parties, today))
+        usage = parties.usage
+        if self.proof is not None:
+            refusal, usage = self._authenticate(self.proof, parties, today)
+            if refusal is not None:
+                return self._unauthenticated(refusal, parties, usage, today)
+        terms = settle_terms(sale, parties, usage, snapshot, today, self.policy)
+        if isinstance(terms, ErrorCode):
+            decision = Decision(self.declined(terms, today))
+            if usage is not parties.usage:
+                decision.puts.append((USAGE, sale.account_id, usage))
+            return decision
+        if self.confirm_code is not None:
+            decision = self._ask_payer(self.confirm_code, parties, terms, today)
+        else:
+            paid = self._transaction(
+                TransactionState.SUCCEEDED,
+                today,
+                terms.amount_fen,
+                fee_fen=terms.fee_fen,
+                restricted_fen=terms.restricted_fen,
+            )
+            decision = carry_out(Decision(paid), parties, terms)
+        if order is not None:
+            decision.puts.append((MERCHANT_ORDERS, order, MerchantOrderRow(self.asked.id, self.asked.at)))
+        return decision
+
+    def _authenticate(self, proof: Proof, parties: Parties, today: date) -> tuple[ErrorCode | None, UsageRow]:
+        return check_password(
+            parties.account,
+            parties.usage,
+            candidate_digests=proof.candidate_digests,
+            challenged=proof.challenged,
+            today=today,
+            now=self.asked.at,
+            policy=self.policy,
+        )
+
+    def _unauthenticated(self, refusal: ErrorCode, parties: Parties, usage: UsageRow, today: date) -> Decision:
+        """The try is counted; the key is not used up."""
+        decision = Decision(self.declined(refusal, today), recorded=False)
+        if usage is not parties.usage:
+            decision.puts.append((USAGE, parties.account.id, usage))
+        if refusal is ErrorCode.WRONG_PASSWORD and self.proof is not None:
+            failure = (self.asked.at, parties.account.id, self.proof.fingerprint, self.proof.source)
+            decision.inserts.append((PASSWORD_FAILURES, failure))
+        if became_locked(parties.usage, usage, self.asked.at, self.policy):
+            decision.inserts.append((OUTBOX, self._notice(parties, "password_locked", {})))
+        return decision
+
+    def _ask_payer(self, code: str, parties: Parties, terms: Terms, today: date) -> Decision:
+        """CONFIRMING: nothing moves until the payer replies with the code."""
+        waiting = self._transaction(TransactionState.CONFIRMING, today, terms.amount_fen, fee_fen=terms.fee_fen)
+        expires_at = self.asked.at + timedelta(seconds=self.policy.confirmation_ttl_seconds)
+        row = ConfirmationRow(parties.account.phone, code, expires_at, None)
+        question: dict[str, str | int] = {
+            "merchant": parties.merchant.name,
+            "product": parties.product.name if parties.product is not None else "",
+            "amount_fen": terms.amount_fen,
+            "fee_fen": terms.fee_fen,
+            "code": code,
+        }
+        return Decision(
+            waiting,
+            puts=[(CONFIRMATIONS, self.asked.id, row)],
+            inserts=[(OUTBOX, self._notice(parties, "confirm_purchase", question))],
+        )
+
+    def _notice(self, parties: Parties, event: str, params: dict[str, str | int]) -> tuple[Any, ...]:
+        at = self.asked.at
+        account = parties.account
+        return notice(
+            OutboxId.new(at),
+            reference=self.asked.id,
+            phone=account.phone,
+            event=event,
+            language=account.language,
+            params=params,
+            now=at,
+        )
+
+    def _transaction(
+        self,
+        state: TransactionState,
+        business_date: date,
+        amount_fen: int,
+        *,
+        refusal: ErrorCode | None = None,
+        fee_fen: int = 0,
+        restricted_fen: int = 0,
+    ) -> Transaction:
+        sale = self.sale
+        return transaction(
+            self.asked,
+            TransactionKind.PURCHASE,
+            state,
+            business_date,
+            amount_fen=amount_fen,
+            refusal=refusal,
+            account_id=sale.account_id,
+            merchant_id=sale.merchant_id,
+            product_id=sale.product_id,
+            quantity=sale.quantity,
+            fee_fen=fee_fen,
+            restricted_fen=restricted_fen,
+            merchant_order_no=sale.merchant_order_no,
+            metadata=sale.metadata,
+        )
+
+
+async def purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, proof: Proof) -> Answer:
+    """Pay now, with the payment password.
+
+    A refusal is the answer's transaction, DECLINED with a code.
+
+    Raises:
+        MalformedField: the sale has neither product nor amount, or a quantity or amount out of range.
+    """
+    return await _submit(runtime, caller, key, channel, sale, proof=proof)
+
+
+async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, phone: str) -> Answer:
+    """Ask the payer: the transaction waits, CONFIRMING, and an SMS asks `phone` to reply with a code.
+
+    The fee shown in the question is the one that will be charged.
+
+    Raises:
+        MalformedField: as `purchase`.
+    """
+    async with runtime.database.read() as uow:
+        taken = await open_codes(uow, phone=phone)
+    code = _free_code(taken)
+    return await _submit(runtime, caller, key, channel, sale, confirm_code=code)
+
+
+async def _submit(
+    runtime: Runtime,
+    caller: str,
+    key: str,
+    channel: str,
+    sale: Sale,
+    *,
+    proof: Proof | None = None,
+    confirm_code: str | None = None,
+) -> Answer:
+    _check_form(sale)
+    now = runtime.clock.now()
+    body = digest_of(TransactionKind.PURCHASE, *(str(part) for part in sale), confirm_code is not None)
+    asked = Asked(TransactionId.new(now), caller, key, body, now, channel)
+    answer = await runtime.desk.submit(PurchaseCommand(asked, sale, runtime.policy, proof, confirm_code))
+    TRANSACTIONS.labels(kind="purchase", result=answer.transaction.refusal or answer.transaction.state).inc()
+    return answer
+
+
+def _check_form(sale: Sale) -> None:
+    if sale.product_id is None:
+        if sale.price_fen is None:
+            raise MalformedField(field="amount_fen", problem="must be given where no product is")
+        if sale.quantity != 0:
+            raise MalformedField(field="quantity", problem="goes with a product")
+    elif not 1 <= sale.quantity <= MAX_QUANTITY:
+        raise MalformedField(field="quantity", problem=f"must be from 1 to {MAX_QUANTITY}")
+    if sale.price_fen is not None and sale.price_fen <= 0:
+        raise MalformedField(field="amount_fen", problem="must be above zero")
+
+
+def _free_code(taken: set[str]) -> str:
+    """Four digits not in use for the number; it tells waiting sales apart and is no secret."""
+    while (code := f"{secrets.randbelow(10_000):04d}") in taken:
+        pass
+    return code
+
+
+class Quote(NamedTuple):
+    """What the payer is shown before confirming, in fen."""
+
+    amount_fen: int
+    fee_fen: int
+
+    @property
+    def total_fen(self) -> int:
+        return self.amount_fen + self.fee_fen
+
+
+async def quote_purchase(runtime: Runtime, *, amount_fen: int) -> Quote:
+    """The fee on a purchase of this amount now."""
+    async with runtime.database.read() as uow:
+        schedule = await schedule_at(uow, TransactionKind.PURCHASE, at=runtime.clock.now())
+    return Quote(amount_fen, quote(schedule, amount_fen))
