@@ -89,7 +89,28 @@ TRANSACTION_LOG = InsertSet(
                           merchant_order_no, original_id, business_date, created_at, finished_at, metadata)
         FROM STDIN (FORMAT BINARY)
     """,
-    types=tuple(
-        ["uuid", "text", "text", "text", "text", "text", "text", "bytea", "uuid", "uuid", "uuid", "int4", "int8", "int8", "int8", "text", "text", "uuid", "date", "timestamptz", "timestamptz", "text"]
+    types=(
+        "uuid",
+        "text",
+        "text",
+        "text",
+        "text",
+        "text",
+        "text",
+        "bytea",
+        "uuid",
+        "uuid",
+        "uuid",
+        "int4",
+        "int8",
+        "int8",
+        "int8",
+        "text",
+        "text",
+        "uuid",
+        "date",
+        "timestamptz",
+        "timestamptz",
+        "text",
     ),
 )
