@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -37,7 +38,8 @@ class Lane:
     """How one kind of message goes out: `concurrency` at once, `per_recipient` of them to one recipient.
 
     `isolate` limits recipients who did not answer lately, together, to half of the lane; off where all recipients are
-    reached through one system (the SMSC).
+    reached through one system (the SMSC). `retry_declined`: a "no" is tried again by the rule as silence is, since it
+    speaks of the moment (the SMSC is throttling, or we are not connected); only silence may cause a second copy.
     """
 
     handler: Handler
@@ -46,6 +48,7 @@ class Lane:
     per_recipient: int
     timeout_seconds: float
     isolate: bool = True
+    retry_declined: bool = False
 
 
 class OutboxWorker:
@@ -195,12 +198,10 @@ class _LaneWorker:
             case Approved(reference=detail):
                 name, state = "approved", OutboxState.DONE
             case Declined(reason=detail):
-                name, state = "declined", OutboxState.DEAD
+                due_at = self._next_try(item, now) if self._lane.retry_declined else None
+                name, state = "declined", OutboxState.PENDING if due_at else OutboxState.DEAD
             case InDoubt(problem=detail):
-                chance = random.random()  # noqa: S311 - spreads retries, guards nothing
-                due_at = next_try(
-                    item.attempts, created_at=item.created_at, now=now, rule=self._lane.rule, chance=chance
-                )
+                due_at = self._next_try(item, now)
                 name, state = "in_doubt", OutboxState.PENDING if due_at else OutboxState.DEAD
                 if self._lane.isolate:
                     self._silent.add(item.recipient)
@@ -208,3 +209,7 @@ class _LaneWorker:
         if state is OutboxState.DEAD:
             log.warning("outbox.dead", kind=self.kind, item=str(item.id), attempts=item.attempts, detail=detail)
         return Result(item.id, item.attempts, state.value, due_at, now, name, detail[:500], duration_ms)
+
+    def _next_try(self, item: OutboxItem, now: datetime) -> datetime | None:
+        chance = random.random()  # noqa: S311 - spreads retries, guards nothing
+        return next_try(item.attempts, created_at=item.created_at, now=now, rule=self._lane.rule, chance=chance)
