@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, LiteralString, TypeVar
 
-from mpss.db.database import UnitOfWork
+if TYPE_CHECKING:  # Decisions reach this module, and they may not reach the database.
+    from mpss.db.database import UnitOfWork
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")

@@ -19,7 +19,7 @@ import psycopg
 from mpss.db.database import Connection, Database, UnitOfWork
 from mpss.desk.batch import Batch, serve_batch
 from mpss.desk.model import Answer, Command
-from mpss.desk.store import SLOT
+from mpss.desk.store import SLOT, TAKE_SLOT
 from mpss.kernel.errors import ErrorCode, MpssError
 from mpss.observability import DESK_BATCH_SECONDS, DESK_BATCH_SIZE, DESK_RETRIES, log
 
@@ -171,11 +171,7 @@ class Desk:
 
     async def _connect(self) -> None:
         connection = await self._database.connect()
-        cursor = await connection.execute(
-            # The lowest free slot; the lock lives and dies with the connection.
-            "SELECT n FROM generate_series(1, %(most)s) AS n WHERE pg_try_advisory_lock(%(slot)s, n) LIMIT 1",
-            {"most": _MAX_SLOT, "slot": SLOT},
-        )
+        cursor = await connection.execute(TAKE_SLOT, {"most": _MAX_SLOT, "slot": SLOT})
         record = await cursor.fetchone()
         assert record is not None
         self.slot = record[0]

@@ -17,6 +17,10 @@ SLOT = 7_002
 """Advisory lock class: the slot of a desk that lives."""
 
 TAKE_FENCE = "SELECT pg_advisory_xact_lock_shared(%(fence)s)"
+TAKE_SLOT = """
+    -- The lowest free slot; the lock lives and dies with the connection.
+    SELECT n FROM generate_series(1, %(most)s) AS n WHERE pg_try_advisory_lock(%(slot)s, n) LIMIT 1
+"""
 BUSINESS_DATE = "SELECT business_date FROM business_day WHERE closed_at IS NULL"
 
 FIND_KEYS = """
