@@ -27,7 +27,10 @@ class MerchantRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """A merchant as registered; `public_key` is 32 raw bytes of Ed25519, `webhook_secret` is sealed."""
+    """A merchant as registered; `public_key` is 32 raw bytes of Ed25519, `webhook_secret` is sealed.
+
+    `sms_code` is what subscribers type to pay it by SMS.
+    """
 
     id: UUID
     name: str
@@ -38,3 +41,4 @@ class Merchant:
     notify_url: str
     webhook_secret: bytes
     created_at: datetime
+    sms_code: int

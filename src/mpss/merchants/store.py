@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
+from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
-from mpss.merchants.model import MerchantRow, MerchantState
+from mpss.kernel.errors import MalformedField
+from mpss.merchants.model import Merchant, MerchantRow, MerchantState
+
+INSERT = """
+    INSERT INTO merchant (id, name, province, state, ledger_account_id, api_key_digest, public_key, notify_url,
+                          webhook_secret, created_at)
+    VALUES (%(id)s, %(name)s, %(province)s, %(state)s, %(ledger_account_id)s, %(api_key_digest)s, %(public_key)s,
+            %(notify_url)s, %(webhook_secret)s, %(created_at)s)
+    RETURNING id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at, sms_code
+"""
+
+MOVE = "UPDATE merchant SET state = %(to)s WHERE id = %(id)s AND state = %(from)s"
+
+# One statement for each thing that may be changed later; each touches one row.
+SET_API_KEY = "UPDATE merchant SET api_key_digest = %(value)s WHERE id = %(id)s"
+SET_PUBLIC_KEY = "UPDATE merchant SET public_key = %(value)s WHERE id = %(id)s"
+SET_NOTIFY_URL = "UPDATE merchant SET notify_url = %(value)s WHERE id = %(id)s"
+SET_WEBHOOK_SECRET = "UPDATE merchant SET webhook_secret = %(value)s WHERE id = %(id)s"  # noqa: S105 - a statement
+
+REMEMBER_NONCE = """
+    INSERT INTO merchant_nonce (merchant_id, nonce, expires_at) VALUES (%(merchant_id)s, %(nonce)s, %(expires_at)s)
+    ON CONFLICT ON CONSTRAINT merchant_nonce_pk DO NOTHING
+"""
+FORGET_NONCES = "DELETE FROM merchant_nonce WHERE expires_at < %(now)s"
 
 
 def _row(record: Sequence[Any]) -> tuple[UUID, MerchantRow]:
@@ -21,3 +48,59 @@ MERCHANTS: RowSet[UUID, MerchantRow] = RowSet(
     load="SELECT id, name, province, state, ledger_account_id FROM merchant WHERE id = ANY(%(keys)b::uuid[])",
     make=_row,
 )
+
+
+async def insert(
+    uow: UnitOfWork,
+    merchant_id: UUID,
+    *,
+    name: str,
+    province: str,
+    ledger_account_id: int,
+    api_key_digest: bytes,
+    public_key: bytes,
+    notify_url: str,
+    webhook_secret: bytes,
+    now: datetime,
+) -> Merchant:
+    """Add an active merchant; as it is stored, with the SMS code it was given.
+
+    Raises:
+        MalformedField: the name is taken.
+    """
+    row = {
+        "id": merchant_id,
+        "name": name,
+        "province": province,
+        "state": MerchantState.ACTIVE,
+        "ledger_account_id": ledger_account_id,
+        "api_key_digest": api_key_digest,
+        "public_key": public_key,
+        "notify_url": notify_url,
+        "webhook_secret": webhook_secret,
+        "created_at": now,
+    }
+    try:
+        merchant = await uow.row(Merchant, INSERT, row)
+    except psycopg.errors.UniqueViolation as problem:
+        if problem.diag.constraint_name == "merchant_name":
+            raise MalformedField(field="name", problem="is taken by another merchant") from problem
+        raise
+    assert merchant is not None
+    return merchant
+
+
+async def move(uow: UnitOfWork, merchant_id: UUID, *, source: MerchantState, target: MerchantState) -> bool:
+    """Compare and set the state; False when it was not `source` any more."""
+    return await uow.execute(MOVE, {"id": merchant_id, "from": source, "to": target}) == 1
+
+
+async def remember_nonce(uow: UnitOfWork, merchant_id: UUID, nonce: str, *, expires_at: datetime) -> bool:
+    """Write a signature's nonce down; False when it was seen before, which makes the request a replay."""
+    asked = {"merchant_id": merchant_id, "nonce": nonce, "expires_at": expires_at}
+    return await uow.execute(REMEMBER_NONCE, asked) == 1
+
+
+async def forget_nonces(uow: UnitOfWork, *, now: datetime) -> int:
+    """Drop nonces whose signatures are too old by now; how many."""
+    return await uow.execute(FORGET_NONCES, {"now": now})

@@ -1,0 +1,164 @@
+"""A merchant (CP/SP) joins: its keys, where it listens, its account in the ledger; suspended and resumed by staff.
+
+Invariants: (1) the API key is shown once and kept as a digest; (2) the webhook secret is kept sealed under a key of
+the key store; (3) a merchant has one payable account, opened with it. Spec: CT 7.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import MerchantId
+from mpss.kernel.phone import PROVINCES
+from mpss.ledger.chart import Code
+from mpss.ledger.open import open_ledger_account
+from mpss.merchants.machine import MERCHANT, MerchantEvent
+from mpss.merchants.model import Merchant, MerchantState
+from mpss.merchants.queries import get_merchant
+from mpss.merchants.store import insert, move
+from mpss.runtime import Runtime
+from mpss.security.signing import new_webhook_secret
+from mpss.security.tokens import new_token, token_digest
+from mpss.staff.audit import record
+
+MAX_NAME = 60
+MAX_URL = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredMerchant:
+    """A new merchant with its secrets, which are shown this once."""
+
+    merchant: Merchant
+    api_key: str
+    webhook_secret: str
+
+
+async def register_merchant(
+    runtime: Runtime, *, name: str, province: str, public_key: bytes, notify_url: str, by: str = "platform"
+) -> RegisteredMerchant:
+    """Register a merchant and open its payable account; active at once.
+
+    `public_key` is 32 raw bytes of Ed25519; `notify_url` is the root of its server, to which /deliveries and /webhooks
+    are added; `by` is who did it, for the audit record.
+
+    Raises:
+        MalformedField: a field is out of form, or the name is taken.
+    """
+    now = runtime.clock.now()
+    name = check_name(name)
+    if province not in PROVINCES.values():
+        raise MalformedField(field="province", problem='must be a province\'s letter code, such as "GD"')
+    check_public_key(public_key)
+    check_notify_url(notify_url)
+    merchant_id = MerchantId.new(now)
+    api_key = new_token("mk")
+    webhook_secret = new_webhook_secret()
+    sealed = runtime.ports.key_store.seal(webhook_secret.encode())
+    async with runtime.database.transaction() as uow:
+        ledger_account_id = await open_ledger_account(uow, Code.MERCHANT_PAYABLE, name=name, now=now)
+        merchant = await insert(
+            uow,
+            merchant_id,
+            name=name,
+            province=province,
+            ledger_account_id=ledger_account_id,
+            api_key_digest=token_digest(api_key),
+            public_key=public_key,
+            notify_url=notify_url.rstrip("/"),
+            webhook_secret=sealed,
+            now=now,
+        )
+        await record(uow, at=now, actor=by, action="merchant.register", subject=str(merchant_id), detail={"name": name})
+    return RegisteredMerchant(merchant, api_key, webhook_secret)
+
+
+async def suspend_merchant(runtime: Runtime, *, merchant_id: UUID, by: str) -> None:
+    """Its goods are off sale and its commands refused until it is resumed; its sales may still be reversed.
+
+    Raises:
+        Refused: UNKNOWN_MERCHANT.
+        IllegalMove: it is not active.
+    """
+    await _move(runtime, merchant_id, MerchantEvent.SUSPEND, by)
+
+
+async def resume_merchant(runtime: Runtime, *, merchant_id: UUID, by: str) -> None:
+    """
+    Raises:
+        Refused: UNKNOWN_MERCHANT.
+        IllegalMove: it is not suspended.
+    """
+    await _move(runtime, merchant_id, MerchantEvent.RESUME, by)
+
+
+async def close_merchant(runtime: Runtime, *, merchant_id: UUID, by: str) -> None:
+    """For good; what we owe it stays in its payable account until it is settled.
+
+    Raises:
+        Refused: UNKNOWN_MERCHANT.
+        IllegalMove: it is closed.
+    """
+    await _move(runtime, merchant_id, MerchantEvent.CLOSE, by)
+
+
+async def _move(runtime: Runtime, merchant_id: UUID, event: MerchantEvent, by: str) -> None:
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        merchant = await get_merchant(uow, merchant_id)
+        if merchant is None:
+            raise Refused(ErrorCode.UNKNOWN_MERCHANT)
+        source = MerchantState(merchant.state)
+        target = MERCHANT.move(source, event)
+        if not await move(uow, merchant_id, source=source, target=target):
+            raise Refused(ErrorCode.BUSY, detail="somebody else changed the merchant just now")
+        subject = str(MerchantId.from_uuid(merchant_id))
+        await record(uow, at=now, actor=by, action=f"merchant.{event}", subject=subject, detail={})
+
+
+def check_name(name: str) -> str:
+    """The name, trimmed.
+
+    Raises:
+        MalformedField: empty, too long, or with control characters.
+    """
+    trimmed = name.strip()
+    if not trimmed or len(trimmed) > MAX_NAME or not trimmed.isprintable():
+        raise MalformedField(field="name", problem=f"must be 1 to {MAX_NAME} printable characters")
+    return trimmed
+
+
+def check_public_key(public_key: bytes) -> None:
+    """
+    Raises:
+        MalformedField: not an Ed25519 public key.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key)
+    except (ValueError, UnsupportedAlgorithm):
+        raise MalformedField(field="public_key", problem="must be an Ed25519 public key of 32 bytes") from None
+
+
+def check_notify_url(url: str) -> None:
+    """
+    Raises:
+        MalformedField: not an http or https address with a host, or with user, query or fragment.
+    """
+    problem = MalformedField(field="notify_url", problem='must be an address such as "https://shop.example/mpss"')
+    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or " " in url:
+        raise problem
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise problem from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise problem
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise problem
