@@ -1,14 +1,18 @@
-"""The SQL of accounts: rows for the desk, and the writes of opening, passwords, codes and sessions."""
+"""The SQL of accounts: rows for the desk, and the writes of opening, passwords and limits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import date, datetime
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 from mpss.accounts.model import AccountKind, AccountRow, Life, UsageRow
+from mpss.db.database import UnitOfWork
 from mpss.db.rows import InsertSet, RowSet
 from mpss.ledger.post import BALANCES
+
+R = TypeVar("R")
 
 _KINDS = {kind.value: kind for kind in AccountKind}
 _LIVES = {life.value: life for life in Life}
@@ -71,3 +75,68 @@ PASSWORD_FAILURES = InsertSet(
     copy="COPY password_failure (at, account_id, fingerprint, source) FROM STDIN (FORMAT BINARY)",
     types=("timestamptz", "uuid", "bytea", "text"),
 )
+
+_INSERT_ACCOUNT: LiteralString = """
+    -- Nothing where the number has an account of the kind: account_phone is unique among those not closed.
+    INSERT INTO account (id, phone, home_province, kind, life, ledger_account_id, password_digest, password_key,
+                         daily_limit_fen, language, terms_version, channel, opened_at)
+    VALUES (%(id)s, %(phone)s, %(home_province)s, %(kind)s, %(life)s, %(ledger_account_id)s, %(password_digest)s,
+            %(password_key)s, %(daily_limit_fen)s, %(language)s, %(terms_version)s, %(channel)s, %(now)s)
+    ON CONFLICT (phone, kind) WHERE life <> 'closed' DO NOTHING
+"""
+_INSERT_USAGE: LiteralString = (
+    "INSERT INTO account_usage (account_id, day, wrong_day) VALUES (%(id)s, %(day)s, %(day)s)"
+)
+_FIND_BY_PHONE: LiteralString = """
+    SELECT id FROM account WHERE phone = %(phone)s AND kind = 'wallet' AND life <> 'closed'
+"""
+_REPLACE_DIGEST: LiteralString = """
+    UPDATE account SET password_digest = %(digest)s, password_key = %(key)s, life = 'active'
+     WHERE id = %(id)s AND life <> 'closed'
+"""
+_SET_DAILY_LIMIT: LiteralString = "UPDATE account SET daily_limit_fen = %(daily_limit_fen)s WHERE id = %(id)s"
+
+
+async def insert_account(
+    uow: UnitOfWork, account: AccountRow, *, terms_version: str, channel: str, today: date, now: datetime
+) -> bool:
+    """Write a new account and its usage; False where the number already has one of the kind."""
+    values = {**account._asdict(), "terms_version": terms_version, "channel": channel, "now": now}
+    if not await uow.execute(_INSERT_ACCOUNT, values):
+        return False
+    await uow.execute(_INSERT_USAGE, {"id": account.id, "day": today})
+    return True
+
+
+async def find_wallet(uow: UnitOfWork, *, phone: str) -> UUID | None:
+    """The number's wallet, pending or active."""
+    found: UUID | None = await uow.value(_FIND_BY_PHONE, {"phone": phone})
+    return found
+
+
+async def lock_account(uow: UnitOfWork, account_id: UUID) -> tuple[AccountRow, UsageRow] | None:
+    """The account and its usage, the usage row locked first; None where there is no such account."""
+    usage = await _load_one(uow, USAGE, account_id)
+    account = await _load_one(uow, ACCOUNTS, account_id)
+    return None if account is None or usage is None else (account, usage)
+
+
+async def _load_one(uow: UnitOfWork, rows: RowSet[UUID, R], key: UUID) -> R | None:
+    cursor = await uow.connection.execute(rows.load, {"keys": [key]})
+    record = await cursor.fetchone()
+    return None if record is None else rows.make(record)[1]
+
+
+async def save_usage(uow: UnitOfWork, account_id: UUID, usage: UsageRow) -> None:
+    """Write the usage of an account that is locked."""
+    assert USAGE.save is not None
+    await uow.execute(USAGE.save, _usage_columns([(account_id, usage)]))
+
+
+async def set_password(uow: UnitOfWork, account_id: UUID, *, digest: bytes, key: int) -> None:
+    """Replace the payment password's digest; a pending account becomes active."""
+    await uow.execute(_REPLACE_DIGEST, {"id": account_id, "digest": digest, "key": key})
+
+
+async def set_daily_limit(uow: UnitOfWork, account_id: UUID, daily_limit_fen: int) -> None:
+    await uow.execute(_SET_DAILY_LIMIT, {"id": account_id, "daily_limit_fen": daily_limit_fen})

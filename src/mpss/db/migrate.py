@@ -38,6 +38,8 @@ GRANTS: dict[str, frozenset[str]] = {
     "merchant_nonce": REMOVE,
     "account_session": REMOVE,
     "sms_code": REMOVE,
+    "one_time_link": REMOVE,
+    "password_failure": REMOVE,
     "product_heat": REMOVE,
 }
 """What the lesser role may do with a table; with every other it may `CHANGE`. Nobody is granted TRUNCATE."""

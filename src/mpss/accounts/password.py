@@ -1,0 +1,184 @@
+"""The payment password: set by a one-time link or an SMS code, changed with the old one, unlocked by an SMS code.
+
+A new password clears the wrong tries and the lock and ends the account's other sessions. A lock that ten wrong tries
+in a row made is released by a new password alone. Every change sends its notice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from mpss.accounts import token_store
+from mpss.accounts.checks import became_locked, check_password, is_locked, must_reset, password_cleared
+from mpss.accounts.codes import Purpose, check_code, use_code
+from mpss.accounts.links import find_link, send_link
+from mpss.accounts.model import AccountRow, Life, UsageRow
+from mpss.accounts.notify import tell
+from mpss.accounts.password_rules import candidate_digests, check_form, check_new, fingerprint, new_digest
+from mpss.accounts.sign_in import Session
+from mpss.accounts.spray import failure, hot, noticed
+from mpss.accounts.store import PASSWORD_FAILURES, find_wallet, lock_account, save_usage, set_password
+from mpss.db.database import UnitOfWork
+from mpss.db.rows import copy_rows
+from mpss.kernel.clock import business_date
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.phone import parse_phone
+from mpss.runtime import Runtime
+from mpss.security.tokens import token_digest
+
+
+async def request_link(runtime: Runtime, *, phone: str) -> None:
+    """Send the number's own phone a one-time link to set its password; for an SMS command from that phone.
+
+    Raises:
+        MalformedField: `phone` is no mobile number of the mainland.
+        Refused: UNKNOWN_ACCOUNT; RATE_LIMITED.
+
+    Spec: CT 5.2; CM 7.5.
+    """
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account, _ = await _lock_wallet(uow, parse_phone(phone))
+        await send_link(uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now)
+
+
+async def set_by_link(runtime: Runtime, *, token: str, password: str) -> None:
+    """Set the payment password by a one-time link; a pending account becomes active.
+
+    Raises:
+        MalformedField: `password` is not six digits.
+        Refused: CODE_EXPIRED (the link ran out, was used, or never was), WEAK_PASSWORD. A weak password leaves the
+            link as it was.
+
+    Spec: CT 5.2; CM 7.4.
+    """
+    check_form(password)
+    account_id = await find_link(runtime, token=token)
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account, usage = await _lock(uow, account_id)
+        check_new(password, phone=account.phone)
+        if not await token_store.use_link(uow, token_digest(token), now=now):
+            raise Refused(ErrorCode.CODE_EXPIRED, detail="ask for a new link")
+        await _replace(uow, runtime, account, usage, password, now)
+
+
+async def set_by_code(runtime: Runtime, *, phone: str, code: str, password: str) -> None:
+    """Set the payment password, or reset a forgotten or locked one, by a SET_PASSWORD code.
+
+    Raises:
+        MalformedField: `phone`, `code` or `password`.
+        Refused: WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT.
+
+    Spec: CT 5.2; CM 7.4, 7.5.
+    """
+    phone = parse_phone(phone)
+    check_new(password, phone=phone)
+    code_id = await check_code(runtime, phone=phone, purpose=Purpose.SET_PASSWORD, code=code)
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account, usage = await _lock_wallet(uow, phone)
+        await use_code(uow, code_id, now=now)
+        await _replace(uow, runtime, account, usage, password, now)
+
+
+async def change(runtime: Runtime, *, session: Session, old_password: str, new_password: str, source: str) -> None:
+    """Change the payment password; a wrong old one is counted as in a purchase.
+
+    Raises:
+        MalformedField: `old_password` or `new_password` is not six digits.
+        Refused: WEAK_PASSWORD, UNKNOWN_ACCOUNT, PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED,
+            CHALLENGE_REQUIRED (the old password was seen over many numbers: reset it by an SMS code).
+
+    Spec: CT 5.2; CM 7.4.
+    """
+    check_form(old_password, field="old_password")
+    check_new(new_password, phone=session.phone, field="new_password")
+    if session.account_id is None:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    key_store, now = runtime.ports.key_store, runtime.clock.now()
+    candidates = candidate_digests(key_store, session.account_id, old_password)
+    tried = fingerprint(key_store, old_password)
+    challenged = await hot(runtime, tried, source)
+    async with runtime.database.transaction() as uow:
+        account, usage = await _lock(uow, session.account_id)
+        refusal, counted = check_password(
+            account,
+            usage,
+            candidate_digests=candidates,
+            challenged=challenged,
+            today=business_date(now, cut=runtime.settings.day_cut),
+            now=now,
+            policy=runtime.policy,
+        )
+        if refusal is None:
+            await _replace(uow, runtime, account, counted, new_password, now, kept=session.token_digest)
+        elif refusal is ErrorCode.WRONG_PASSWORD:
+            await save_usage(uow, account.id, counted)
+            row = failure(account_id=account.id, fingerprint=tried, source=source, now=now)
+            await copy_rows(uow, PASSWORD_FAILURES, [row])
+            if became_locked(usage, counted, now, runtime.policy):
+                await _tell(uow, "password_locked", account, now)
+    if refusal is not None:
+        noticed(runtime)
+        raise Refused(refusal, field="old_password")
+
+
+async def unlock(runtime: Runtime, *, phone: str, code: str) -> None:
+    """Release a day's lock by an UNLOCK code; the password stays. The tries in a row stay counted, too.
+
+    Raises:
+        MalformedField: `phone` or `code`.
+        Refused: WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT; PASSWORD_LOCKED, so many tries in a row were wrong that
+            the password must be reset.
+
+    Spec: CT 5.2; CM 7.5.
+    """
+    phone = parse_phone(phone)
+    code_id = await check_code(runtime, phone=phone, purpose=Purpose.UNLOCK, code=code)
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account, usage = await _lock_wallet(uow, phone)
+        if must_reset(usage, runtime.policy):
+            raise Refused(ErrorCode.PASSWORD_LOCKED, detail="set a new password")
+        await use_code(uow, code_id, now=now)
+        if is_locked(usage, now, runtime.policy):
+            await save_usage(uow, account.id, usage._replace(wrong_today=0, locked_until=None))
+            await _tell(uow, "password_unlocked", account, now)
+
+
+async def _replace(
+    uow: UnitOfWork,
+    runtime: Runtime,
+    account: AccountRow,
+    usage: UsageRow,
+    password: str,
+    now: datetime,
+    *,
+    kept: bytes = b"",
+) -> None:
+    digest, key = new_digest(runtime.ports.key_store, account.id, password)
+    await set_password(uow, account.id, digest=digest, key=key)
+    await save_usage(uow, account.id, password_cleared(usage))
+    await token_store.end_sessions(uow, account.id, kept=kept)
+    await token_store.void_links(uow, account.id, now=now)
+    await _tell(uow, "password_set" if account.password_digest is None else "password_changed", account, now)
+
+
+async def _tell(uow: UnitOfWork, event: str, account: AccountRow, now: datetime) -> None:
+    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now)
+
+
+async def _lock_wallet(uow: UnitOfWork, phone: str) -> tuple[AccountRow, UsageRow]:
+    account_id = await find_wallet(uow, phone=phone)
+    if account_id is None:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    return await _lock(uow, account_id)
+
+
+async def _lock(uow: UnitOfWork, account_id: UUID) -> tuple[AccountRow, UsageRow]:
+    locked = await lock_account(uow, account_id)
+    if locked is None or locked[0].life is Life.CLOSED:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    return locked

@@ -1,0 +1,177 @@
+"""What a subscriber or a member of staff may see of an account (CT 5.2; CM 5.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import LiteralString
+from uuid import UUID
+
+from mpss.accounts.checks import check_voucher, is_locked, must_reset, spent_on
+from mpss.accounts.model import AccountKind, Life, UsageRow
+from mpss.accounts.store import find_wallet
+from mpss.db.database import UnitOfWork
+from mpss.kernel.clock import business_date
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.ids import AccountId
+from mpss.kernel.phone import parse_phone
+from mpss.runtime import Runtime
+
+_OVERVIEW: LiteralString = """
+    SELECT a.id, a.phone, a.home_province, a.kind, a.life, a.ledger_account_id, a.language, a.opened_at,
+           a.daily_limit_fen, a.password_digest IS NOT NULL AS password_set,
+           u.day, u.spent_fen, u.spent_count, u.wrong_day, u.wrong_today, u.wrong_in_a_row, u.voucher_wrong,
+           u.locked_until, b.balance_fen, b.restricted_fen, b.held_fen,
+           coalesce((SELECT business_date FROM business_day WHERE closed_at IS NULL), %(today)s) AS today
+      FROM account AS a
+      JOIN account_usage AS u ON u.account_id = a.id
+      JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
+     WHERE a.id = %(id)s
+"""
+_OF_LEDGER: LiteralString = "SELECT id FROM account WHERE ledger_account_id = ANY(%(ids)s)"
+
+
+class EffectiveState(StrEnum):
+    """What the account's facts come to, the gravest first."""
+
+    CLOSED = "closed"
+    PENDING = "pending"
+    PASSWORD_LOCKED = "password_locked"  # noqa: S105 - a state
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOverview:
+    """An account as it stands. Amounts in fen; `withdrawable_fen` is what of the available balance may be withdrawn.
+
+    `locked_until` is set while the password is locked for the day; with `must_reset` only a new password helps.
+    """
+
+    id: AccountId
+    phone: str
+    home_province: str
+    kind: AccountKind
+    life: Life
+    state: EffectiveState
+    ledger_account_id: int
+    language: str
+    opened_at: datetime
+    password_set: bool
+    locked_until: datetime | None
+    must_reset: bool
+    voucher_barred: bool
+    daily_limit_fen: int
+    spent_today_fen: int
+    balance_fen: int
+    held_fen: int
+    available_fen: int
+    withdrawable_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    id: UUID
+    phone: str
+    home_province: str
+    kind: str
+    life: str
+    ledger_account_id: int
+    language: str
+    opened_at: datetime
+    daily_limit_fen: int
+    password_set: bool
+    day: date
+    spent_fen: int
+    spent_count: int
+    wrong_day: date
+    wrong_today: int
+    wrong_in_a_row: int
+    voucher_wrong: int
+    locked_until: datetime | None
+    balance_fen: int
+    restricted_fen: int
+    held_fen: int
+    today: date
+
+
+async def overview(runtime: Runtime, *, account_id: UUID) -> AccountOverview:
+    """The account's type, state, opening time, daily limit and balance.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT.
+
+    Spec: CT 5.2; CM 5.4.
+    """
+    now = runtime.clock.now()
+    today = business_date(now, cut=runtime.settings.day_cut)
+    async with runtime.database.read() as uow:
+        record = await uow.row(_Record, _OVERVIEW, {"id": account_id, "today": today})
+    if record is None:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    return _overview(record, runtime, now)
+
+
+async def overview_by_phone(runtime: Runtime, *, phone: str) -> AccountOverview:
+    """The overview of the number's wallet.
+
+    Raises:
+        MalformedField: `phone` is no mobile number of the mainland.
+        Refused: UNKNOWN_ACCOUNT.
+    """
+    async with runtime.database.read() as uow:
+        account_id = await find_wallet(uow, phone=parse_phone(phone))
+    if account_id is None:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    return await overview(runtime, account_id=account_id)
+
+
+async def accounts_of_ledger(uow: UnitOfWork, ledger_account_ids: list[int]) -> list[UUID]:
+    """The payment accounts whose money these ledger accounts keep."""
+    return [row["id"] for row in await uow.dicts(_OF_LEDGER, {"ids": ledger_account_ids})]
+
+
+def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOverview:
+    usage = UsageRow(
+        record.day,
+        record.spent_fen,
+        record.spent_count,
+        record.wrong_day,
+        record.wrong_today,
+        record.wrong_in_a_row,
+        record.voucher_wrong,
+        record.locked_until,
+    )
+    life = Life(record.life)
+    locked = is_locked(usage, now, runtime.policy)
+    reset = must_reset(usage, runtime.policy)
+    available_fen = record.balance_fen - record.held_fen
+    return AccountOverview(
+        id=AccountId.from_uuid(record.id),
+        phone=record.phone,
+        home_province=record.home_province,
+        kind=AccountKind(record.kind),
+        life=life,
+        state=_state(life, locked=locked),
+        ledger_account_id=record.ledger_account_id,
+        language=record.language,
+        opened_at=record.opened_at,
+        password_set=record.password_set,
+        locked_until=record.locked_until if locked and not reset else None,
+        must_reset=reset,
+        voucher_barred=check_voucher(usage, runtime.policy) is not None,
+        daily_limit_fen=record.daily_limit_fen,
+        spent_today_fen=spent_on(usage, record.today),
+        balance_fen=record.balance_fen,
+        held_fen=record.held_fen,
+        available_fen=available_fen,
+        withdrawable_fen=min(record.balance_fen - record.restricted_fen, available_fen),
+    )
+
+
+def _state(life: Life, *, locked: bool) -> EffectiveState:
+    if life is Life.CLOSED:
+        return EffectiveState.CLOSED
+    if life is Life.PENDING:
+        return EffectiveState.PENDING
+    return EffectiveState.PASSWORD_LOCKED if locked else EffectiveState.ACTIVE

@@ -1,0 +1,85 @@
+"""Password spraying: one payment password tried over many numbers, or one address trying many numbers.
+
+Each wrong password leaves a row: its fingerprint (keyed, not bound to the account), the account and the source. What
+failed on many accounts within the window is hot, and a purchase with it needs an SMS code besides, right or wrong.
+Tries are taken from a signed-in session or a registered merchant alone, so a stranger cannot lock a number by guessing.
+
+Each process reads the hot ones at most once a second; its own failures make it read again at once (`noticed`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from mpss.accounts import token_store
+from mpss.accounts.codes import Purpose, check_code, use_code
+from mpss.db.database import Database
+from mpss.runtime import Runtime
+
+_FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    fingerprints: frozenset[bytes]
+    sources: frozenset[str]
+    at: datetime
+    read_at: float
+
+
+_seen: WeakKeyDictionary[Database, _Seen] = WeakKeyDictionary()
+
+
+def failure(*, account_id: UUID, fingerprint: bytes, source: str, now: datetime) -> tuple[Any, ...]:
+    """The row a wrong password adds to PASSWORD_FAILURES."""
+    return now, account_id, fingerprint, source
+
+
+async def hot(runtime: Runtime, fingerprint: bytes, source: str) -> bool:
+    """Whether this password failed on `policy.spray_numbers` accounts within the window, or this source on
+    `policy.spray_numbers_per_source`. Asked before the desk; the answer is the decision's `challenged`.
+
+    Spec: CT 12.1; CM 9.
+    """
+    seen, now = _seen.get(runtime.database), runtime.clock.now()
+    if seen is None or time.monotonic() - seen.read_at >= _FRESH_SECONDS or abs(now - seen.at) >= timedelta(seconds=1):
+        read_at = time.monotonic()
+        policy = runtime.policy
+        async with runtime.database.read() as uow:
+            fingerprints, sources = await token_store.sprayed(
+                uow,
+                since=now - timedelta(seconds=policy.spray_window_seconds),
+                numbers=policy.spray_numbers,
+                numbers_per_source=policy.spray_numbers_per_source,
+            )
+        seen = _seen[runtime.database] = _Seen(fingerprints, sources, now, read_at)
+    return fingerprint in seen.fingerprints or source in seen.sources
+
+
+def noticed(runtime: Runtime) -> None:
+    """A password was wrong in this process: the next `hot` reads again."""
+    _seen.pop(runtime.database, None)
+
+
+async def challenged(runtime: Runtime, *, phone: str, fingerprint: bytes, source: str, code: str | None) -> bool:
+    """Whether the payer must be challenged: the password is hot, and no CHALLENGE code for the number came with it.
+
+    A code that did come is used up.
+
+    Raises:
+        MalformedField: `code` is not six digits.
+        Refused: WRONG_CODE, CODE_EXPIRED.
+    """
+    if not await hot(runtime, fingerprint, source):
+        return False
+    if code is None:
+        return True
+    code_id = await check_code(runtime, phone=phone, purpose=Purpose.CHALLENGE, code=code)
+    async with runtime.database.transaction() as uow:
+        await use_code(uow, code_id, now=runtime.clock.now())
+    return False
