@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class UnknownKey(LookupError):
+    """The key store has no key of this name and version."""
+
+    def __init__(self, *, name: str, version: int | None) -> None:
+        super().__init__(f"no key {name!r}" if version is None else f"no version {version} of key {name!r}")
+        self.name = name
+        self.version = version
+
+
 class KeyStore(Protocol):
     """Key names in use: "payment_password", "fingerprint", "voucher", "token", "seal". Versions count from 1."""
 
