@@ -9,7 +9,10 @@ CREATE TABLE staff_member (
     hall           text,                  -- of a clerk: where the cash is
     clerk          text,
     active         boolean NOT NULL DEFAULT true,
-    created_at     timestamptz NOT NULL
+    created_at     timestamptz NOT NULL,
+    -- Idempotency keys are scoped to the hall and clerk, so these name one person for good.
+    CONSTRAINT staff_member_clerk UNIQUE (hall, clerk),
+    CONSTRAINT staff_member_clerk_whole CHECK ((hall IS NULL) = (clerk IS NULL))
 );
 
 CREATE TABLE approval (
