@@ -15,7 +15,6 @@ from hypothesis.strategies import binary, integers
 
 from mpss.adapters.key_store_file import KEY_NAMES, FileKeyStore, KeyFileDamaged, KeyFileExposed
 from mpss.ports.key_store import KeyStore, UnknownKey
-from tests.support.clauses import clause
 
 
 @pytest.fixture
@@ -123,7 +122,6 @@ class TestMac:
             store.current("voucher")
 
 
-@clause("CT 10")
 class TestSeal:
     @given(data=binary(max_size=200))
     def test_opens_to_what_was_sealed_also_after_a_rotation(
