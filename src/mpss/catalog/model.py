@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -33,6 +35,31 @@ class ProductRow(NamedTuple):
     scope: Scope
     state: ProductState
     has_stock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product as shown: `available` None is an unlimited quantity; `sms_code` is what subscribers type to buy it.
+
+    `merchant_name` and `province` are the provider's; `picture_type` is a media type or None.
+    """
+
+    id: UUID
+    merchant_id: UUID
+    merchant_name: str
+    province: str
+    name: str
+    description: str
+    category: str
+    price_fen: int
+    scope: str
+    state: str
+    available: int | None
+    picture_type: str | None
+    review_note: str
+    created_at: datetime
+    published_at: datetime | None
+    sms_code: int
 
 
 class StockRow(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -91,3 +92,104 @@ STOCK: RowSet[UUID, StockRow] = RowSet(
     columns=_stock_columns,
     refill=refill,
 )
+
+INSERT_PRODUCT = """
+    INSERT INTO product (id, merchant_id, name, description, category, price_fen, scope, state, has_stock, picture,
+                         picture_type, created_at)
+    VALUES (%(id)s, %(merchant_id)s, %(name)s, %(description)s, %(category)s, %(price_fen)s, %(scope)s, 'draft',
+            %(has_stock)s, %(picture)s, %(picture_type)s, %(created_at)s)
+"""
+
+UPDATE_DRAFT = """
+    UPDATE product
+       SET name = %(name)s, description = %(description)s, category = %(category)s, price_fen = %(price_fen)s,
+           scope = %(scope)s, has_stock = %(has_stock)s,
+           picture = CASE WHEN %(keep_picture)s THEN picture ELSE %(picture)s END,
+           picture_type = CASE WHEN %(keep_picture)s THEN picture_type ELSE %(picture_type)s END
+     WHERE id = %(id)s AND state = 'draft'
+"""
+
+DROP_PORTIONS = "UPDATE product_stock SET available = 0 WHERE product_id = %(id)s"
+
+PUT_COMMON_PORTION = """
+    INSERT INTO product_stock (product_id, slot, available) VALUES (%(id)s, 0, %(available)s)
+    ON CONFLICT (product_id, slot) DO UPDATE SET available = EXCLUDED.available
+"""
+
+MOVE = """
+    UPDATE product
+       SET state = %(to)s, review_note = coalesce(%(note)s, review_note),
+           published_at = CASE WHEN %(to)s = 'published' THEN %(now)s ELSE published_at END
+     WHERE id = %(id)s AND state = %(from)s
+"""
+
+MERCHANT_STATE = "SELECT state FROM merchant WHERE id = %(id)s FOR SHARE"
+
+REFRESH_HEAT = """
+    -- What sold since; a product that sold nothing leaves the list.
+    WITH sold AS (
+        SELECT product_id, sum(quantity)::bigint AS sold FROM transaction
+         WHERE id >= %(first)s AND kind = 'purchase' AND state = 'SUCCEEDED' AND product_id IS NOT NULL
+         GROUP BY product_id
+    ), gone AS (
+        DELETE FROM product_heat WHERE product_id NOT IN (SELECT product_id FROM sold)
+    )
+    INSERT INTO product_heat (product_id, sold, refreshed_at) SELECT product_id, sold, %(now)s FROM sold
+    ON CONFLICT (product_id) DO UPDATE SET sold = EXCLUDED.sold, refreshed_at = EXCLUDED.refreshed_at
+"""
+
+
+async def set_quantity(uow: UnitOfWork, product_id: UUID, quantity: int) -> None:
+    """Make the quantity available `quantity`, all of it in the common store."""
+    await uow.dicts(LOCK_PORTIONS, {"ids": [product_id]})
+    await uow.execute(DROP_PORTIONS, {"id": product_id})
+    await uow.execute(PUT_COMMON_PORTION, {"id": product_id, "available": quantity})
+
+
+async def change_quantity(uow: UnitOfWork, product_id: UUID, change: int) -> int | None:
+    """Add to the quantity available, or take from it; what there is then, or None when there is less than is taken."""
+    portions = {row["slot"]: row["available"] for row in await uow.dicts(LOCK_PORTIONS, {"ids": [product_id]})}
+    total: int = sum(portions.values()) + change
+    if total < 0:
+        return None
+    if change < 0:
+        common = portions.pop(0, 0)
+        after = gather(-change, own=common, others=portions)
+        moved = [(product_id, slot, left) for slot, left in sorted(after.others.items())]
+        await _save(uow, [(product_id, 0, after.own + change), *moved])
+    else:
+        await _save(uow, [(product_id, 0, portions.get(0, 0) + change)])
+    return total
+
+
+async def _save(uow: UnitOfWork, portions: list[tuple[UUID, int, int]]) -> None:
+    ids, slots, available = (list(column) for column in zip(*portions, strict=True))
+    await uow.execute(SAVE_PORTIONS, {"ids": ids, "slots": slots, "available": available})
+
+
+async def insert_product(uow: UnitOfWork, row: dict[str, Any]) -> None:
+    await uow.execute(INSERT_PRODUCT, row)
+
+
+async def update_draft(uow: UnitOfWork, row: dict[str, Any]) -> bool:
+    """Rewrite a draft; False when the product is no draft (any more)."""
+    return await uow.execute(UPDATE_DRAFT, row) == 1
+
+
+async def move(
+    uow: UnitOfWork, product_id: UUID, *, source: ProductState, target: ProductState, note: str | None, now: datetime
+) -> bool:
+    """Compare and set the state; False when it was not `source` any more."""
+    asked = {"id": product_id, "from": source, "to": target, "note": note, "now": now}
+    return await uow.execute(MOVE, asked) == 1
+
+
+async def merchant_is_active(uow: UnitOfWork, merchant_id: UUID) -> bool | None:
+    """None where there is no such merchant. Its row is held, so that it is not suspended meanwhile."""
+    state = await uow.value(MERCHANT_STATE, {"id": merchant_id})
+    return None if state is None else state == "active"
+
+
+async def refresh_heat(uow: UnitOfWork, *, first: UUID, now: datetime) -> int:
+    """Count what sold in the transactions from id `first` on; how many products did."""
+    return await uow.execute(REFRESH_HEAT, {"first": first, "now": now})
