@@ -28,7 +28,7 @@ import psycopg
 from psycopg import sql
 
 from mpss.db.postmaster import PortTaken, Postmaster, PostmasterError
-from mpss.db.service_user import cluster_folder, reachable_programs, service_user
+from mpss.db.service_user import new_cluster_folder, reachable_programs, service_user
 
 OWNER_ROLE = "mpss_owner"
 RUN_ROLE = "mpss_run"
@@ -280,13 +280,16 @@ class EmbeddedPostgres:
         return self._known
 
     def _first_state(self) -> None:
+        cluster = new_cluster_folder(self.data_dir, self._user)
+        if cluster.exists():
+            raise PostmasterError(f"{cluster} is there, but {self._file.name} with its passwords is gone")
         self._save(
             _Known(
                 admin_password=secrets.token_urlsafe(24),
                 owner_password=secrets.token_urlsafe(24),
                 run_password=secrets.token_urlsafe(24),
                 port=_free_port(),
-                cluster=str(cluster_folder(self.data_dir, self._user)),
+                cluster=str(cluster),
             )
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import secrets
 import shutil
 import stat
 import subprocess
@@ -75,12 +76,12 @@ def service_user() -> ServiceUser:
     raise NoServiceUser("PostgreSQL does not run as root, and there is no other user to run it as")
 
 
-def cluster_folder(data_dir: Path, user: ServiceUser) -> Path:
-    """Where the cluster of this data folder lives: in it, or in the service folder where `user` cannot reach it."""
+def new_cluster_folder(data_dir: Path, user: ServiceUser) -> Path:
+    """Where a new cluster goes: into the data folder, or into the service folder where `user` cannot reach that."""
     if user.can_enter(data_dir):
         return data_dir / "postgres"
-    name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
-    return service_folder() / name
+    # Never a name that was used: a data folder that was deleted and made again must not meet its old cluster.
+    return service_folder() / f"postgres-{secrets.token_hex(8)}"
 
 
 def reachable_programs(bin_dir: Path, user: ServiceUser) -> Path:

@@ -10,9 +10,10 @@ from typing import Any
 from mpss.db.database import Connection, UnitOfWork
 from mpss.db.rows import InsertSet, NeedsMore, RowSet, copy_rows
 from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction
-from mpss.desk.store import BUSINESS_DATE, FENCE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, make_transaction
+from mpss.desk.store import BUSINESS_DATE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, make_transaction
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.unit_flag import unit_of_work_open
+from mpss.ledger.day_close import FENCE
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES, apply
 from mpss.ledger.post import write as write_entries
@@ -90,7 +91,7 @@ async def _load(uow: UnitOfWork, batch: Batch) -> tuple[Snapshot, dict[Key, Tran
         )
         for rows, wanted in batch.touched:
             own = wanted - batch.gather[rows].keys() if rows in batch.gather else wanted
-            cursors.append((rows, await _query(connection, rows, sorted(own), batch.slot)))
+            cursors.append((rows, await _query(connection, rows, list(own), batch.slot)))
     record = await day.fetchone()
     assert record is not None, "there is no open business day"
     snapshot = Snapshot(record[0])
@@ -109,7 +110,7 @@ async def _load(uow: UnitOfWork, batch: Batch) -> tuple[Snapshot, dict[Key, Tran
         followers = []
         async with connection.pipeline():
             for rows, wanted in sorted(led.items(), key=lambda item: item[0].order):
-                followers.append((rows, await _query(connection, rows, sorted(wanted), batch.slot)))
+                followers.append((rows, await _query(connection, rows, list(wanted), batch.slot)))
         for rows, cursor in followers:
             snapshot[rows].update(map(rows.make, await cursor.fetchall()))
     for rows, needs in batch.gather.items():
@@ -181,5 +182,5 @@ async def _write(uow: UnitOfWork, batch: Batch, effects: Effects, business_date:
         for rows, changed in sorted(effects.dirty.items(), key=lambda item: item[0].order):
             assert rows.save is not None
             assert rows.columns is not None
-            await uow.connection.execute(rows.save, {**rows.columns(sorted(changed.items())), "slot": batch.slot})
+            await uow.connection.execute(rows.save, {**rows.columns(list(changed.items())), "slot": batch.slot})
         await uow.connection.execute("COMMIT")

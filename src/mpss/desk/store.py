@@ -11,8 +11,6 @@ from mpss.desk.model import Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import TransactionId
 
-FENCE = 7_001
-"""Advisory lock: a batch holds it shared, the day close alone, so that nothing is posted into a closed day."""
 SLOT = 7_002
 """Advisory lock class: the slot of a desk that lives."""
 
@@ -21,7 +19,7 @@ TAKE_SLOT = """
     -- The lowest free slot; the lock lives and dies with the connection.
     SELECT n FROM generate_series(1, %(most)s) AS n WHERE pg_try_advisory_lock(%(slot)s, n) LIMIT 1
 """
-BUSINESS_DATE = "SELECT business_date FROM business_day WHERE closed_at IS NULL"
+BUSINESS_DATE = "SELECT business_date FROM business_day WHERE cut_at IS NULL"
 
 FIND_KEYS = """
     SELECT t.id, t.kind, t.state, t.first_state, t.refusal, t.caller, t.idempotency_key, t.digest, t.account_id,

@@ -10,6 +10,7 @@ import re
 import time
 import uuid
 from datetime import datetime
+from random import getrandbits
 from typing import ClassVar, Self
 
 from mpss.kernel.errors import MalformedField
@@ -30,8 +31,8 @@ class Id(uuid.UUID):
         microseconds = round(now.timestamp() * 1_000_000)
         milliseconds, rest = divmod(microseconds, 1000)
         fraction = (rest << 12) // 1000
-        random = int.from_bytes(os.urandom(8), "big") & 0x3FFFFFFFFFFFFFFF
-        return cls.of(milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random)
+        # Ids are unique, not secret (tokens are), so the quick generator serves; it is seeded anew in a forked process.
+        return cls.of(milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | getrandbits(62))
 
     @classmethod
     def of(cls, value: int) -> Self:

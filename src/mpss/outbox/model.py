@@ -8,13 +8,14 @@ always with the same id; (3) a row ends `done` (the other side took it) or `dead
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from mpss.kernel.ids import MerchantId, OutboxId, ProductId, TransactionId
 
@@ -50,7 +51,7 @@ class OutboxItem:
 
     def body(self) -> dict[str, Any]:
         """The payload, parsed."""
-        parsed: dict[str, Any] = json.loads(self.payload)
+        parsed: dict[str, Any] = orjson.loads(self.payload)
         return parsed
 
 
@@ -68,7 +69,7 @@ def notice(
 
     `reference` is the transaction or account it speaks of.
     """
-    payload = _text({"event": event, "language": language, "params": dict(params)})
+    payload = _text({"event": event, "language": language, "params": params})
     return (id, Kind.NOTICE.value, reference, phone, payload, OutboxState.PENDING.value, now, now)
 
 
@@ -107,10 +108,10 @@ def webhook(
 
     `data` holds plain JSON values; ids in their outside form, amounts as `…_fen`.
     """
-    payload = _text({"type": event, "timestamp": now.isoformat(), "data": dict(data)})
+    payload = _text({"type": event, "timestamp": now.isoformat(), "data": data})
     recipient = str(MerchantId.from_uuid(merchant_id))
     return (id, Kind.WEBHOOK.value, reference, recipient, payload, OutboxState.PENDING.value, now, now)
 
 
 def _text(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(value).decode()

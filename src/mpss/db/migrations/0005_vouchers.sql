@@ -3,6 +3,7 @@
 
 CREATE TABLE voucher_batch (
     id           uuid CONSTRAINT voucher_batch_pk PRIMARY KEY,
+    number       bigint GENERATED ALWAYS AS IDENTITY,  -- the first nine digits of its vouchers' serials
     face_fen     bigint NOT NULL CONSTRAINT voucher_face CHECK (face_fen > 0),
     quantity     integer NOT NULL CONSTRAINT voucher_quantity CHECK (quantity > 0),
     state        text NOT NULL CONSTRAINT voucher_batch_state CHECK (state IN ('generated', 'activated', 'void')),

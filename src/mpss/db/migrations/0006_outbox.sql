@@ -16,7 +16,8 @@ CREATE TABLE outbox (
     last_error  text
 ) WITH (fillfactor = 80);
 CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE state = 'pending';
-CREATE INDEX outbox_reference ON outbox (reference);
+-- Mostly transactions, whose ids grow with time.
+CREATE INDEX outbox_reference ON outbox USING brin (reference) WITH (pages_per_range = 16);
 
 CREATE TABLE outbox_attempt (
     outbox_id   uuid NOT NULL,

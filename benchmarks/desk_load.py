@@ -1,0 +1,110 @@
+"""One process with one desk and callers in a closed loop; prints one JSON object. Started by `benchmarks.run`.
+
+Each caller pays again as soon as it has its answer: the full decision with payment password, state, limits, stock,
+fee and outbox. `--hot` sends every payment to one merchant's one product.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import time
+from datetime import UTC, datetime
+
+import uvloop
+
+from benchmarks.world import PASSWORD_KEY_VERSION, account_id, digest, merchant_id, product_id
+from mpss.config import Policy
+from mpss.db.database import Database
+from mpss.desk.desk import Desk
+from mpss.desk.model import digest_of
+from mpss.kernel.ids import TransactionId
+from mpss.observability import configure_logging
+from mpss.transactions.model import Asked, Proof
+from mpss.transactions.purchase import PurchaseCommand
+from mpss.transactions.sale import Sale
+
+POLICY = Policy()
+
+
+def command(payer: int, seller: int, serial: str) -> PurchaseCommand:
+    now = datetime.now(UTC)
+    account = account_id(payer)
+    sale = Sale(account, merchant_id(seller), product_id(seller), 1, 25, None)
+    asked = Asked(
+        TransactionId.new(now), f"account:{account.hex}", serial, digest_of("purchase", *map(str, sale)), now, "http"
+    )
+    proof = Proof({PASSWORD_KEY_VERSION: digest(payer)}, False, b"", "benchmark")
+    return PurchaseCommand(asked, sale, POLICY, proof)
+
+
+async def run(url: str, *, callers: int, accounts: int, sellers: int, seconds: float, hot: bool, seed: int) -> None:
+    database = Database(url, pool_size=2)
+    desk = Desk(database)
+    await desk.start()
+    random_ = random.Random(seed)
+    latencies: list[float] = []
+    refused = 0
+    stop_at = 0.0
+    measure_from = 0.0
+
+    async def caller(number: int) -> None:
+        nonlocal refused
+        serial = 0
+        while time.perf_counter() < stop_at:
+            serial += 1
+            payer = random_.randint(1, accounts)
+            seller = 1 if hot else random_.randint(1, sellers)
+            started = time.perf_counter()
+            answer = await desk.submit(command(payer, seller, f"{seed}-{number}-{serial}"))
+            ended = time.perf_counter()
+            if answer.transaction.refusal is not None:
+                refused += 1
+            elif started >= measure_from:
+                latencies.append(ended - started)
+
+    warm_up = min(2.0, seconds / 4)
+    measure_from = time.perf_counter() + warm_up
+    stop_at = measure_from + seconds
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    async with asyncio.TaskGroup() as group:
+        for number in range(callers):
+            group.create_task(caller(number))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    latencies.sort()
+    print(
+        json.dumps(
+            {
+                "payments": len(latencies),
+                "refused": refused,
+                "rate": len(latencies) / seconds,
+                "p50_ms": latencies[len(latencies) // 2] * 1000,
+                "p99_ms": latencies[len(latencies) * 99 // 100] * 1000,
+                "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+                "seconds": seconds + warm_up,
+            }
+        )
+    )
+    await desk.stop()
+    await database.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("--callers", type=int, default=256)
+    parser.add_argument("--accounts", type=int, default=10_000)
+    parser.add_argument("--sellers", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hot", action="store_true")
+    configure_logging("WARNING")
+    options = vars(parser.parse_args())
+    uvloop.run(run(options.pop("url"), **options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The world a benchmark runs in: an embedded server tuned as an operator would, and bulk-made parties.
+
+Parties are made by SQL in sets, since opening a million wallets one by one measures something else. Their ids follow
+from their number, so that a load generator knows them without asking.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import psycopg
+
+PASSWORD_KEY_VERSION = 1
+OPENING_FEN = 100_000_000
+TUNE = {
+    "shared_buffers": "1GB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "30min",
+    "max_connections": "100",
+    "wal_compression": "on",
+}
+"""Both the TPC-B-like script and the desk run on this server. Commits are durable: fsync stays on."""
+
+
+def account_id(number: int) -> UUID:
+    return UUID(int=(1 << 100) | number)
+
+
+def merchant_id(number: int) -> UUID:
+    return UUID(int=(2 << 100) | number)
+
+
+def product_id(number: int) -> UUID:
+    return UUID(int=(3 << 100) | number)
+
+
+def digest(number: int) -> bytes:
+    """The stored digest of account `number`'s payment password; a real HMAC, under a key of the benchmark's own."""
+    return hmac.digest(b"benchmark key", account_id(number).bytes + b"135246", hashlib.sha256)
+
+
+_ACCOUNTS = """
+    INSERT INTO ledger_account (id, code, name, has_floor)
+    SELECT 1000000 + n, '2011', 'wallet', true FROM generate_series(%(first)s::int, %(last)s::int) AS n;
+    INSERT INTO ledger_balance (ledger_account_id, balance_fen)
+    SELECT 1000000 + n, %(opening)s::bigint FROM generate_series(%(first)s::int, %(last)s::int) AS n;
+    INSERT INTO account_usage (account_id, day, wrong_day)
+    SELECT (lpad(to_hex(1::bigint << 36), 16, '0') || lpad(to_hex(n), 16, '0'))::uuid, %(today)s::date, %(today)s::date
+      FROM generate_series(%(first)s::int, %(last)s::int) AS n;
+    INSERT INTO posting (entry_id, line, ledger_account_id, part, amount_fen, business_date)
+    SELECT '00000000-0000-7000-8000-000000000001', 1, 1000000 + n, 1, -%(opening)s::bigint, %(today)s::date
+      FROM generate_series(%(first)s::int, %(last)s::int) AS n;
+    INSERT INTO posting (entry_id, line, ledger_account_id, amount_fen, business_date)
+    SELECT '00000000-0000-7000-8000-000000000001', 0, 2, %(opening)s::bigint * (%(last)s::int - %(first)s::int + 1), %(today)s::date;
+    INSERT INTO journal_entry (id, business_date, posted_at, kind)
+    VALUES ('00000000-0000-7000-8000-000000000001', %(today)s::date, now(), 'adjustment') ON CONFLICT DO NOTHING;
+"""
+
+
+def fill_accounts(owner_url: str, *, first: int, last: int, today: date) -> None:
+    """Open wallets number `first` to `last` (inclusive), each with a balance and a payment password."""
+    params = {"first": first, "last": last, "opening": OPENING_FEN, "today": today}
+    with psycopg.connect(owner_url) as connection:
+        for statement in _ACCOUNTS.strip().split(";\n"):
+            if statement.strip():
+                connection.execute(statement, params)  # type: ignore[arg-type]
+        with connection.cursor().copy(
+            "COPY account (id, phone, home_province, kind, life, ledger_account_id, password_digest, password_key,"
+            " daily_limit_fen, language, terms_version, channel, opened_at) FROM STDIN (FORMAT BINARY)"
+        ) as copy:
+            copy.set_types(
+                "uuid text text text text int8 bytea int2 int8 text text text timestamptz".split()  # noqa: SIM905
+            )
+            now = datetime.now(UTC)
+            for n in range(first, last + 1):
+                copy.write_row(
+                    (account_id(n), f"+86189{n:08d}", "GD", "wallet", "active", 1_000_000 + n, digest(n),
+                     PASSWORD_KEY_VERSION, 10**12, "en", "2026-01", "benchmark", now)
+                )  # fmt: skip
+
+
+def fill_merchants(owner_url: str, *, count: int) -> None:
+    """Merchants 1 to `count`, each with one product of the same number with a stock of a billion."""
+    with psycopg.connect(owner_url) as connection:
+        now = datetime.now(UTC)
+        for n in range(1, count + 1):
+            connection.execute(
+                "INSERT INTO ledger_account (id, code, name, has_floor) VALUES (%s, '2021', 'merchant', false)",
+                [900_000 + n],
+            )
+            connection.execute(
+                "INSERT INTO merchant (id, name, province, state, ledger_account_id, api_key_digest, public_key,"
+                " notify_url, webhook_secret, created_at) VALUES (%s, %s, 'GD', 'active', %s, %s, '', '', '', %s)",
+                [merchant_id(n), f"Merchant {n}", 900_000 + n, n.to_bytes(4, "big"), now],
+            )
+            connection.execute(
+                "INSERT INTO product (id, merchant_id, name, description, category, price_fen, scope, state, has_stock,"
+                " created_at) VALUES (%s, %s, %s, '', 'cards', 25, 'national', 'published', true, %s)",
+                [product_id(n), merchant_id(n), f"Product {n}", now],
+            )
+            connection.execute(
+                "INSERT INTO product_stock (product_id, slot, available) VALUES (%s, 0, 1000000000)", [product_id(n)]
+            )
+        connection.execute(
+            "INSERT INTO fee_schedule (kind, valid_from, fixed_fen, basis_points, min_fen, max_fen)"
+            " VALUES ('purchase', now(), 0, 60, 1, 100)"
+        )
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")

@@ -1,0 +1,86 @@
+"""Recomputing what the books and the transactions promise each other (ARCHITECTURE §11: 4, 5, 6, 8, 9)."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from mpss.db.database import UnitOfWork
+from mpss.ledger.verify import Check, verify_ledger
+
+_STUCK: LiteralString = """
+    SELECT count(*) FROM transaction AS t LEFT JOIN confirmation AS c ON c.transaction_id = t.id
+     WHERE t.state = 'CONFIRMING' AND (c.transaction_id IS NULL OR c.answered_at IS NOT NULL)
+"""
+_ENTRIES: LiteralString = """
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN journal_entry AS e ON e.id = t.id
+      LEFT JOIN journal_entry AS r ON r.reverses_id = t.id
+     WHERE CASE
+        WHEN t.state = 'SUCCEEDED' AND t.amount_fen > 0 THEN e.id IS NULL OR r.id IS NOT NULL
+        WHEN t.state = 'REVERSED' THEN e.id IS NULL OR r.id IS NULL
+        ELSE e.id IS NOT NULL OR r.id IS NOT NULL END
+"""
+_ENTRY_WITHOUT: LiteralString = """
+    SELECT count(*) FROM journal_entry AS e LEFT JOIN transaction AS t ON t.id = e.id WHERE t.id IS NULL
+"""
+_REVERSALS_DIFFER: LiteralString = """
+    SELECT count(*) FROM (
+        SELECT e.reverses_id FROM journal_entry AS e
+          JOIN posting AS p ON p.entry_id = e.id OR p.entry_id = e.reverses_id
+         WHERE e.reverses_id IS NOT NULL
+         GROUP BY e.reverses_id, p.ledger_account_id, p.part HAVING sum(p.amount_fen) <> 0) AS uncancelled
+"""
+_SPENT_DIFFER: LiteralString = """
+    SELECT count(*) FROM account_usage AS u
+      JOIN (SELECT account_id, business_date, sum(amount_fen) AS spent_fen, count(*) AS spent_count FROM transaction
+             WHERE kind = 'purchase' AND state = 'SUCCEEDED' GROUP BY account_id, business_date) AS t
+        ON t.account_id = u.account_id AND t.business_date = u.day
+     WHERE u.spent_fen <> t.spent_fen OR u.spent_count <> t.spent_count
+"""
+_NOTICES: LiteralString = """
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN (SELECT reference, count(*) AS copies FROM outbox
+                  WHERE kind = 'notice'
+                    AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed')
+                  GROUP BY reference) AS n ON n.reference = t.id
+     WHERE t.account_id IS NOT NULL AND t.amount_fen > 0
+       AND coalesce(n.copies, 0) <> CASE WHEN t.state IN ('SUCCEEDED', 'REVERSED') THEN 1 ELSE 0 END
+"""
+_DELIVERIES: LiteralString = """
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN outbox AS o ON o.id = t.id AND o.kind = 'delivery'
+     WHERE t.kind = 'purchase' AND t.product_id IS NOT NULL
+       AND (o.id IS NOT NULL) <> (t.state IN ('SUCCEEDED', 'REVERSED'))
+"""
+_VOUCHERS: LiteralString = """
+    SELECT (coalesce((SELECT -sum(amount_fen) FROM posting WHERE ledger_account_id = 12), 0)
+            <> coalesce((SELECT sum(b.face_fen) FROM voucher AS v JOIN voucher_batch AS b ON b.id = v.batch_id
+                          WHERE b.state = 'activated' AND v.redeemed_by IS NULL), 0))::int
+"""
+_REDEEMED: LiteralString = """
+    SELECT count(*) FROM voucher AS v FULL JOIN
+           (SELECT id FROM transaction WHERE kind = 'voucher_topup' AND state = 'SUCCEEDED') AS t
+        ON t.id = v.transaction_id
+     WHERE (v.digest IS NULL) OR (t.id IS NULL AND v.redeemed_by IS NOT NULL)
+"""
+_KEYS: LiteralString = """
+    SELECT count(*) FROM (SELECT caller, idempotency_key FROM transaction
+                           GROUP BY caller, idempotency_key HAVING count(*) > 1) AS twice
+"""
+
+
+async def verify(uow: UnitOfWork) -> list[Check]:
+    """Every invariant there is; reads all the books."""
+    return [
+        *await verify_ledger(uow),
+        Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
+        Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
+        Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),
+        Check("a reversal cancels its original leg by leg", int(await uow.value(_REVERSALS_DIFFER))),
+        Check("spending counters equal the day's purchases", int(await uow.value(_SPENT_DIFFER))),
+        Check("each change has one notice", int(await uow.value(_NOTICES))),
+        Check("each sale of a product has one delivery order", int(await uow.value(_DELIVERIES))),
+        Check("vouchers sold equal the unredeemed ones", int(await uow.value(_VOUCHERS))),
+        Check("each redeemed voucher has its top-up", int(await uow.value(_REDEEMED))),
+        Check("no key moved money twice", int(await uow.value(_KEYS))),
+    ]
