@@ -15,7 +15,7 @@ PEER_PACKAGES := postgresql-15 wrk
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test peers test-peers lint check bench lock clean
+.PHONY: help venv demo test peers test-peers lint check bench reference lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ check: lint test ## Everything a change must pass: lint and test
 
 bench: $(STAMP) ## Measure, and add the figures to benchmarks/RESULTS.md
 	$(BIN)/mpss bench $(ARGS)
+
+reference: $(STAMP) ## Write docs/reference from the code
+	$(BIN)/mpss reference --write docs/reference
 
 lock: ## Compile requirements.lock from pyproject.toml (needs uv)
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev \

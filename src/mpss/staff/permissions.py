@@ -1,16 +1,5 @@
 """What a member of staff may do (系统权限). A permission is given by name; there is no rank that includes others.
 
-    cash_topup          take cash at a hall and top a wallet up; undo one's own
-    voucher_generate    have top-up vouchers made                     } never the same person
-    voucher_activate    put a batch of vouchers on sale               } for one batch
-    voucher_release     let a barred number enter voucher passwords again
-    product_review      publish, refuse and withdraw goods
-    merchant_register   register, suspend and resume merchants
-    ledger_adjust       propose and approve correcting entries        (two people for one entry)
-    delivery_resend     order a delivery or send a notice again
-    account_view        look at any account and its transactions
-    staff_manage        add and stop members of staff, renew their keys
-
 Spec: CT 9.1.1; CM 8.3.
 """
 
@@ -32,6 +21,20 @@ class Permission(StrEnum):
     DELIVERY_RESEND = "delivery_resend"
     ACCOUNT_VIEW = "account_view"
     STAFF_MANAGE = "staff_manage"
+
+
+MEANINGS: dict[Permission, str] = {
+    Permission.CASH_TOPUP: "take cash at a hall and top a wallet up; undo one's own",
+    Permission.VOUCHER_GENERATE: "have top-up vouchers made (never whoever activates the same batch)",
+    Permission.VOUCHER_ACTIVATE: "put a batch of vouchers on sale (never whoever had it made)",
+    Permission.VOUCHER_RELEASE: "let a barred number enter voucher passwords again",
+    Permission.PRODUCT_REVIEW: "publish, refuse and withdraw goods",
+    Permission.MERCHANT_REGISTER: "register, suspend and resume merchants",
+    Permission.LEDGER_ADJUST: "propose and approve correcting entries (two people for one entry)",
+    Permission.DELIVERY_RESEND: "order a delivery or send a notice again",
+    Permission.ACCOUNT_VIEW: "look at any account and its transactions",
+    Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",
+}
 
 
 def parse_permission(text: str, *, field: str = "permissions") -> Permission:

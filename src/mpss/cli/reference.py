@@ -1,0 +1,199 @@
+"""The reference pages, printed from the code that they describe: `mpss reference errors`.
+
+`docs/reference/` holds what they print, and tests/docs/test_reference.py compares the two. A page is a pure function;
+the one of the clauses reads docs/spec/clauses.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mpss.catalog.machine import PRODUCT
+from mpss.channels.http.problems import REPLIES
+from mpss.cli.clauses import Clause, ClauseState, read_clauses
+from mpss.config import Policy, Settings
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.machine import Machine
+from mpss.ledger.chart import CHART
+from mpss.merchants.machine import MERCHANT
+from mpss.staff.permissions import MEANINGS
+from mpss.transactions.machine import WAITING
+from mpss.vouchers.machine import BATCH
+
+MACHINES: tuple[Machine[Any, Any], ...] = (WAITING, PRODUCT, MERCHANT, BATCH)
+
+_TEXTS = {
+    "CM": "手机支付业务规范",
+    "CT": "移动支付产品业务规范 V1.0",
+    "EC": "移动支付系统解决方案",
+    "GD": "2010 年广东翼支付业务规范",
+}
+
+
+def settings() -> str:
+    """Every MPSS_* variable."""
+    head = ("Variable", "Type", "Default", "Unit", "Meaning")
+    return _page(
+        "Settings",
+        "Every setting is an environment variable, read once when a process starts.",
+        "## The process\n\n" + _table(head, _settings_of(Settings)),
+        "## The policy\n\nThe figures of the business rules. Amounts are in fen.\n\n"
+        + _table(head, _settings_of(Policy)),
+    )
+
+
+def errors() -> str:
+    """Every ErrorCode and how each channel tells it."""
+    rows = [(f"`{code}`", str(REPLIES[code].status), REPLIES[code].en, REPLIES[code].zh) for code in ErrorCode]
+    return _page(
+        "Errors",
+        "One code for every reason a command can be refused, in the order of the checks. Over HTTP a refusal is a "
+        "problem document (RFC 9457) whose `type` is `urn:mpss:problem:` and the code.",
+        _table(("Code", "HTTP status", "Title", "标题"), rows),
+    )
+
+
+def machines() -> str:
+    """Every state machine, drawn."""
+    drawn = [f"## {_capital(machine.name)}\n\n```mermaid\n{machine.mermaid()}\n```" for machine in MACHINES]
+    return _page("State machines", "Every table of moves, drawn from the code.", *drawn)
+
+
+def chart() -> str:
+    """The chart of accounts."""
+    rows = [
+        (
+            line.code.value,
+            line.name_en,
+            line.name_zh,
+            line.side.value,
+            "yes" if line.has_floor else "no",
+            "the house, one" if line.house_account_id is not None else "each party",
+            "yes" if line.customer_money else "no",
+        )
+        for line in CHART.values()
+    ]
+    return _page(
+        "Chart of accounts",
+        "科目. An account with a floor may not go below zero; it keeps a stored balance and is locked while a batch "
+        "decides. The last column says what counts in the safeguarding check (备付金).",
+        _table(("Code", "Name", "名称", "Normal side", "Floor", "Held by", "Safeguarded"), rows),
+    )
+
+
+def permissions() -> str:
+    """What a member of staff may do."""
+    rows = [(f"`{permission}`", _capital(meaning)) for permission, meaning in MEANINGS.items()]
+    return _page(
+        "Permissions",
+        "What a staff API key may be given (系统权限). No permission includes another.",
+        _table(("Permission", "What it lets one do"), rows),
+    )
+
+
+def clauses() -> str:
+    """Every clause: what holds it, what shows it."""
+    every = read_clauses()
+    pages = []
+    for text, title in _TEXTS.items():
+        of_text = [clause for clause in every if clause.id.startswith(text)]
+        counts = ", ".join(f"{sum(c.state is state for c in of_text)} {state}" for state in ClauseState)
+        head = ("Clause", "Title", "标题", "State", "Where", "Tests", "Note")
+        pages.append(f"## {text} {title}\n\n{counts}.\n\n{_table(head, map(_clause_row, of_text))}")
+    return _page(
+        "Clauses",
+        "Every clause of the four texts: the module that holds or will hold it and the tests that show it. "
+        "Kept in `docs/spec/clauses.toml`.",
+        *pages,
+    )
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "errors": errors,
+    "machines": machines,
+    "chart": chart,
+    "permissions": permissions,
+    "clauses": clauses,
+}
+
+
+def reference(section: str) -> str:
+    """One page as Markdown.
+
+    Raises:
+        KeyError: there is no such section.
+        FileNotFoundError: the clauses were asked for outside the repository.
+    """
+    return SECTIONS[section]()
+
+
+def write_reference(folder: Path) -> list[Path]:
+    """Write every page into `folder`, one file a section; the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for section, page in SECTIONS.items():
+        path = folder / f"{section}.md"
+        path.write_text(page(), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def reference_command(
+    section: Annotated[str, typer.Argument(help=f"One of: {', '.join(SECTIONS)}; all of them when left out.")] = "",
+    write: Annotated[Path | None, typer.Option(help="Write every page into this folder instead.")] = None,
+) -> None:
+    """Print settings, errors, machines and the rest as the documents show them."""
+    if write is not None:
+        for path in write_reference(write):
+            typer.echo(path)
+        return
+    if section and section not in SECTIONS:
+        raise typer.BadParameter(f"must be one of: {', '.join(SECTIONS)}", param_hint="section")
+    typer.echo("\n".join(reference(name) for name in ([section] if section else SECTIONS)), nl=False)
+
+
+def _page(title: str, lead: str, *parts: str) -> str:
+    return "\n\n".join((f"# {title}", lead, *parts)) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _settings_of(kind: type[Settings] | type[Policy]) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"`MPSS_{item.name.upper()}`",
+            str(item.type).removesuffix(" | None"),
+            _default(item.default),
+            item.metadata["unit"],
+            item.metadata["meaning"],
+        )
+        for item in fields(kind)
+        if item.metadata
+    ]
+
+
+def _default(value: object) -> str:
+    if value is None or value == "":
+        return ""
+    return f"`{value:%H:%M}`" if isinstance(value, time) else f"`{value}`"
+
+
+def _clause_row(clause: Clause) -> tuple[str, ...]:
+    where = ", ".join(f"`{module.removeprefix('mpss.')}`" for module in clause.module)
+    tests = ", ".join(f"`{test.removeprefix('tests/')}`" for test in clause.tests)
+    return clause.id, clause.title_en, clause.title_zh, clause.state.value, where, tests, clause.note
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
