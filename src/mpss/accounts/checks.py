@@ -114,7 +114,7 @@ def spent_on(usage: UsageRow, today: date) -> int:
     return usage.spent_fen if usage.day == today else 0
 
 
-def check_voucher(usage: UsageRow, policy: Policy) -> ErrorCode | None:
+def check_voucher_tries(usage: UsageRow, policy: Policy) -> ErrorCode | None:
     """Whether the number may still enter voucher passwords."""
     return ErrorCode.VOUCHER_BARRED if usage.voucher_wrong >= policy.voucher_tries else None
 

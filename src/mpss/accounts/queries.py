@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import LiteralString
 from uuid import UUID
 
-from mpss.accounts.checks import check_voucher, is_locked, must_reset, spent_on
+from mpss.accounts.checks import check_voucher_tries, is_locked, must_reset, spent_on
 from mpss.accounts.model import AccountKind, Life, UsageRow
 from mpss.accounts.store import find_wallet
 from mpss.db.database import UnitOfWork
@@ -126,6 +126,12 @@ async def overview_by_phone(runtime: Runtime, *, phone: str) -> AccountOverview:
     return await overview(runtime, account_id=account_id)
 
 
+async def find_wallet_id(runtime: Runtime, *, phone: str) -> UUID | None:
+    """The account id of the number's wallet, pending or active; `phone` is E.164."""
+    async with runtime.database.read() as uow:
+        return await find_wallet(uow, phone=phone)
+
+
 async def accounts_of_ledger(uow: UnitOfWork, ledger_account_ids: list[int]) -> list[UUID]:
     """The payment accounts whose money these ledger accounts keep."""
     return [row["id"] for row in await uow.dicts(_OF_LEDGER, {"ids": ledger_account_ids})]
@@ -159,7 +165,7 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
         password_set=record.password_set,
         locked_until=record.locked_until if locked and not reset else None,
         must_reset=reset,
-        voucher_barred=check_voucher(usage, runtime.policy) is not None,
+        voucher_barred=check_voucher_tries(usage, runtime.policy) is not None,
         daily_limit_fen=record.daily_limit_fen,
         spent_today_fen=spent_on(usage, record.today),
         balance_fen=record.balance_fen,

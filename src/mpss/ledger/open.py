@@ -1,7 +1,8 @@
-"""Opening a party's own ledger account: a wallet's, a merchant's. House accounts have fixed ids (chart.py)."""
+"""A party's own ledger account: a wallet's, a merchant's. House accounts have fixed ids (chart.py)."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import LiteralString
 
@@ -13,6 +14,7 @@ _OPEN: LiteralString = """
     VALUES (%(code)s, %(name)s, %(has_floor)s, %(now)s) RETURNING id
 """
 _OPEN_BALANCE: LiteralString = "INSERT INTO ledger_balance (ledger_account_id) VALUES (%(id)s)"
+_FLOORS: LiteralString = "SELECT id, has_floor FROM ledger_account WHERE id = ANY(%(ids)s)"
 
 
 async def open_ledger_account(uow: UnitOfWork, code: Code, *, name: str, now: datetime) -> int:
@@ -23,3 +25,8 @@ async def open_ledger_account(uow: UnitOfWork, code: Code, *, name: str, now: da
     if line.has_floor:
         await uow.execute(_OPEN_BALANCE, {"id": opened})
     return opened
+
+
+async def floors(uow: UnitOfWork, ids: Collection[int]) -> dict[int, bool]:
+    """Of those that are there, whether each ledger account has a floor."""
+    return {row["id"]: row["has_floor"] for row in await uow.dicts(_FLOORS, {"ids": list(ids)})}

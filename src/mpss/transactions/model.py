@@ -29,6 +29,29 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """A command's head, as the desk reads it (`desk.model.Command`)."""
+
+    asked: Asked
+
+    @property
+    def id(self) -> TransactionId:
+        return self.asked.id
+
+    @property
+    def caller(self) -> str:
+        return self.asked.caller
+
+    @property
+    def key(self) -> str:
+        return self.asked.key
+
+    @property
+    def digest(self) -> bytes:
+        return self.asked.digest
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """What the payer offers: digests of the payment password by key version, made before the desk.
 
