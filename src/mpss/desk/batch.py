@@ -141,14 +141,14 @@ def decide_all(
         _apply(decision, snapshot, effects)
         if decision.recorded:
             known[key] = decision.transaction
-        answers.append(Answer(decision.transaction, repeated=False))
+        answers.append(Answer(decision.transaction, repeated=False, recorded=decision.recorded))
     return answers, effects
 
 
 def _repeat(command: Command, first: Transaction, today: date) -> Answer:
     """The first answer again; or a refusal, when the key came with another body."""
     if first.digest != command.digest:
-        return Answer(command.declined(ErrorCode.KEY_REUSED, today), repeated=False)
+        return Answer(command.declined(ErrorCode.KEY_REUSED, today), repeated=False, recorded=False)
     refusal = first.refusal if first.first_state == first.state else None
     # Served again after a lost commit, a command finds itself: that is no repeat.
     return Answer(first._replace(state=first.first_state, refusal=refusal), repeated=first.id != command.id)

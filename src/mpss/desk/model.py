@@ -121,10 +121,14 @@ class Command(Protocol):
 
 
 class Answer(NamedTuple):
-    """`repeated` says that the key had been used and this is the first answer again."""
+    """`repeated` says that the key had been used and this is the first answer again.
+
+    `recorded` False: the transaction is only the answer; nothing is kept under the key.
+    """
 
     transaction: Transaction
     repeated: bool
+    recorded: bool = True
 
 
 def digest_of(*parts: object) -> bytes:
