@@ -72,7 +72,9 @@ class TestSegments:
         assert parse_part(data, 0, has_header=True) == Part(b"Z", 0, reference=7, number=2, total=2)
         assert parse_part(b"\x06\x05\x04\x0b\x84\x23\xf0Z", 0, has_header=True) == Part(b"Z", 0)
 
-    @pytest.mark.parametrize("data", [b"", b"\x05\x00\x03\x01", b"\x05\x00\x03\x01\x02\x03A", b"\x05\x00\x09\x01\x02\x01A"])
+    @pytest.mark.parametrize(
+        "data", [b"", b"\x05\x00\x03\x01", b"\x05\x00\x03\x01\x02\x03A", b"\x05\x00\x09\x01\x02\x01A"]
+    )
     def test_are_refused_with_a_broken_header(self, data: bytes) -> None:
         with pytest.raises(MalformedUserData):
             parse_part(data, 0, has_header=True)
