@@ -24,6 +24,7 @@ DESK_BATCH_SECONDS = Histogram(
 DESK_RETRIES = Counter("mpss_desk_retries_total", "Batches served again, by reason", ["reason"])
 TRANSACTIONS = Counter("mpss_transactions_total", "Transactions decided, by kind and result", ["kind", "result"])
 OUTBOX_ATTEMPTS = Counter("mpss_outbox_attempts_total", "Deliveries tried, by kind and outcome", ["kind", "outcome"])
+JOB_RUNS = Counter("mpss_job_runs_total", "Runs of what runs by the clock, by job and outcome", ["job", "outcome"])
 HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
 

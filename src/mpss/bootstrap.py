@@ -1,0 +1,132 @@
+"""The composition root: settings → database, desk, ports, runtime, servers. The only place that chooses.
+
+A center runs as two kinds of process, any number of each: `http` answers requests, each with a desk of its own;
+`jobs` hands over what is due (SMS, deliveries, webhooks), takes in SMS, and does what runs by the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from mpss.adapters.key_store_file import FileKeyStore
+from mpss.adapters.merchant_http import MerchantHttp
+from mpss.adapters.sms_smpp import SmppSms
+from mpss.channels.http.app import create_app
+from mpss.channels.sms.listener import listen
+from mpss.config import Settings
+from mpss.db.database import Database
+from mpss.db.migrate import migrate, role_of
+from mpss.desk.desk import Desk
+from mpss.jobs.outbox import outbox_worker
+from mpss.jobs.schedule import run_schedule
+from mpss.kernel.clock import Clock, SandboxClock, SystemClock, business_date
+from mpss.ledger.seed import seed
+from mpss.observability import configure_logging, log
+from mpss.ports.bundle import Ports
+from mpss.runtime import Runtime
+
+
+def make_clock(settings: Settings) -> Clock:
+    """The system's time, or the sandbox's from its file."""
+    return SandboxClock(settings.sandbox_clock) if settings.sandbox_clock is not None else SystemClock()
+
+
+def key_file_of(settings: Settings) -> Path:
+    """Where this center's keys are."""
+    return settings.key_file or settings.data_dir / "keys.json"
+
+
+def make_runtime(settings: Settings) -> Runtime:
+    """Everything a flow may use, built and not yet started."""
+    database = Database(settings.database_url, pool_size=settings.pool_size)
+    ports = Ports(
+        key_store=FileKeyStore.open_or_make(key_file_of(settings)),
+        sms=SmppSms(
+            host=settings.smsc_host,
+            port=settings.smsc_port,
+            system_id=settings.smsc_system_id,
+            password=settings.smsc_password,
+            number=settings.sms_number,
+        ),
+        merchant=MerchantHttp(),
+    )
+    desk = Desk(database, batch_size=settings.desk_batch)
+    return Runtime(database, desk, make_clock(settings), ports, settings)
+
+
+@asynccontextmanager
+async def running(runtime: Runtime) -> AsyncIterator[Runtime]:
+    """Open the database and start the desk; close both at the end."""
+    await runtime.database.open()
+    try:
+        await runtime.desk.start()
+        try:
+            yield runtime
+        finally:
+            await runtime.desk.stop()
+    finally:
+        if isinstance(runtime.ports.merchant, MerchantHttp):
+            await runtime.ports.merchant.close()
+        await runtime.database.close()
+
+
+async def migrate_and_seed(settings: Settings) -> tuple[str, ...]:
+    """Bring the database to this release as the owner role, with the house's accounts and an open business day.
+
+    The names of the migrations applied now.
+    """
+    owner_url = settings.owner_database_url or settings.database_url
+    applied = await migrate(owner_url, run_role=role_of(settings.database_url))
+    now = make_clock(settings).now()
+    database = Database(settings.database_url, pool_size=1)
+    await database.open()
+    try:
+        async with database.transaction() as uow:
+            await seed(uow, today=business_date(now, cut=settings.day_cut), now=now)
+    finally:
+        await database.close()
+    return applied
+
+
+def http_application() -> FastAPI:
+    """The HTTP API of one process, as granian loads it; settings come from the environment."""
+    settings = Settings.from_environment()
+    configure_logging(settings.log_level)
+    runtime = make_runtime(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with running(runtime):
+            # What is alive now stays so: the collector need not walk it again at every turn.
+            gc.collect()
+            gc.freeze()
+            yield
+
+    return create_app(runtime, lifespan=lifespan)
+
+
+async def run_jobs(settings: Settings) -> None:
+    """The jobs process, until SIGTERM or SIGINT: outbox, inbound SMS, what runs by the clock."""
+    configure_logging(settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(make_runtime(settings)) as runtime:
+        worker = outbox_worker(runtime)
+        await listen(runtime)
+        await worker.start()
+        schedule = asyncio.create_task(run_schedule(runtime), name="schedule")
+        log.info("jobs.started")
+        await stop.wait()
+        schedule.cancel()
+        await asyncio.gather(schedule, return_exceptions=True)
+        await worker.stop()
+        await runtime.ports.sms.stop()

@@ -1,0 +1,178 @@
+"""`mpss`: the command line for operators, and the way to start everything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mpss.adapters.key_store_file import FileKeyStore
+from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
+from mpss.cli.center import kept_secret, settled
+from mpss.cli.reference import reference_command
+from mpss.cli.serve import Role
+from mpss.cli.serve import serve as serve_role
+from mpss.config import Settings
+from mpss.db.backup import backup as make_backup
+from mpss.db.backup import restore as restore_backup
+from mpss.db.database import Database
+from mpss.db.migrate import role_of
+from mpss.ledger.verify import Check
+from mpss.observability import configure_logging
+from mpss.simulators.town import run as run_town
+from mpss.staff.members import CreatedMember, create_member
+from mpss.transactions.verify import verify as verify_all
+
+app = typer.Typer(
+    name="mpss",
+    help="A mobile payment platform for a telecom operator: a phone number pays.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+staff_app = typer.Typer(help="Staff members and their API keys.", no_args_is_help=True)
+app.add_typer(staff_app, name="staff")
+keys_app = typer.Typer(help="The key store.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.command("reference")(reference_command)
+console = Console()
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
+]
+
+
+@app.command()
+def migrate(data: DataOption = None) -> None:
+    """Bring the database to this release, as the owner role."""
+    with settled(data) as settings:
+        applied = asyncio.run(migrate_and_seed(settings))
+    console.print("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+@app.command()
+def serve(
+    role: Annotated[Role, typer.Option(help="Which processes: all, http or jobs")] = Role.ALL,
+    workers: Annotated[int, typer.Option(min=1, help="HTTP processes, each with a desk of its own")] = 1,
+    data: DataOption = None,
+) -> None:
+    """Run the center until Ctrl-C. The database must be migrated."""
+    with settled(data) as settings:
+        serve_role(settings, role, workers=workers)
+
+
+@app.command()
+def verify(
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Recompute every invariant from the books; exits 1 on a breach."""
+    with settled(data) as settings:
+        checks = asyncio.run(_verify(settings))
+    if as_json:
+        print(json.dumps([{"name": c.name, "breaches": c.breaches, "figure": c.figure} for c in checks]))
+    else:
+        table = Table("invariant", "breaches", "figure")
+        for check in checks:
+            table.add_row(check.name, str(check.breaches), check.figure, style=None if check.holds else "bold red")
+        console.print(table)
+    if not all(check.holds for check in checks):
+        sys.exit(1)
+
+
+async def _verify(settings: Settings) -> list[Check]:
+    database = Database(settings.database_url, pool_size=1)
+    await database.open()
+    try:
+        async with database.read() as uow:
+            return await verify_all(uow)
+    finally:
+        await database.close()
+
+
+@staff_app.command("add")
+def staff_add(
+    name: Annotated[str, typer.Argument(help="Who it is")],
+    permissions: Annotated[str, typer.Option(help="Permission names, separated by commas")],
+    hall: Annotated[str | None, typer.Option(help="A clerk's service hall")] = None,
+    clerk: Annotated[str | None, typer.Option(help="A clerk's number in the hall")] = None,
+    data: DataOption = None,
+) -> None:
+    """Add a staff member; prints the API key, once."""
+    configure_logging("WARNING")
+    with settled(data) as settings:
+        created = asyncio.run(_add_staff(settings, name, permissions.split(","), hall, clerk))
+    console.print(created.api_key, highlight=False)
+
+
+async def _add_staff(
+    settings: Settings, name: str, permissions: list[str], hall: str | None, clerk: str | None
+) -> CreatedMember:
+    async with running(make_runtime(settings)) as runtime:
+        return await create_member(runtime, name=name, permissions=permissions, hall=hall, clerk=clerk)
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    name: Annotated[str, typer.Argument(help="Key name: payment_password, fingerprint, voucher, token or seal")],
+    data: DataOption = None,
+) -> None:
+    """Make a new version of a key; what was made under the old ones stays good."""
+    settings = Settings.from_environment()
+    settings = replace(settings, data_dir=(data or settings.data_dir).resolve())
+    version = FileKeyStore.open_or_make(key_file_of(settings)).rotate(name)
+    console.print(f"{name} is at version {version}.")
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="The backup file to make; must not exist")],
+    data: DataOption = None,
+) -> None:
+    """Write database and keys to one file, while the center runs. Keep it as safe as the keys."""
+    with settled(data) as settings:
+        owner_url = settings.owner_database_url or settings.database_url
+        made = make_backup(owner_url, key_file_of(settings), target, now=datetime.now(UTC))
+    console.print(f"{target}: {sum(made.rows.values())} rows of {len(made.rows)} tables, and the keys.")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A file made by `mpss backup`")],
+    data: DataOption = None,
+) -> None:
+    """Fill an empty database and put the keys in place; overwrites nothing."""
+    with settled(data) as settings:
+        owner_url = settings.owner_database_url or settings.database_url
+        made = restore_backup(owner_url, key_file_of(settings), source, run_role=role_of(settings.database_url))
+    console.print(f"Restored {sum(made.rows.values())} rows of {len(made.rows)} tables, and the keys.")
+
+
+@app.command()
+def simulate(
+    data: DataOption = None,
+    shop: Annotated[list[str] | None, typer.Option(help="A CP/SP's name; may be repeated")] = None,
+) -> None:
+    """Run the town's simulators (SMSC with handsets, CP/SPs) until Ctrl-C; prints their addresses."""
+    settings = Settings.from_environment()
+    folder = (data or settings.data_dir).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    password = settings.smsc_password or kept_secret(folder / "smsc.secret")
+    asyncio.run(
+        run_town(
+            folder / "town", shop_names=tuple(shop or ["kiosk"]), smsc_password=password, number=settings.sms_number
+        )
+    )
+
+
+def main() -> None:
+    """The entry point."""
+    app()

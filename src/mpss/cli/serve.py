@@ -1,0 +1,89 @@
+"""`mpss serve`: the center's processes, watched: one that dies is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from enum import StrEnum
+
+import uvloop
+from granian.constants import Interfaces, Loops
+from granian.server import Server as Granian
+
+from mpss.bootstrap import run_jobs
+from mpss.cli.center import environment_of
+from mpss.cli.processes import Child
+from mpss.config import Settings
+from mpss.observability import configure_logging, log
+
+_RESTART_PAUSE_SECONDS = 1.0
+
+
+class Role(StrEnum):
+    ALL = "all"
+    HTTP = "http"
+    JOBS = "jobs"
+
+
+def serve(settings: Settings, role: Role, *, workers: int) -> None:
+    """Run a role until SIGTERM or SIGINT. `workers` is the number of HTTP processes, each with its desk."""
+    if role is Role.HTTP:
+        serve_http(settings, workers=workers)
+    elif role is Role.JOBS:
+        uvloop.run(run_jobs(settings))
+    else:
+        asyncio.run(_supervise(settings, workers=workers))
+
+
+def serve_http(settings: Settings, *, workers: int) -> None:
+    """The HTTP API on granian; each worker process reads the settings from the environment."""
+    os.environ.update(environment_of(settings))
+    Granian(
+        "mpss.bootstrap:http_application",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        workers=workers,
+        log_enabled=True,
+        log_access=False,
+        respawn_failed_workers=True,
+        backlog=4096,
+    ).serve()
+
+
+async def _supervise(settings: Settings, *, workers: int) -> None:
+    configure_logging(settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    environment = environment_of(settings)
+    commands = {
+        Role.HTTP: ["-m", "mpss", "serve", "--role", "http", "--workers", str(workers)],
+        Role.JOBS: ["-m", "mpss", "serve", "--role", "jobs"],
+    }
+
+    def start(name: Role) -> Child:
+        return Child(name, commands[name], environment=environment)
+
+    children = {name: start(name) for name in commands}
+    started_at = time.monotonic()
+    log.info("serve.started", http=f"http://{settings.host}:{settings.port}", processes=list(children))
+    try:
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(_RESTART_PAUSE_SECONDS):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+            for name, child in children.items():
+                if not child.running() and not stop.is_set():
+                    log.error("serve.process_died", process=name, after_seconds=round(time.monotonic() - started_at))
+                    children[name] = start(name)
+    finally:
+        for child in reversed(children.values()):
+            child.stop()

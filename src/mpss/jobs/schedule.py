@@ -1,0 +1,64 @@
+"""What runs by the clock. Each job asks a flow; none has rules of its own.
+
+Any number of processes may run the schedule: every job is safe to run twice at once, and one that fails is logged and
+run again at its next turn. Decision: ADR-0006.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mpss.accounts.sweep import sweep
+from mpss.catalog.browse import refresh_heat
+from mpss.kernel.clock import business_date
+from mpss.ledger.day_close import close_day
+from mpss.merchants.credentials import sweep_nonces
+from mpss.observability import JOB_RUNS, log
+from mpss.runtime import Runtime
+from mpss.transactions.confirm import lapse_waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`action` is run every `every_seconds`, and once at the start."""
+
+    name: str
+    every_seconds: float
+    action: Callable[[Runtime], Awaitable[object]]
+
+
+async def close_day_if_due(runtime: Runtime) -> object:
+    """Close every business day that is over at the day cut."""
+    now = runtime.clock.now()
+    return await close_day(runtime.database, today=business_date(now, cut=runtime.settings.day_cut), now=now)
+
+
+JOBS = (
+    Job("day_close", 1.0, close_day_if_due),
+    Job("lapse_waiting", 1.0, lapse_waiting),
+    Job("hot_list", 10.0, refresh_heat),
+    Job("sweep_accounts", 60.0, sweep),
+    Job("sweep_nonces", 60.0, sweep_nonces),
+)
+
+
+async def run_schedule(runtime: Runtime) -> None:
+    """Run every job at its pace until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for job in JOBS:
+            group.create_task(_repeat(runtime, job), name=f"job-{job.name}")
+
+
+async def _repeat(runtime: Runtime, job: Job) -> None:
+    while True:
+        try:
+            await job.action(runtime)
+            JOB_RUNS.labels(job=job.name, outcome="done").inc()
+        except Exception:
+            JOB_RUNS.labels(job=job.name, outcome="failed").inc()
+            log.exception("job.failed", job=job.name)
+        # Spread a little, so that several processes do not come at once.
+        await asyncio.sleep(job.every_seconds * random.uniform(0.9, 1.1))  # noqa: S311

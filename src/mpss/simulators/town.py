@@ -1,0 +1,115 @@
+"""The town: the SMSC with its handsets and the CP/SPs that a center talks to, and the people with new phones.
+
+Its folder keeps the ports, the handsets, the shops' order books and which phone numbers were given out, so a second
+start finds yesterday's town.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpss.kernel.phone import home_province, parse_phone
+from mpss.simulators.handset import Handset
+from mpss.simulators.merchant_shop import MerchantShop
+from mpss.simulators.smsc import Smsc, SmscSettings
+from mpss.simulators.smsc import serve as serve_smsc
+
+SEGMENTS = {"GD": "1802222", "JS": "1771234", "BJ": "1891000"}
+"""A number segment of each province the town's people come from, by its letter code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """The running town."""
+
+    folder: Path
+    smsc: Smsc
+    shops: dict[str, MerchantShop]
+
+    def new_phone(self, province: str) -> str:
+        """A number of that province that nobody in the town has had yet, as E.164."""
+        given = _read(self.folder / "numbers.json")
+        count = given.get(province, 0) + 1
+        phone = parse_phone(f"{SEGMENTS[province]}{count:04d}")
+        assert home_province(phone) == province
+        _write(self.folder / "numbers.json", {**given, province: count})
+        return phone
+
+    def handset(self, phone: str) -> Handset:
+        """The phone with this number; close it."""
+        return Handset(self.smsc.control_url, phone)
+
+
+@asynccontextmanager
+async def town(folder: Path, *, shop_names: tuple[str, ...], smsc_password: str, number: str) -> AsyncIterator[Town]:
+    """Run the town on yesterday's ports where they are free. `number` is the center's, which phones send to."""
+    ports = _read(folder / "ports.json")
+    shops: dict[str, MerchantShop] = {}
+    smsc_settings = SmscSettings(folder, password=smsc_password, number=number)
+    async with serve_smsc(smsc_settings) as smsc:
+        try:
+            for name in shop_names:
+                shop = MerchantShop(name, path=folder / f"shop-{name}.sqlite")
+                shops[name] = shop
+                await _start_shop(shop, ports.get(name, 0))
+            _write(folder / "ports.json", {name: int(shop.url.rsplit(":", 1)[1]) for name, shop in shops.items()})
+            yield Town(folder, smsc, shops)
+        finally:
+            for shop in shops.values():
+                await shop.stop()
+                shop.close()
+
+
+async def _start_shop(shop: MerchantShop, preferred: int) -> None:
+    try:
+        await shop.start(preferred)
+    except OSError:  # Somebody else has yesterday's port.
+        await shop.start(0)
+
+
+def _read(path: Path) -> dict[str, int]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _write(path: Path, content: dict[str, int]) -> None:
+    path.write_text(json.dumps(content, indent=1))
+
+
+async def run(folder: Path, *, shop_names: tuple[str, ...], smsc_password: str, number: str) -> None:
+    """Run the town until SIGTERM or SIGINT; prints its addresses as one line of JSON."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with town(folder, shop_names=shop_names, smsc_password=smsc_password, number=number) as running:
+        addresses = {
+            "smsc_port": running.smsc.port,
+            "handsets": running.smsc.control_url,
+            "shops": {name: shop.url for name, shop in running.shops.items()},
+        }
+        print(json.dumps(addresses), flush=True)  # noqa: T201 - how the one who starts it learns the addresses
+        await stop.wait()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the town until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m mpss.simulators.town", description="The town's simulators.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the town")
+    parser.add_argument("--shop", action="append", default=[], help="a CP/SP's name; may be repeated")
+    parser.add_argument("--smsc-password", default="town", help="at most 8 characters")
+    parser.add_argument("--number", default="10001888", help="the center's number")
+    given = parser.parse_args(arguments)
+    names = tuple(given.shop) or ("kiosk",)
+    asyncio.run(run(given.data, shop_names=names, smsc_password=given.smsc_password, number=given.number))
+
+
+if __name__ == "__main__":
+    main()
