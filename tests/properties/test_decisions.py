@@ -36,7 +36,7 @@ from mpss.transactions.sale import Sale
 from tests.support.instants import NOON, TODAY
 from tests.support.sales import FEE, KIOSK, PAYER, RIGHT, TEA, USED, WRONG, asked, purchase_of, stock_of
 
-STOCK_AT_FIRST = 12
+STOCK_AT_FIRST = 6
 LIMIT_FEN = 20_000
 PEOPLE = [
     PAYER._replace(
@@ -74,14 +74,14 @@ BUYS: SearchStrategy[Buy] = builds(
     payer=integers(0, len(PEOPLE) - 1),
     key=integers(0, 12),
     quantity=integers(0, 4),
-    amount_fen=integers(1, 9_000),
+    amount_fen=integers(1, 12_000),
     right=sampled_from([True, True, True, False]),
     order=one_of(none(), integers(0, 5)),
 )
 TAKE_BACKS = builds(TakeBack, sale=integers(0, 8), key=integers(20, 30), order=integers(0, 5))
 BATCHES = lists(lists(one_of(BUYS, TAKE_BACKS), min_size=1, max_size=6), min_size=1, max_size=8)
 BALANCES_AT_FIRST = lists(
-    builds(lambda total, share: Balance(total, total * share // 4, 0), integers(0, 30_000), integers(0, 4)),
+    builds(lambda total, share: Balance(total, total * share // 4, 0), integers(1_000, 60_000), integers(0, 4)),
     min_size=len(PEOPLE),
     max_size=len(PEOPLE),
 )
