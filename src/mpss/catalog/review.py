@@ -12,26 +12,29 @@ from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import ProductId
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
+from mpss.staff.members import PLATFORM
+from mpss.staff.model import StaffMember
+from mpss.staff.permissions import Permission
 
 MAX_NOTE = 500
 
 
-async def publish(runtime: Runtime, *, product_id: UUID, by: str, note: str = "") -> Product:
-    """Put a submitted product into the shop window; `by` names the staff member.
+async def publish(runtime: Runtime, *, product_id: UUID, note: str = "", by: StaffMember | None = None) -> Product:
+    """Put a submitted product into the shop window. `by` None is the platform's own command line.
 
     Raises:
-        Refused: UNKNOWN_PRODUCT.
+        Refused: FORBIDDEN, UNKNOWN_PRODUCT.
         IllegalMove: it is not submitted.
     """
     return await _review(runtime, product_id, ProductEvent.PUBLISH, by, note)
 
 
-async def refuse(runtime: Runtime, *, product_id: UUID, by: str, note: str) -> Product:
+async def refuse(runtime: Runtime, *, product_id: UUID, note: str, by: StaffMember | None = None) -> Product:
     """Refuse a submitted product; `note` tells the merchant why.
 
     Raises:
         MalformedField: there is no note.
-        Refused: UNKNOWN_PRODUCT.
+        Refused: FORBIDDEN, UNKNOWN_PRODUCT.
         IllegalMove: it is not submitted.
     """
     if not note.strip():
@@ -39,12 +42,12 @@ async def refuse(runtime: Runtime, *, product_id: UUID, by: str, note: str) -> P
     return await _review(runtime, product_id, ProductEvent.REFUSE, by, note)
 
 
-async def take_down(runtime: Runtime, *, product_id: UUID, by: str, note: str) -> Product:
+async def take_down(runtime: Runtime, *, product_id: UUID, note: str, by: StaffMember | None = None) -> Product:
     """Withdraw a product against its merchant's will; `note` says why.
 
     Raises:
         MalformedField: there is no note.
-        Refused: UNKNOWN_PRODUCT.
+        Refused: FORBIDDEN, UNKNOWN_PRODUCT.
         IllegalMove: it is withdrawn already.
     """
     if not note.strip():
@@ -52,7 +55,12 @@ async def take_down(runtime: Runtime, *, product_id: UUID, by: str, note: str) -
     return await _review(runtime, product_id, ProductEvent.WITHDRAW, by, note)
 
 
-async def _review(runtime: Runtime, product_id: UUID, event: ProductEvent, by: str, note: str) -> Product:
+async def _review(
+    runtime: Runtime, product_id: UUID, event: ProductEvent, by: StaffMember | None, note: str
+) -> Product:
+    if by is not None:
+        by.require(Permission.PRODUCT_REVIEW)
+    actor = PLATFORM if by is None else str(by.id)
     note = note.strip()
     if len(note) > MAX_NOTE:
         raise MalformedField(field="note", problem=f"must be at most {MAX_NOTE} characters")
@@ -66,7 +74,7 @@ async def _review(runtime: Runtime, product_id: UUID, event: ProductEvent, by: s
         if not await move(uow, product_id, source=source, target=target, note=note, now=now):
             raise Refused(ErrorCode.BUSY, detail="somebody else changed the product just now")
         subject = str(ProductId.from_uuid(product_id))
-        await record(uow, at=now, actor=by, action=f"product.{event}", subject=subject, detail={"note": note})
+        await record(uow, at=now, actor=actor, action=f"product.{event}", subject=subject, detail={"note": note})
         reviewed = await get_product(uow, product_id)
         assert reviewed is not None
         return reviewed

@@ -1,6 +1,6 @@
 """A CP/SP uploads goods, edits them while they are drafts, submits them for review, restocks and withdraws them.
 
-Invariants: (1) what was reviewed is what is sold: name, price, picture and scope change in a draft alone; (2) the
+Invariants: (1) name, price, picture and scope change in a draft alone, and what is on sale was reviewed so; (2) the
 quantity available is never below zero. Spec: CT 5.5, 6.2.
 """
 

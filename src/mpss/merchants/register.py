@@ -26,6 +26,9 @@ from mpss.runtime import Runtime
 from mpss.security.signing import new_webhook_secret
 from mpss.security.tokens import new_token, token_digest
 from mpss.staff.audit import record
+from mpss.staff.members import PLATFORM
+from mpss.staff.model import StaffMember
+from mpss.staff.permissions import Permission
 
 MAX_NAME = 60
 MAX_URL = 500
@@ -41,16 +44,24 @@ class RegisteredMerchant:
 
 
 async def register_merchant(
-    runtime: Runtime, *, name: str, province: str, public_key: bytes, notify_url: str, by: str = "platform"
+    runtime: Runtime,
+    *,
+    name: str,
+    province: str,
+    public_key: bytes,
+    notify_url: str,
+    by: StaffMember | None = None,
 ) -> RegisteredMerchant:
     """Register a merchant and open its payable account; active at once.
 
     `public_key` is 32 raw bytes of Ed25519; `notify_url` is the root of its server, to which /deliveries and /webhooks
-    are added; `by` is who did it, for the audit record.
+    are added; `by` None is the platform's own command line.
 
     Raises:
         MalformedField: a field is out of form, or the name is taken.
+        Refused: FORBIDDEN.
     """
+    actor = _actor(by)
     now = runtime.clock.now()
     name = check_name(name)
     if province not in PROVINCES.values():
@@ -75,40 +86,43 @@ async def register_merchant(
             webhook_secret=sealed,
             now=now,
         )
-        await record(uow, at=now, actor=by, action="merchant.register", subject=str(merchant_id), detail={"name": name})
+        await record(
+            uow, at=now, actor=actor, action="merchant.register", subject=str(merchant_id), detail={"name": name}
+        )
     return RegisteredMerchant(merchant, api_key, webhook_secret)
 
 
-async def suspend_merchant(runtime: Runtime, *, merchant_id: UUID, by: str) -> None:
+async def suspend_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMember | None = None) -> None:
     """Its goods are off sale and its commands refused until it is resumed; its sales may still be reversed.
 
     Raises:
-        Refused: UNKNOWN_MERCHANT.
+        Refused: FORBIDDEN, UNKNOWN_MERCHANT.
         IllegalMove: it is not active.
     """
     await _move(runtime, merchant_id, MerchantEvent.SUSPEND, by)
 
 
-async def resume_merchant(runtime: Runtime, *, merchant_id: UUID, by: str) -> None:
+async def resume_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMember | None = None) -> None:
     """
     Raises:
-        Refused: UNKNOWN_MERCHANT.
+        Refused: FORBIDDEN, UNKNOWN_MERCHANT.
         IllegalMove: it is not suspended.
     """
     await _move(runtime, merchant_id, MerchantEvent.RESUME, by)
 
 
-async def close_merchant(runtime: Runtime, *, merchant_id: UUID, by: str) -> None:
+async def close_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMember | None = None) -> None:
     """For good; what we owe it stays in its payable account until it is settled.
 
     Raises:
-        Refused: UNKNOWN_MERCHANT.
+        Refused: FORBIDDEN, UNKNOWN_MERCHANT.
         IllegalMove: it is closed.
     """
     await _move(runtime, merchant_id, MerchantEvent.CLOSE, by)
 
 
-async def _move(runtime: Runtime, merchant_id: UUID, event: MerchantEvent, by: str) -> None:
+async def _move(runtime: Runtime, merchant_id: UUID, event: MerchantEvent, by: StaffMember | None) -> None:
+    actor = _actor(by)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         merchant = await get_merchant(uow, merchant_id)
@@ -119,7 +133,14 @@ async def _move(runtime: Runtime, merchant_id: UUID, event: MerchantEvent, by: s
         if not await move(uow, merchant_id, source=source, target=target):
             raise Refused(ErrorCode.BUSY, detail="somebody else changed the merchant just now")
         subject = str(MerchantId.from_uuid(merchant_id))
-        await record(uow, at=now, actor=by, action=f"merchant.{event}", subject=subject, detail={})
+        await record(uow, at=now, actor=actor, action=f"merchant.{event}", subject=subject, detail={})
+
+
+def _actor(by: StaffMember | None) -> str:
+    if by is None:
+        return PLATFORM
+    by.require(Permission.MERCHANT_REGISTER)
+    return str(by.id)
 
 
 def check_name(name: str) -> str:
