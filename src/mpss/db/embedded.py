@@ -17,6 +17,7 @@ import json
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -51,6 +52,7 @@ _SETTINGS = {
 _ACCESS = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
 _SOCKET_PATH_LIMIT = 80  # a socket's whole path may have 107 bytes
 _PORT_TRIES = 5
+_DYING_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class EmbeddedPostgres:
     @property
     def socket_dir(self) -> Path | None:
         """The folder of the socket; None where its path would be too long, and 127.0.0.1 is the only way in."""
-        folder = self.cluster / "socket"
+        folder = self._server().socket_dir
         return folder if len(str(folder)) <= _SOCKET_PATH_LIMIT else None
 
     @property
@@ -215,11 +217,18 @@ class EmbeddedPostgres:
             self._first_state()
         server = self._server()
         if server.pid() is not None:
-            server.wait_until_ready(timeout_seconds=self._start_timeout_seconds)
-        else:
-            if not server.exists():
-                self._initialize(server)
-            self._start(server)
+            try:
+                server.wait_until_ready(timeout_seconds=self._start_timeout_seconds)
+                self._set_up_roles()
+                return
+            except (PostmasterError, psycopg.OperationalError):
+                time.sleep(_DYING_SECONDS)
+                if server.pid() is not None:
+                    raise
+                # It was about to die when we found it: ours to start.
+        if not server.exists():
+            self._initialize(server)
+        self._start(server)
         self._set_up_roles()
 
     def _initialize(self, server: Postmaster) -> None:
@@ -294,7 +303,7 @@ class EmbeddedPostgres:
         )
 
     def _save(self, state: _Known) -> None:
-        temporary = self._file.with_suffix(".new")
+        temporary = self._file.with_name(f"{self._file.name}.new")
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:

@@ -38,6 +38,7 @@ class Postmaster:
 
     def __init__(self, folder: Path, *, bin_dir: Path, user: ServiceUser, log_file: Path) -> None:
         self.folder = folder
+        self.socket_dir = folder / "socket"  # this server's alone
         self._bin_dir = bin_dir
         self._user = user
         self._log_file = log_file
@@ -181,10 +182,11 @@ class Postmaster:
             if time.monotonic() > deadline:
                 raise PostmasterError(f"processes of an earlier server still work on {self.folder}")
             time.sleep(0.02)
-        number = (self._pid_lines() or [""])[0]
-        if number.isdigit() and _alive(int(number)) and not self._is_ours(int(number)):
-            # PostgreSQL sees that the number is alive and would refuse; nobody of ours is left, as we have just seen.
-            (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        if self.pid() is None and _HAS_PROC:
+            # A number that another program took, or a dead server's that nobody reaped: PostgreSQL would refuse to
+            # start. Nobody of ours is left, as we have just seen.
+            for lock in (self.folder / "postmaster.pid", *self.socket_dir.glob(".s.PGSQL.*")):
+                lock.unlink(missing_ok=True)
 
     def _wait_until_gone(self, pid: int, timeout_seconds: float) -> bool:
         deadline = time.monotonic() + timeout_seconds
