@@ -128,7 +128,7 @@ async def one(runtime: Runtime, table: str, key: UUID | bytes) -> dict[str, Any]
         "voucher_batch": "SELECT * FROM voucher_batch WHERE id = %(key)s",
     }
     async with runtime.database.read() as uow:
-        rows = await uow.dicts(queries[table], {"key": key})  # type: ignore[arg-type]
+        rows = await uow.dicts(queries[table], {"key": key})
     return rows[0]
 
 

@@ -16,13 +16,17 @@ _COUNT_CODES: LiteralString = """
                AND (source = 'sms') = (%(source)s = 'sms')) AS of_phone,
            (SELECT count(*) FROM sms_code WHERE source = %(source)s AND created_at > %(since)s) AS of_source
 """
+_END_OLDER_CODES: LiteralString = """
+    UPDATE sms_code SET used_at = %(now)s WHERE phone = %(phone)s AND purpose = %(purpose)s AND used_at IS NULL
+"""
 _INSERT_CODE: LiteralString = """
     INSERT INTO sms_code (id, phone, purpose, digest, source, created_at, expires_at, tries_left)
     VALUES (%(id)s, %(phone)s, %(purpose)s, %(digest)s, %(source)s, %(now)s, %(expires_at)s, %(tries)s)
 """
 _LOCK_LATEST_CODE: LiteralString = """
     SELECT id, digest, expires_at, tries_left, used_at FROM sms_code
-     WHERE phone = %(phone)s AND purpose = %(purpose)s ORDER BY created_at DESC, id DESC LIMIT 1 FOR UPDATE
+     WHERE phone = %(phone)s AND purpose = %(purpose)s
+     ORDER BY used_at IS NULL DESC, created_at DESC LIMIT 1 FOR UPDATE
 """
 _COUNT_TRY: LiteralString = "UPDATE sms_code SET tries_left = tries_left - 1 WHERE id = %(id)s"
 _USE_CODE: LiteralString = "UPDATE sms_code SET used_at = %(now)s WHERE id = %(id)s AND used_at IS NULL"
@@ -123,12 +127,14 @@ async def insert_code(
     expires_at: datetime,
     tries: int,
 ) -> None:
+    """Write a new code; older ones for the number and purpose end."""
+    await uow.execute(_END_OLDER_CODES, {"phone": phone, "purpose": purpose, "now": now})
     values = {"id": code_id, "phone": phone, "purpose": purpose, "digest": digest, "source": source}
     await uow.execute(_INSERT_CODE, {**values, "now": now, "expires_at": expires_at, "tries": tries})
 
 
 async def lock_latest_code(uow: UnitOfWork, *, phone: str, purpose: str) -> CodeRow | None:
-    """The last code sent for the purpose: a newer code makes the older ones void."""
+    """The code last sent for the purpose, or one that was used or replaced where none is left."""
     return await uow.row(CodeRow, _LOCK_LATEST_CODE, {"phone": phone, "purpose": purpose})
 
 

@@ -45,7 +45,7 @@ class TestOpenByHttp:
         link = await last_secret(runtime, "18912340002", "password_link", "url_sealed")
         async with runtime.database.read() as uow:
             for table in ("sms_code", "outbox", "account", "account_session", "one_time_link"):
-                text = await uow.value(f"SELECT string_agg(t::text, ' ') FROM {table} AS t")  # type: ignore[arg-type]
+                text = await uow.value(f"SELECT string_agg(t::text, ' ') FROM {table} AS t")
                 assert text is not None
                 assert f'"{code}"' not in text
                 assert PASSWORD not in text
