@@ -51,7 +51,7 @@ peers: ## Install the Debian packages that test-peers needs, where missing
 
 test-peers: $(STAMP) peers ## Run the tests that need Debian packages, and the database's tests on PostgreSQL 15
 	$(PYTEST) -m peers tests
-	MPSS_TEST_POSTGRES_BIN=$(POSTGRES_15) $(PYTEST) -m "not peers" tests/integration
+	MPSS_TEST_POSTGRES_BIN=$(POSTGRES_15) $(PYTEST) -m "not peers" $(wildcard tests/integration tests/flows tests/simulation)
 
 lint: $(STAMP) ## Check style, types and layers
 	$(BIN)/ruff check .
