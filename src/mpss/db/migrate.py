@@ -41,6 +41,7 @@ GRANTS: dict[str, frozenset[str]] = {
     "one_time_link": REMOVE,
     "password_failure": REMOVE,
     "product_heat": REMOVE,
+    "inbound_sms": REMOVE,
 }
 """What the lesser role may do with a table; with every other it may `CHANGE`. Nobody is granted TRUNCATE."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from mpss.merchants.webhooks import send_webhook
-from mpss.outbox.backoff import DELIVERY_RULE, WEBHOOK_RULE
+from mpss.notices.deliver import SUBMIT_TIMEOUT_SECONDS, deliver_notice
+from mpss.outbox.backoff import DELIVERY_RULE, NOTICE_RULE, WEBHOOK_RULE
 from mpss.outbox.model import Kind
 from mpss.outbox.worker import Lane, OutboxWorker
 from mpss.runtime import Runtime
@@ -32,6 +33,16 @@ def outbox_worker(runtime: Runtime, *, poll_seconds: float = 0.2) -> OutboxWorke
             concurrency=64,
             per_recipient=16,
             timeout_seconds=timeout_seconds,
+        ),
+        # One at a time to a phone, so that it reads what happened in the order it happened.
+        Kind.NOTICE: Lane(
+            partial(deliver_notice, runtime),
+            NOTICE_RULE,
+            concurrency=64,
+            per_recipient=1,
+            timeout_seconds=SUBMIT_TIMEOUT_SECONDS + _RECORDING_SECONDS,
+            isolate=False,
+            retry_declined=True,
         ),
     }
     return OutboxWorker(runtime.database, runtime.clock, lanes, poll_seconds=poll_seconds)

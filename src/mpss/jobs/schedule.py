@@ -16,6 +16,7 @@ from mpss.catalog.browse import refresh_heat
 from mpss.kernel.clock import business_date
 from mpss.ledger.day_close import close_day
 from mpss.merchants.credentials import sweep_nonces
+from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.runtime import Runtime
 from mpss.transactions.confirm import lapse_waiting
@@ -42,6 +43,7 @@ JOBS = (
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("sweep_nonces", 60.0, sweep_nonces),
+    Job("sweep_inbound", 600.0, sweep_inbound),
 )
 
 

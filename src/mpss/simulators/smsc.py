@@ -37,7 +37,7 @@ from mpss.simulators.smsc_upstream import Carrier
 from mpss.wire.smpp import EsmClass, Status, Tag, TypeOfNumber
 from mpss.wire.sms_text import MalformedUserData, Reassembler, parse_part, segment_count
 
-_SERIAL = re.compile(r"(?:MPSS|No\.)\s*(\d+)\s*[】\]]")
+_SERIAL = re.compile(r"(?:MPSS|No\.)\s*(\d+)\s*[】\]]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class Smsc:
         task.add_done_callback(self._tasks.discard)
 
     def _ports_file(self) -> Path:
-        return self.settings.data_dir / "ports.json"
+        return self.settings.data_dir / "smsc-ports.json"
 
     def _remembered_ports(self) -> dict[str, int]:
         try:

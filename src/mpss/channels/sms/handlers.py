@@ -1,0 +1,141 @@
+"""Carries out a command that came by SMS: command → flow → what to reply.
+
+The sender is who the SMSC says it is, so a command needs no password, and none is ever taken by SMS. A flow that
+changes an account writes its notice itself, and that is the reply; a text is given here only where no notice answers.
+Spec: CT 5.2, 5.3. Decision: ADR-0008.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from mpss.accounts.open import open_by_sms
+from mpss.accounts.queries import AccountOverview, overview_by_phone
+from mpss.catalog.queries import product_of_sms_code
+from mpss.channels.sms.grammar import (
+    Balance,
+    BuyProduct,
+    Cancel,
+    Command,
+    Confirm,
+    Help,
+    NotUnderstood,
+    Open,
+    PayMerchant,
+    TopUp,
+    parse,
+)
+from mpss.channels.sms.replies import ALREADY_PAID, CANCELLED, HELP, MISTAKES, REFUSALS, REVERSED, balance_reply
+from mpss.desk.model import Transaction, TransactionState
+from mpss.kernel.errors import ErrorCode, MpssError, Refused
+from mpss.kernel.masking import mask_phone
+from mpss.merchants.queries import merchant_of_sms_code
+from mpss.notices.model import DEFAULT_LANGUAGE
+from mpss.observability import log
+from mpss.runtime import Runtime
+from mpss.transactions.confirm import cancel, confirm
+from mpss.transactions.purchase import request_purchase
+from mpss.transactions.sale import Sale
+from mpss.transactions.voucher_topup import redeem_voucher
+
+CHANNEL = "sms"
+
+
+async def handle(runtime: Runtime, *, phone: str, text: str, key: str) -> tuple[str | None, str]:
+    """Do what `text` from `phone` (E.164) asks for, under idempotency key `key`.
+
+    The reply, or None where the flow's own notice answers; and the language it is in.
+    """
+    account = await _account_of(runtime, phone)
+    language = account.language if account is not None else DEFAULT_LANGUAGE
+    try:
+        command = parse(text)
+    except NotUnderstood as mistake:
+        log.info("sms.not_understood", phone=mask_phone(phone), mistake=mistake.mistake)
+        return MISTAKES[mistake.mistake][language], language
+    if isinstance(command, Open) and command.language is not None and account is None:
+        language = command.language
+    try:
+        reply = await _carry_out(runtime, command, phone=phone, account=account, language=language, key=key)
+    except MpssError as refused:
+        if refused.code is ErrorCode.INTERNAL:
+            raise
+        reply = REFUSALS[refused.code][language]
+        log.info("sms.refused", phone=mask_phone(phone), command=type(command).__name__, code=refused.code)
+    return reply, language
+
+
+async def _carry_out(
+    runtime: Runtime, command: Command, *, phone: str, account: AccountOverview | None, language: str, key: str
+) -> str | None:
+    match command:
+        case Help():
+            return HELP[language]
+        case Open():
+            await open_by_sms(runtime, phone=phone, language=language)
+            return None
+        case Confirm(code):
+            return _after_answer(await confirm(runtime, phone=phone, code=code), language)
+        case Cancel(code):
+            return _after_answer(await cancel(runtime, phone=phone, code=code), language, cancelling=True)
+    if account is None:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    match command:
+        case Balance():
+            return balance_reply(account)
+        case TopUp(card_password):
+            topped_up = await redeem_voucher(
+                runtime, account_id=account.id, key=key, password=card_password, channel=CHANNEL, caller=_caller(phone)
+            )
+            return _refusal(topped_up.transaction, language)
+        case BuyProduct() | PayMerchant():
+            sale = await _sale(runtime, command, account.id)
+            asked = await request_purchase(
+                runtime, caller=_caller(phone), key=key, channel=CHANNEL, sale=sale, phone=phone
+            )
+            return _refusal(asked.transaction, language)
+
+
+async def _sale(runtime: Runtime, command: BuyProduct | PayMerchant, account_id: UUID) -> Sale:
+    """The sale that the numbers in the message name."""
+    async with runtime.database.read() as uow:
+        if isinstance(command, BuyProduct):
+            product = await product_of_sms_code(uow, command.sms_code)
+            if product is None:
+                raise Refused(ErrorCode.UNKNOWN_PRODUCT)
+            return Sale(account_id, product.merchant_id, product.id, command.quantity, price_fen=None, fee_fen=None)
+        merchant = await merchant_of_sms_code(uow, command.sms_code)
+        if merchant is None:
+            raise Refused(ErrorCode.UNKNOWN_MERCHANT)
+        return Sale(account_id, merchant.id, None, 0, price_fen=command.amount_fen, fee_fen=None)
+
+
+async def _account_of(runtime: Runtime, phone: str) -> AccountOverview | None:
+    try:
+        return await overview_by_phone(runtime, phone=phone)
+    except Refused:
+        return None
+
+
+def _caller(phone: str) -> str:
+    """Whose keys they are: apart from those the account uses over HTTP."""
+    return f"sms:{phone}"
+
+
+def _refusal(transaction: Transaction, language: str) -> str | None:
+    return None if transaction.refusal is None else REFUSALS[transaction.refusal][language]
+
+
+def _after_answer(transaction: Transaction, language: str, *, cancelling: bool = False) -> str | None:
+    """What to say to a yes or no, by what became of the purchase; "paid" is said by the purchase's own notice."""
+    match transaction.state:
+        case TransactionState.CANCELLED:
+            return CANCELLED[language]
+        case TransactionState.SUCCEEDED:
+            return ALREADY_PAID[language] if cancelling else None
+        case TransactionState.REVERSED:
+            return REVERSED[language]
+        case TransactionState.EXPIRED:
+            return REFUSALS[ErrorCode.CONFIRMATION_EXPIRED][language]
+        case _:
+            return _refusal(transaction, language)

@@ -1,0 +1,142 @@
+"""What we answer by SMS: a text for every refusal, for every mistake in a message, for what was asked."""
+
+from __future__ import annotations
+
+from mpss.accounts.queries import AccountOverview, EffectiveState
+from mpss.channels.sms.grammar import Mistake
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.money import Money
+
+Text = dict[str, str]
+"""The same text by language, "zh-CN" and "en"."""
+
+
+def _text(chinese: str, english: str) -> Text:
+    return {"zh-CN": chinese, "en": english}
+
+
+_NOT_BY_SMS = _text("该操作无法通过短信办理。", "This cannot be done by SMS.")
+
+REFUSALS: dict[ErrorCode, Text] = {
+    ErrorCode.MALFORMED_REQUEST: _text(
+        "指令格式有误，回复BZ查看帮助。", "The command is not well formed. Reply BZ for help."
+    ),
+    ErrorCode.UNSUPPORTED_CURRENCY: _text("仅支持人民币。", "Only yuan can be paid."),
+    ErrorCode.AMOUNT_OUT_OF_RANGE: _text("金额超出允许范围。", "The amount is out of range."),
+    ErrorCode.PAYLOAD_TOO_LARGE: _text("短信过长，回复BZ查看帮助。", "The message is too long. Reply BZ for help."),
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: _NOT_BY_SMS,
+    ErrorCode.METHOD_NOT_ALLOWED: _NOT_BY_SMS,
+    ErrorCode.IDEMPOTENCY_KEY_REQUIRED: _NOT_BY_SMS,
+    ErrorCode.UNAUTHENTICATED: _text("未能确认您的身份，请重试。", "We could not tell who you are. Try again."),
+    ErrorCode.SIGNATURE_INVALID: _NOT_BY_SMS,
+    ErrorCode.SIGNATURE_REPLAYED: _NOT_BY_SMS,
+    ErrorCode.FORBIDDEN: _text("您无权办理该业务。", "You may not do this."),
+    ErrorCode.RATE_LIMITED: _text("操作过于频繁，请稍后再试。", "Too many requests. Try again later."),
+    ErrorCode.KEY_REUSED: _text("该短信已处理过。", "This message was carried out before."),
+    ErrorCode.ALREADY_TOMBSTONED: _text("该订单已被商户撤回。", "The merchant took this order back."),
+    ErrorCode.DUPLICATE_ORDER: _text("该订单已支付过。", "This order was paid before."),
+    ErrorCode.NOT_FOUND: _text("未找到相关信息。", "Nothing was found."),
+    ErrorCode.UNKNOWN_ACCOUNT: _text(
+        "本号码尚未开通手机支付，发送KT开通。", "This number has no wallet. Send KT to open one."
+    ),
+    ErrorCode.UNKNOWN_MERCHANT: _text("商户编号不存在，请核对。", "There is no merchant with this number."),
+    ErrorCode.UNKNOWN_PRODUCT: _text("商品编号不存在，请核对。", "There is no product with this number."),
+    ErrorCode.UNKNOWN_TRANSACTION: _text("没有等待确认的交易，或确认码有误。", "No purchase waits for this code."),
+    ErrorCode.UNKNOWN_VOUCHER: _text(
+        "充值卡密码有误，请核对。多次输错将停用充值卡充值。",
+        "The card password is wrong. Too many wrong ones bar top-up by card.",
+    ),
+    ErrorCode.OUT_OF_SCOPE: _text("该商品在您所在地区暂不提供。", "This product is not sold where you are."),
+    ErrorCode.ACCOUNT_EXISTS: _text("本号码已开通手机支付。", "This number has a wallet already."),
+    ErrorCode.ACCOUNT_NOT_ACTIVE: _text(
+        "您的账户尚未激活，请先设置支付密码；发送KT可重新获取设置链接。",
+        "Your wallet is not active yet: set its payment password. Send KT for a new link.",
+    ),
+    ErrorCode.MERCHANT_NOT_ACTIVE: _text("该商户暂停收款。", "This merchant does not take payments now."),
+    ErrorCode.PRODUCT_NOT_ON_SALE: _text("该商品未在销售。", "This product is not on sale."),
+    ErrorCode.ILLEGAL_STATE: _text("当前状态不能办理该操作。", "This cannot be done in the present state."),
+    ErrorCode.CONFIRMATION_EXPIRED: _text(
+        "确认已超时，本次未扣款，请重新购买。", "Too late to confirm; nothing was paid. Buy again."
+    ),
+    ErrorCode.VOUCHER_NOT_ACTIVE: _text("该充值卡未激活或已过期。", "This card is not active, or has expired."),
+    ErrorCode.VOUCHER_USED: _text("该充值卡已使用。", "This card was used before."),
+    ErrorCode.VOUCHER_BARRED: _text(
+        "本号码的充值卡充值已停用，请联系客服。", "Top-up by card is barred. Contact customer care."
+    ),
+    ErrorCode.PASSWORD_NOT_SET: _text(
+        "请先设置支付密码，发送KT获取设置链接。", "Set the payment password first. Send KT for a link."
+    ),
+    ErrorCode.WEAK_PASSWORD: _text("支付密码过于简单。", "The payment password is too simple."),
+    ErrorCode.WRONG_PASSWORD: _text(
+        "支付密码有误。切勿通过短信发送支付密码。", "Wrong payment password. Never send it by SMS."
+    ),
+    ErrorCode.PASSWORD_LOCKED: _text(
+        "您的账户已锁定支付，请用短信验证码解锁。", "Paying is locked. Unlock it with an SMS code."
+    ),
+    ErrorCode.CHALLENGE_REQUIRED: _text("请通过网页或客户端完成支付。", "Pay on the web or in the app instead."),
+    ErrorCode.WRONG_CODE: _text("验证码有误。", "The code is wrong."),
+    ErrorCode.CODE_EXPIRED: _text("验证码已失效，请重新获取。", "The code has expired. Ask for a new one."),
+    ErrorCode.TERMS_NOT_ACCEPTED: _text("请先同意服务协议。", "Accept the terms first."),
+    ErrorCode.SINGLE_LIMIT_EXCEEDED: _text("金额超过单笔限额。", "The amount is above the limit for one payment."),
+    ErrorCode.DAILY_LIMIT_EXCEEDED: _text("金额超过您的日消费限额。", "This is above your daily spending limit."),
+    ErrorCode.BALANCE_LIMIT_EXCEEDED: _text("充值后余额将超过账户上限。", "The balance would be above its limit."),
+    ErrorCode.OUT_OF_STOCK: _text("该商品库存不足。", "There is not enough of this product."),
+    ErrorCode.PRICE_CHANGED: _text(
+        "价格已变动，本次未扣款，请重新购买。", "The price has changed; nothing was paid. Buy again."
+    ),
+    ErrorCode.INSUFFICIENT_FUNDS: _text("余额不足，请先充值。", "Your balance is too low. Top up first."),
+    ErrorCode.SAME_PERSON: _NOT_BY_SMS,
+    ErrorCode.BUSY: _text("系统繁忙，请稍后再试。", "The system is busy. Try again later."),
+    ErrorCode.INTERNAL: _text("系统故障，请稍后再试。", "Something went wrong. Try again later."),
+}
+
+MISTAKES: dict[Mistake, Text] = {
+    Mistake.KEYWORD: _text("无法识别的指令，回复BZ查看帮助。", "Unknown command. Reply BZ for help."),
+    Mistake.LANGUAGE: _text("语言请填ZH或EN，例如：KT EN。", "The language is ZH or EN, as in: KT EN"),
+    Mistake.CARD_PASSWORD: _text(
+        "充值卡密码应为16位数字，例如：CZ 1234567890123456。",
+        "A card password has 16 digits, as in: CZ 1234567890123456",
+    ),
+    Mistake.PRODUCT_OR_MERCHANT: _text(
+        "请填写商品或商户编号，例如：ZF 100001。", "Give the number of a product or merchant, as in: ZF 100001"
+    ),
+    Mistake.QUANTITY: _text(
+        "数量应为1至1000的整数，例如：ZF 100001 2。", "The quantity is from 1 to 1000, as in: ZF 100001 2"
+    ),
+    Mistake.AMOUNT: _text("请填写金额（元），例如：ZF 8001 25.00。", "Give the amount in yuan, as in: ZF 8001 25.00"),
+    Mistake.CONFIRM_CODE: _text("请填写4位确认码，例如：Y 1234。", "Give the four digits of the code, as in: Y 1234"),
+    Mistake.EXTRA: _text(
+        "指令后有多余内容，回复BZ查看帮助。", "There is too much after the command. Reply BZ for help."
+    ),
+}
+
+HELP = _text(
+    "KT开通；YE余额；CZ 卡密 充值；ZF 商品编号 数量 购买；ZF 商户编号 金额 付款；Y 确认码 确认；N 确认码 取消。"
+    "切勿通过短信发送支付密码。",
+    "KT open; YE balance; CZ card-password top up; ZF product quantity buy; ZF merchant yuan pay; Y code confirm; "
+    "N code cancel. Never send your payment password by SMS.",
+)
+CANCELLED = _text("已取消，未扣款。", "Cancelled; nothing was paid.")
+ALREADY_PAID = _text("该笔交易已支付，无法取消。", "This purchase is paid and cannot be cancelled.")
+REVERSED = _text("该笔交易已冲正，款项已退回。", "This purchase was reversed; the money is back.")
+
+_STATES = {
+    EffectiveState.ACTIVE: _text("正常", "active"),
+    EffectiveState.PENDING: _text("待设置支付密码", "waiting for its payment password"),
+    EffectiveState.PASSWORD_LOCKED: _text("支付已锁定", "paying is locked"),
+    EffectiveState.CLOSED: _text("已销户", "closed"),
+}
+_BALANCE = _text(
+    "可用余额{available}元，状态{state}，日消费限额{limit}元，今日已用{spent}元。",
+    "Available {available} yuan; {state}; daily limit {limit} yuan, {spent} used today.",
+)
+
+
+def balance_reply(account: AccountOverview) -> str:
+    """What a balance query is answered with, in the account's language."""
+    return _BALANCE[account.language].format(
+        available=Money(account.available_fen),
+        state=_STATES[account.state][account.language],
+        limit=Money(account.daily_limit_fen),
+        spent=Money(account.spent_today_fen),
+    )

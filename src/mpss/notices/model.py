@@ -1,0 +1,62 @@
+"""What a subscriber is told by SMS: the events and the facts of each.
+
+Invariants: (1) each change of an account has one notice, written with the change; (2) a notice is sent at least once,
+always with the same serial in its text; (3) a secret in the facts is sealed (a name that ends in `_sealed`) and is
+opened only when the SMS goes out.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+LANGUAGES = ("zh-CN", "en")
+DEFAULT_LANGUAGE = "zh-CN"
+SEALED = "_sealed"
+"""The end of the name of a fact that is sealed in the outbox and plain in the text."""
+
+
+class Event(StrEnum):
+    """Why a notice is written."""
+
+    OPENED = "opened"
+    PASSWORD_SET = "password_set"  # noqa: S105 - an event, not a password
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_LOCKED = "password_locked"  # noqa: S105
+    PASSWORD_UNLOCKED = "password_unlocked"  # noqa: S105
+    PASSWORD_LINK = "password_link"  # noqa: S105
+    DAILY_LIMIT_SET = "daily_limit_set"
+    TOPPED_UP = "topped_up"
+    TOPUP_UNDONE = "topup_undone"
+    PAID = "paid"
+    REVERSED = "reversed"
+    DELIVERED = "delivered"
+    ADJUSTED = "adjusted"
+    VOUCHER_BARRED = "voucher_barred"
+    VOUCHER_RELEASED = "voucher_released"
+    CONFIRM_PURCHASE = "confirm_purchase"
+    CODE = "code"
+    REPLY = "reply"
+
+
+FACTS: dict[Event, tuple[str, ...]] = {
+    Event.OPENED: (),
+    Event.PASSWORD_SET: (),
+    Event.PASSWORD_CHANGED: (),
+    Event.PASSWORD_LOCKED: (),
+    Event.PASSWORD_UNLOCKED: (),
+    Event.PASSWORD_LINK: ("url", "minutes"),
+    Event.DAILY_LIMIT_SET: ("daily_limit_fen",),
+    Event.TOPPED_UP: ("amount_fen", "balance_fen", "source"),
+    Event.TOPUP_UNDONE: ("amount_fen", "balance_fen"),
+    Event.PAID: ("amount_fen", "fee_fen", "merchant", "product", "balance_fen"),
+    Event.REVERSED: ("amount_fen", "merchant", "balance_fen", "reason"),
+    Event.DELIVERED: ("merchant", "product", "content"),
+    Event.ADJUSTED: ("amount_fen", "balance_fen"),
+    Event.VOUCHER_BARRED: (),
+    Event.VOUCHER_RELEASED: (),
+    Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code"),
+    Event.CODE: ("code", "purpose", "minutes"),
+    Event.REPLY: ("text",),
+}
+"""The facts that the text of each event uses. `…_fen` are whole fen, of ADJUSTED below zero too; `product`, `reason`
+and `content` may be empty; `source` is "cash" or "voucher"; `reason` is a code of ours or the CP/SP's own words."""

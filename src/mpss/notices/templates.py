@@ -1,0 +1,110 @@
+"""One text for each event and language. A text is filled by `compose`, which puts the serial after it.
+
+`{amount}`, `{fee}`, `{balance}` and `{limit}` are yuan with two decimals; a part of `PARTS` stands for a fact
+that may be empty.
+"""
+
+from __future__ import annotations
+
+from mpss.notices.model import Event
+
+TEMPLATES: dict[Event, dict[str, str]] = {
+    Event.OPENED: {
+        "zh-CN": "您的手机支付账户已开通，账号即本手机号码。回复BZ查看短信指令。",
+        "en": "Your mobile wallet is open; your phone number is its number. Reply BZ for SMS commands.",
+    },
+    Event.PASSWORD_SET: {
+        "zh-CN": "您的支付密码已设置。如非本人操作，请立即联系客服。",
+        "en": "Your payment password is set. If this was not you, contact customer care at once.",
+    },
+    Event.PASSWORD_CHANGED: {
+        "zh-CN": "您的支付密码已修改。如非本人操作，请立即联系客服。",
+        "en": "Your payment password was changed. If this was not you, contact customer care at once.",
+    },
+    Event.PASSWORD_LOCKED: {
+        "zh-CN": "支付密码多次输错，您的账户今日已锁定支付。可用短信验证码解锁；如非本人操作，请联系客服。",
+        "en": "Your payment password was wrong too often; paying is locked for today. Unlock it with an SMS code. "
+        "If this was not you, contact customer care.",
+    },
+    Event.PASSWORD_UNLOCKED: {
+        "zh-CN": "您的账户支付锁定已解除。",
+        "en": "Your wallet is unlocked; you can pay again.",
+    },
+    Event.PASSWORD_LINK: {
+        "zh-CN": "请在{minutes}分钟内打开 {url} 设置支付密码。链接只能使用一次，切勿转发。",
+        "en": "Set your payment password within {minutes} minutes at {url} The link works once; never pass it on.",
+    },
+    Event.DAILY_LIMIT_SET: {
+        "zh-CN": "您的日消费限额已设为{limit}元。",
+        "en": "Your daily spending limit is now {limit} yuan.",
+    },
+    Event.TOPPED_UP: {
+        "zh-CN": "您的账户已通过{source}充值{amount}元，余额{balance}元。",
+        "en": "Your wallet was topped up by {source} with {amount} yuan. Balance {balance} yuan.",
+    },
+    Event.TOPUP_UNDONE: {
+        "zh-CN": "您的一笔{amount}元现金充值已由营业厅撤销，余额{balance}元。",
+        "en": "A cash top-up of {amount} yuan was undone by the service hall. Balance {balance} yuan.",
+    },
+    Event.PAID: {
+        "zh-CN": "您已向{merchant}支付{amount}元{goods}，{fee}余额{balance}元。",
+        "en": "You paid {amount} yuan to {merchant}{goods}.{fee} Balance {balance} yuan.",
+    },
+    Event.REVERSED: {
+        "zh-CN": "您在{merchant}的消费已冲正，退回{amount}元，余额{balance}元。{reason}",
+        "en": "Your purchase at {merchant} was reversed; {amount} yuan is back. Balance {balance} yuan.{reason}",
+    },
+    Event.DELIVERED: {
+        "zh-CN": "{merchant}已交付{product}{content}",
+        "en": "{merchant} delivered {product}{content}",
+    },
+    Event.ADJUSTED: {
+        "zh-CN": "您的账户余额经更正变动{amount}元，余额{balance}元。详询客服。",
+        "en": "Your balance was corrected by {amount} yuan. Balance {balance} yuan. Ask customer care for details.",
+    },
+    Event.VOUCHER_BARRED: {
+        "zh-CN": "充值卡密码多次输错，本号码的充值卡充值功能已停用，请联系客服。",
+        "en": "Wrong card passwords were entered too often; top-up by card is barred for this number. "
+        "Contact customer care.",
+    },
+    Event.VOUCHER_RELEASED: {
+        "zh-CN": "本号码的充值卡充值功能已恢复。",
+        "en": "Top-up by card works again for this number.",
+    },
+    Event.CONFIRM_PURCHASE: {
+        "zh-CN": "向{merchant}支付{amount}元{goods}，{fee}确认请回复“Y {code}”，取消请回复“N {code}”。",
+        "en": 'Pay {amount} yuan to {merchant}{goods}?{fee} Reply "Y {code}" to pay, "N {code}" to cancel.',
+    },
+    Event.CODE: {
+        "zh-CN": "验证码{code}，用于{purpose}，{minutes}分钟内有效。切勿告诉他人。",
+        "en": "Code {code} to {purpose}, good for {minutes} minutes. Tell nobody.",
+    },
+    Event.REPLY: {"zh-CN": "{text}", "en": "{text}"},
+}
+
+SERIAL = {"zh-CN": "【MPSS {serial:06d}】", "en": " [No. {serial}]"}
+"""What every text ends with: a second copy after a lost answer is known by it."""
+
+SOURCES = {
+    "cash": {"zh-CN": "现金", "en": "cash"},
+    "voucher": {"zh-CN": "充值卡", "en": "card"},
+}
+REASONS = {
+    "delivery_refused": {"zh-CN": "商户未能交付", "en": "the merchant could not deliver"},
+    "delivery_expired": {"zh-CN": "商户未按时交付", "en": "the merchant did not deliver in time"},
+}
+PURPOSES = {
+    "open": {"zh-CN": "开通手机支付", "en": "open a wallet"},
+    "sign_in": {"zh-CN": "登录", "en": "sign in"},
+    "unlock": {"zh-CN": "解除支付锁定", "en": "unlock paying"},
+    "set_password": {"zh-CN": "设置支付密码", "en": "set the payment password"},
+    "challenge": {"zh-CN": "确认支付", "en": "confirm a payment"},
+}
+
+PARTS = {
+    "goods": {"zh-CN": "购买{value}", "en": " for {value}"},
+    "fee": {"zh-CN": "手续费{value}元，", "en": " Fee {value} yuan."},
+    "reason": {"zh-CN": "原因：{value}。", "en": " Reason: {value}."},
+    "content": {"zh-CN": "：{value}", "en": ": {value}"},
+}
+"""Parts of a text that are left out where their fact is empty or zero."""
