@@ -21,6 +21,11 @@ ATTEMPTS_OF = """
     SELECT outbox_id, attempt, at, outcome, detail, duration_ms FROM outbox_attempt
      WHERE outbox_id = ANY(%(ids)s::uuid[]) ORDER BY outbox_id, attempt
 """
+DEAD = """
+    SELECT id, kind, reference, recipient, payload, serial, state, attempts, created_at, due_at, finished_at, last_error
+      FROM outbox WHERE state = 'dead' AND (%(before)s::uuid IS NULL OR id < %(before)s)
+     ORDER BY id DESC LIMIT %(limit)s
+"""
 WAITING = "SELECT kind, count(*) AS count FROM outbox WHERE state = 'pending' GROUP BY kind"
 
 
@@ -71,3 +76,8 @@ async def attempts_of(uow: UnitOfWork, item_ids: Sequence[UUID]) -> list[LoggedA
 async def waiting(uow: UnitOfWork) -> dict[str, int]:
     """How many messages of each kind have yet to leave."""
     return {row["kind"]: row["count"] for row in await uow.dicts(WAITING)}
+
+
+async def dead(uow: UnitOfWork, *, before: UUID | None, limit: int) -> list[LoggedItem]:
+    """Messages that were refused or given up, newest first; `before` is the last id of the page before."""
+    return await uow.rows(LoggedItem, DEAD, {"before": before, "limit": limit})

@@ -26,6 +26,7 @@ CLAIM = """
     WITH due AS MATERIALIZED (
         SELECT id, recipient, due_at FROM outbox
          WHERE kind = %(kind)s AND state = 'pending' AND due_at <= %(now)s AND recipient <> ALL(%(busy)s::text[])
+           AND (%(only)s::text[] IS NULL OR recipient = ANY(%(only)s::text[]))
          ORDER BY due_at LIMIT %(window)s
     ), fair AS (
         SELECT id, row_number() OVER (PARTITION BY recipient ORDER BY due_at, id) AS place FROM due
@@ -90,14 +91,17 @@ async def claim(
     limit: int,
     each: int,
     busy: Sequence[str] = (),
+    only: Sequence[str] | None = None,
     lease_seconds: float,
 ) -> list[OutboxItem]:
     """Take up to `limit` due items, oldest first, at most `each` of one recipient and none of the `busy` ones.
 
+    `only` limits it to these recipients.
     They are due again `lease_seconds` from `now` unless a result is written before.
     """
     until = now + timedelta(seconds=lease_seconds)
     asked = {"kind": kind, "limit": limit, "each": each, "busy": list(busy), "window": limit * 8}
+    asked["only"] = None if only is None else list(only)
     items = await uow.rows(OutboxItem, CLAIM, {**asked, "now": now, "until": until})
     items.sort(key=lambda item: item.serial)
     return items

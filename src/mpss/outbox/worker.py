@@ -151,20 +151,29 @@ class _LaneWorker:
         return items
 
     async def _claim(self, uow: UnitOfWork, limit: int) -> list[OutboxItem]:
+        """Recipients who answer come first; those who did not lately get what is left, one at a time each."""
         lane = self._lane
         busy = {recipient for recipient, count in self._at_work.items() if count >= lane.per_recipient}
-        silent_at_work = sum(self._at_work[recipient] for recipient in self._silent)
-        busy |= {recipient for recipient in self._silent if self._at_work[recipient]}
-        if silent_at_work * 2 >= lane.concurrency:
-            busy |= self._silent
+        items = await self._claim_of(uow, limit, lane.per_recipient, busy | self._silent, None)
+        idle = [recipient for recipient in self._silent if not self._at_work[recipient]]
+        half = lane.concurrency // 2 - sum(self._at_work[recipient] for recipient in self._silent)
+        limit = min(limit - len(items), half)
+        if idle and limit > 0:
+            items += await self._claim_of(uow, limit, 1, set(), sorted(idle))
+        return items
+
+    async def _claim_of(
+        self, uow: UnitOfWork, limit: int, each: int, busy: set[str], only: list[str] | None
+    ) -> list[OutboxItem]:
         return await claim(
             uow,
             self.kind,
             now=self._clock.now(),
             limit=limit,
-            each=lane.per_recipient,
+            each=each,
             busy=sorted(busy),
-            lease_seconds=lane.timeout_seconds + _LEASE_MARGIN_SECONDS,
+            only=only,
+            lease_seconds=self._lane.timeout_seconds + _LEASE_MARGIN_SECONDS,
         )
 
     def _begin(self, item: OutboxItem) -> None:
