@@ -17,6 +17,7 @@ from rich.table import Table
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
 from mpss.cli.center import kept_secret, settled
+from mpss.cli.demo import demo as play_demo
 from mpss.cli.reference import reference_command
 from mpss.cli.serve import Role
 from mpss.cli.serve import serve as serve_role
@@ -29,6 +30,7 @@ from mpss.ledger.verify import Check
 from mpss.observability import configure_logging
 from mpss.simulators.town import run as run_town
 from mpss.staff.members import CreatedMember, create_member
+from mpss.staff.permissions import Permission, parse_permission
 from mpss.transactions.verify import verify as verify_all
 
 app = typer.Typer(
@@ -56,6 +58,18 @@ def migrate(data: DataOption = None) -> None:
     with settled(data) as settings:
         applied = asyncio.run(migrate_and_seed(settings))
     console.print("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Play the story, print the facts, stop; exits 1 on a wrong fact")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Start a whole center and its town here, play the story, stay up until Ctrl-C."""
+    if not play_demo(console, data=data, once=once):
+        sys.exit(1)
 
 
 @app.command()
@@ -109,12 +123,14 @@ def staff_add(
     """Add a staff member; prints the API key, once."""
     configure_logging("WARNING")
     with settled(data) as settings:
-        created = asyncio.run(_add_staff(settings, name, permissions.split(","), hall, clerk))
+        created = asyncio.run(
+            _add_staff(settings, name, [parse_permission(each.strip()) for each in permissions.split(",")], hall, clerk)
+        )
     console.print(created.api_key, highlight=False)
 
 
 async def _add_staff(
-    settings: Settings, name: str, permissions: list[str], hall: str | None, clerk: str | None
+    settings: Settings, name: str, permissions: list[Permission], hall: str | None, clerk: str | None
 ) -> CreatedMember:
     async with running(make_runtime(settings)) as runtime:
         return await create_member(runtime, name=name, permissions=permissions, hall=hall, clerk=clerk)
