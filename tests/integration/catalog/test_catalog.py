@@ -54,6 +54,7 @@ async def own(town: Market, fields: ProductFields = GOODS) -> Product:
 @clause("CT 5.5", "CT 6.2")
 class TestAProduct:
     async def test_goes_from_draft_by_review_into_the_window(self, town: Market) -> None:
+        town.clock.advance(timedelta(seconds=1))
         draft = await own(town, replace(GOODS, name="茶", picture=PNG))
         key = {"merchant_id": town.merchant.id, "product_id": draft.id}
         assert (draft.state, draft.available, draft.picture_type) == ("draft", 10, "image/png")
@@ -66,7 +67,7 @@ class TestAProduct:
             assert await picture(uow, draft.id) == (PNG, "image/png")
         reviewer = await employee(town.runtime, "reviewer", Permission.PRODUCT_REVIEW)
         published = await publish(town.runtime, product_id=draft.id, by=reviewer)
-        assert published.published_at == NOON
+        assert published.published_at == town.clock.now()
         assert await names(town) == ["茶", "上网卡"]
         async with town.runtime.database.read() as uow:
             assert await product_of_sms_code(uow, draft.sms_code) == published
@@ -160,6 +161,7 @@ class TestAProduct:
 class TestWhatIsSeen:
     async def test_follows_scope_home_and_visited_province(self, town: Market) -> None:
         for scope in (Scope.LOCAL, Scope.VISITED):
+            town.clock.advance(timedelta(seconds=1))
             await put_on_sale(
                 town.runtime, town.merchant, replace(GOODS, name=scope.value, scope=scope, category="tickets")
             )
