@@ -2,6 +2,7 @@
 
     KT [EN | ZH]                 开通            open a wallet
     YE                           余额            balance
+    MM                           密码            a link to set the payment password, which unlocks paying too
     CZ <card password>           充值            top up by voucher card, 16 digits
     ZF <product> [quantity]      购买, 支付      buy a product, by its number of six digits or more
     ZF <merchant> <yuan>                         pay a merchant an amount, by its number of four or five digits
@@ -9,8 +10,8 @@
     N <code>                     取消            cancel it
     BZ                           帮助            help
 
-English words do too: OPEN, BALANCE, TOPUP, PAY, BUY, YES, NO, HELP. Full-width characters, capitals or not, separators
-and the space after the keyword make no difference: "ＺＦ＃１００００１" is "zf 100001".
+English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, YES, NO, HELP. Full-width characters, capitals or not,
+separators and the space after the keyword make no difference: "ＺＦ＃１００００１" is "zf 100001".
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ class Open:
 @dataclass(frozen=True, slots=True)
 class Balance:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    """Asks for a one-time link; the password itself is never sent by SMS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Help:
     pass
 
 
-Command = Open | Balance | TopUp | BuyProduct | PayMerchant | Confirm | Cancel | Help
+Command = Open | Balance | SetPassword | TopUp | BuyProduct | PayMerchant | Confirm | Cancel | Help
 
 
 class Mistake(StrEnum):
@@ -108,6 +114,7 @@ class NotUnderstood(MpssError):
 class _Verb(StrEnum):
     OPEN = "open"
     BALANCE = "balance"
+    SET_PASSWORD = "set_password"  # noqa: S105 - a verb, not a password
     TOP_UP = "top_up"
     BUY = "buy"
     CONFIRM = "confirm"
@@ -119,6 +126,8 @@ _KEYWORDS: dict[str, _Verb] = {
     "KT": _Verb.OPEN, "OPEN": _Verb.OPEN, "开通": _Verb.OPEN, "开户": _Verb.OPEN,
     "YE": _Verb.BALANCE, "BALANCE": _Verb.BALANCE, "余额": _Verb.BALANCE,
     "查询余额": _Verb.BALANCE, "余额查询": _Verb.BALANCE,
+    "MM": _Verb.SET_PASSWORD, "PASSWORD": _Verb.SET_PASSWORD, "密码": _Verb.SET_PASSWORD,
+    "设置密码": _Verb.SET_PASSWORD, "重置密码": _Verb.SET_PASSWORD,
     "CZ": _Verb.TOP_UP, "TOPUP": _Verb.TOP_UP, "充值": _Verb.TOP_UP,
     "ZF": _Verb.BUY, "PAY": _Verb.BUY, "BUY": _Verb.BUY, "购买": _Verb.BUY, "支付": _Verb.BUY,
     "Y": _Verb.CONFIRM, "YES": _Verb.CONFIRM, "确认": _Verb.CONFIRM, "是": _Verb.CONFIRM,
@@ -154,6 +163,8 @@ def parse(text: str) -> Command:
             return _open(arguments)
         case _Verb.BALANCE:
             return _alone(Balance(), arguments)
+        case _Verb.SET_PASSWORD:
+            return _alone(SetPassword(), arguments)
         case _Verb.TOP_UP:
             return _top_up(arguments)
         case _Verb.BUY:

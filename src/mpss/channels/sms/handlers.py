@@ -10,6 +10,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from mpss.accounts.open import open_by_sms
+from mpss.accounts.password import request_link
 from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.catalog.queries import product_of_sms_code
 from mpss.channels.sms.grammar import (
@@ -22,6 +23,7 @@ from mpss.channels.sms.grammar import (
     NotUnderstood,
     Open,
     PayMerchant,
+    SetPassword,
     TopUp,
     parse,
 )
@@ -83,6 +85,9 @@ async def _carry_out(
     match command:
         case Balance():
             return balance_reply(account)
+        case SetPassword():
+            await request_link(runtime, phone=phone)
+            return None
         case TopUp(card_password):
             topped_up = await redeem_voucher(
                 runtime, account_id=account.id, key=key, password=card_password, channel=CHANNEL, caller=_caller(phone)

@@ -64,14 +64,15 @@ REFUSALS: dict[ErrorCode, Text] = {
         "本号码的充值卡充值已停用，请联系客服。", "Top-up by card is barred. Contact customer care."
     ),
     ErrorCode.PASSWORD_NOT_SET: _text(
-        "请先设置支付密码，发送KT获取设置链接。", "Set the payment password first. Send KT for a link."
+        "请先设置支付密码，发送MM获取设置链接。", "Set the payment password first. Send MM for a link."
     ),
     ErrorCode.WEAK_PASSWORD: _text("支付密码过于简单。", "The payment password is too simple."),
     ErrorCode.WRONG_PASSWORD: _text(
         "支付密码有误。切勿通过短信发送支付密码。", "Wrong payment password. Never send it by SMS."
     ),
     ErrorCode.PASSWORD_LOCKED: _text(
-        "您的账户已锁定支付，请用短信验证码解锁。", "Paying is locked. Unlock it with an SMS code."
+        "您的账户已锁定支付，请用短信验证码解锁，或发送MM重设支付密码。",
+        "Paying is locked. Unlock it with an SMS code, or send MM to set a new password.",
     ),
     ErrorCode.CHALLENGE_REQUIRED: _text("请通过网页或客户端完成支付。", "Pay on the web or in the app instead."),
     ErrorCode.WRONG_CODE: _text("验证码有误。", "The code is wrong."),
@@ -111,10 +112,10 @@ MISTAKES: dict[Mistake, Text] = {
 }
 
 HELP = _text(
-    "KT开通；YE余额；CZ 卡密 充值；ZF 商品编号 数量 购买；ZF 商户编号 金额 付款；Y 确认码 确认；N 确认码 取消。"
-    "切勿通过短信发送支付密码。",
-    "KT open; YE balance; CZ card-password top up; ZF product quantity buy; ZF merchant yuan pay; Y code confirm; "
-    "N code cancel. Never send your payment password by SMS.",
+    "KT开通；YE余额；MM设置支付密码；CZ 卡密 充值；ZF 商品编号 数量 购买；ZF 商户编号 金额 付款；"
+    "Y 确认码 确认；N 确认码 取消。切勿通过短信发送支付密码。",
+    "KT open; YE balance; MM set the password; CZ card-password top up; ZF product quantity buy; ZF merchant yuan pay; "
+    "Y code confirm; N code cancel. Never send your payment password by SMS.",
 )
 CANCELLED = _text("已取消，未扣款。", "Cancelled; nothing was paid.")
 ALREADY_PAID = _text("该笔交易已支付，无法取消。", "This purchase is paid and cannot be cancelled.")
