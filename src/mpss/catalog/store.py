@@ -11,6 +11,11 @@ from mpss.catalog.model import ProductRow, ProductState, Scope, StockRow, gather
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
 
+LOCK_COMMON_PORTIONS = """
+    -- First and by itself: whoever gathers waits here, and sees in the next statement what the one before it made.
+    SELECT FROM product_stock WHERE product_id = ANY(%(ids)s::uuid[]) AND slot = 0 ORDER BY product_id FOR UPDATE
+"""
+
 LOCK_PORTIONS = """
     -- In (product, slot) order, so that two desks gathering at once cannot deadlock.
     SELECT product_id, slot, available FROM product_stock
@@ -46,8 +51,8 @@ async def refill(uow: UnitOfWork, needs: Iterable[tuple[UUID, int]], slot: int) 
     for product_id, need in needs:
         wanted[product_id] = max(need, wanted.get(product_id, 0))
     portions: dict[UUID, dict[int, int]] = {product_id: {} for product_id in wanted}
-    for record in await uow.dicts(LOCK_PORTIONS, {"ids": list(wanted)}):
-        portions[record["product_id"]][record["slot"]] = record["available"]
+    for product_id, slot_, quantity in await _lock_portions(uow, list(wanted)):
+        portions[product_id][slot_] = quantity
 
     changed: list[tuple[UUID, int, int]] = []
     result: dict[UUID, StockRow] = {}
@@ -63,6 +68,17 @@ async def refill(uow: UnitOfWork, needs: Iterable[tuple[UUID, int]], slot: int) 
         ids, slots, available = (list(column) for column in zip(*changed, strict=True))
         await uow.execute(SAVE_PORTIONS, {"ids": ids, "slots": slots, "available": available})
     return result
+
+
+async def _lock_portions(uow: UnitOfWork, product_ids: list[UUID]) -> list[tuple[UUID, int, int]]:
+    """Lock every portion of the products: product, slot, quantity.
+
+    In one statement, a portion that another desk made while we waited for the common store would be missed: a
+    statement sees the new version of a row it waited for, and not a new row.
+    """
+    await uow.execute(LOCK_COMMON_PORTIONS, {"ids": product_ids})
+    records = await uow.dicts(LOCK_PORTIONS, {"ids": product_ids})
+    return [(record["product_id"], record["slot"], record["available"]) for record in records]
 
 
 PRODUCTS: RowSet[UUID, ProductRow] = RowSet(
@@ -141,14 +157,14 @@ REFRESH_HEAT = """
 
 async def set_quantity(uow: UnitOfWork, product_id: UUID, quantity: int) -> None:
     """Make the quantity available `quantity`, all of it in the common store."""
-    await uow.dicts(LOCK_PORTIONS, {"ids": [product_id]})
+    await _lock_portions(uow, [product_id])
     await uow.execute(DROP_PORTIONS, {"id": product_id})
     await uow.execute(PUT_COMMON_PORTION, {"id": product_id, "available": quantity})
 
 
 async def change_quantity(uow: UnitOfWork, product_id: UUID, change: int) -> int | None:
     """Add to the quantity available, or take from it; what there is then, or None when there is less than is taken."""
-    portions = {row["slot"]: row["available"] for row in await uow.dicts(LOCK_PORTIONS, {"ids": [product_id]})}
+    portions = {slot: quantity for _, slot, quantity in await _lock_portions(uow, [product_id])}
     total: int = sum(portions.values()) + change
     if total < 0:
         return None
