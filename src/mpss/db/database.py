@@ -22,6 +22,14 @@ Connection = psycopg.AsyncConnection[Any]
 Params = Mapping[str, Any] | Sequence[Any] | None
 
 _RETRIES = 5
+_NOTICE_SILENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # ms
+}
+"""So that a server which went away without a word is noticed within half a minute."""
 
 
 class UnitOfWork:
@@ -78,9 +86,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work; commits at the end, rolls back on an exception."""
-        async with self._pool.connection() as connection:
-            async with unit_of_work(connection) as uow:
-                yield uow
+        async with self._pool.connection() as connection, unit_of_work(connection) as uow:
+            yield uow
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[UnitOfWork]:
@@ -91,7 +98,7 @@ class Database:
 
     async def connect(self) -> Connection:
         """A connection of one's own, outside the pool: a desk's, a listener's. The caller closes it."""
-        connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True, **_NOTICE_SILENCE)
         await _configure(connection)
         return connection
 

@@ -22,7 +22,8 @@ class RowSet(Generic[K, R]):
     """One kind of row a batch touches.
 
     `load` takes `%(keys)b`, an array of keys, and `%(slot)s`, the desk's slot; rows that may refuse are locked in it,
-    `ORDER BY` key, whatever the order of the array. `order` is the place in the lock order, lower first. `make` turns a fetched record into (key, row).
+    `ORDER BY` key, whatever the order of the array. `order` is the place in the lock order, lower first. `make` turns
+    a fetched record into (key, row).
     `save` takes the arrays that `columns` makes of the changed rows; their locks are held, so their order is free.
     `leads` names another set and how a row of this one gives the key to load there.
     """

@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import psycopg
+from psycopg.pq import TransactionStatus
+
 from mpss.db.database import Connection, UnitOfWork
 from mpss.db.rows import InsertSet, NeedsMore, RowSet, copy_rows
-from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction
+from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import BUSINESS_DATE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, make_transaction
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.unit_flag import unit_of_work_open
@@ -30,12 +33,21 @@ class Batch:
         self.commands = commands
         self.slot = slot
         self.hook = hook
-        self.gather: dict[RowSet[Any, Any], dict[Hashable, int]] = defaultdict(dict)
+        self.gather: dict[RowSet[Any, Any], dict[Hashable, int]] = {}
         touched: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
         for command in commands:
             for rows, key in command.touches():
                 touched[rows].add(key)
         self.touched = sorted(touched.items(), key=lambda item: item[0].order)
+
+    def ask_for_more(self, need: NeedsMore) -> None:
+        """Gather enough for the whole batch, and more each time it is asked for again.
+
+        Every key of the set is gathered from then on, the others with what their portion holds, so that the locks of
+        all portions are taken in one order.
+        """
+        wanted = self.gather.setdefault(need.rows, dict.fromkeys(dict(self.touched)[need.rows], 0))
+        wanted[need.key] = max(need.quantity * len(self.commands), 2 * wanted[need.key])
 
 
 class Effects:
@@ -60,15 +72,24 @@ async def serve_batch(uow: UnitOfWork, batch: Batch) -> list[Answer]:
             await _at(batch, "committed", uow)
             return answers
         except NeedsMore as need:
-            await uow.connection.rollback()
-            wanted = need.quantity * len(batch.commands)
-            batch.gather[need.rows][need.key] = max(wanted, batch.gather[need.rows].get(need.key, 0))
+            await _roll_back(uow.connection)
+            batch.ask_for_more(need)
         except BaseException:
-            if not uow.connection.closed:
-                await uow.connection.rollback()
+            await _roll_back(uow.connection)
             raise
         finally:
             unit_of_work_open.reset(token)
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Undo an open unit of work; a connection on which that fails is closed, which undoes it too."""
+    try:
+        await connection.rollback()
+    except psycopg.Error:
+        await connection.close()
+        return
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        await connection.close()
 
 
 async def _at(batch: Batch, step: str, uow: UnitOfWork) -> None:
@@ -149,9 +170,17 @@ def _repeat(command: Command, first: Transaction, today: date) -> Answer:
     """The first answer again; or a refusal, when the key came with another body."""
     if first.digest != command.digest:
         return Answer(command.declined(ErrorCode.KEY_REUSED, today), repeated=False, recorded=False)
-    refusal = first.refusal if first.first_state == first.state else None
     # Served again after a lost commit, a command finds itself: that is no repeat.
-    return Answer(first._replace(state=first.first_state, refusal=refusal), repeated=first.id != command.id)
+    return Answer(as_first_answered(first), repeated=first.id != command.id)
+
+
+def as_first_answered(transaction: Transaction) -> Transaction:
+    """The transaction as its first answer said it, whatever became of it since."""
+    if transaction.first_state is transaction.state:
+        return transaction
+    if transaction.first_state is TransactionState.CONFIRMING:
+        return transaction._replace(state=transaction.first_state, refusal=None, restricted_fen=0, finished_at=None)
+    return transaction._replace(state=transaction.first_state)
 
 
 def _apply(decision: Decision, snapshot: Snapshot, effects: Effects) -> None:
@@ -183,4 +212,6 @@ async def _write(uow: UnitOfWork, batch: Batch, effects: Effects, business_date:
             assert rows.save is not None
             assert rows.columns is not None
             await uow.connection.execute(rows.save, {**rows.columns(list(changed.items())), "slot": batch.slot})
-        await uow.connection.execute("COMMIT")
+        commit = await uow.connection.execute("COMMIT")
+    # PostgreSQL answers the COMMIT of a unit of work that failed with ROLLBACK, and no error.
+    assert commit.statusmessage == "COMMIT", "the unit of work was rolled back"

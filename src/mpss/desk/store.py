@@ -19,6 +19,10 @@ TAKE_SLOT = """
     -- The lowest free slot; the lock lives and dies with the connection.
     SELECT n FROM generate_series(1, %(most)s) AS n WHERE pg_try_advisory_lock(%(slot)s, n) LIMIT 1
 """
+LIMIT_IDLE = """
+    -- A desk that stands still inside a unit of work, its process stopped or cut off, frees its locks and the fence.
+    SET idle_in_transaction_session_timeout = '30s'
+"""
 BUSINESS_DATE = "SELECT business_date FROM business_day WHERE cut_at IS NULL"
 
 FIND_KEYS = """
