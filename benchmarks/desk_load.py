@@ -46,6 +46,7 @@ async def run(url: str, *, callers: int, accounts: int, sellers: int, seconds: f
     desk = Desk(database)
     await desk.start()
     random_ = random.Random(seed)
+    run_name = f"{time.time_ns():x}-{seed}"  # keys are kept for good: those of an earlier run are used up
     latencies: list[float] = []
     refused = 0
     stop_at = 0.0
@@ -59,7 +60,7 @@ async def run(url: str, *, callers: int, accounts: int, sellers: int, seconds: f
             payer = random_.randint(1, accounts)
             seller = 1 if hot else random_.randint(1, sellers)
             started = time.perf_counter()
-            answer = await desk.submit(command(payer, seller, f"{seed}-{number}-{serial}"))
+            answer = await desk.submit(command(payer, seller, f"{run_name}-{number}-{serial}"))
             ended = time.perf_counter()
             if answer.transaction.refusal is not None:
                 refused += 1
