@@ -234,7 +234,7 @@ async def blocked(database: Database, how_many: int, *, timeout_seconds: float =
 
 def retries(reason: str) -> float:
     """How often desks of this process tried a batch again for this reason, so far."""
-    return DESK_RETRIES.labels(reason=reason)._value.get()
+    return float(DESK_RETRIES.labels(reason=reason)._value.get())
 
 
 async def breaches(database: Database) -> list[str]:
