@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from mpss.channels.http.problems import REPLIES
+from mpss.channels.sms.grammar import Mistake
+from mpss.channels.sms.replies import MISTAKES, REFUSALS
 from mpss.kernel.errors import ErrorCode
+from mpss.notices.model import FACTS, LANGUAGES, Event
+from mpss.notices.templates import TEMPLATES
 
 
 class TestTheHttpTable:
@@ -17,3 +21,19 @@ class TestTheHttpTable:
         ours = {code for code, reply in REPLIES.items() if reply.status >= 500}
         assert ours == {ErrorCode.BUSY, ErrorCode.INTERNAL}
         assert all(400 <= reply.status < 600 for reply in REPLIES.values())
+
+
+class TestTheSmsTables:
+    def test_know_every_code_and_every_mistake(self) -> None:
+        assert REFUSALS.keys() == set(ErrorCode)
+        assert MISTAKES.keys() == set(Mistake)
+
+    def test_tell_them_in_every_language(self) -> None:
+        texts = [*REFUSALS.values(), *MISTAKES.values()]
+        assert all(text.keys() == set(LANGUAGES) and all(text.values()) for text in texts)
+
+
+class TestTheNotices:
+    def test_have_a_text_in_every_language_and_facts_for_every_event(self) -> None:
+        assert TEMPLATES.keys() == FACTS.keys() == set(Event)
+        assert all(texts.keys() == set(LANGUAGES) for texts in TEMPLATES.values())

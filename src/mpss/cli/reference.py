@@ -6,6 +6,7 @@ the one of the clauses reads docs/spec/clauses.toml.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import time
@@ -16,12 +17,16 @@ import typer
 
 from mpss.catalog.machine import PRODUCT
 from mpss.channels.http.problems import REPLIES
+from mpss.channels.sms import grammar as sms_grammar
+from mpss.channels.sms.replies import MISTAKES, REFUSALS
 from mpss.cli.clauses import Clause, ClauseState, read_clauses
 from mpss.config import Policy, Settings
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.machine import Machine
 from mpss.ledger.chart import CHART
 from mpss.merchants.machine import MERCHANT
+from mpss.notices.model import FACTS, Event
+from mpss.notices.templates import SERIAL, TEMPLATES
 from mpss.staff.permissions import MEANINGS
 from mpss.transactions.machine import WAITING
 from mpss.vouchers.machine import BATCH
@@ -50,12 +55,14 @@ def settings() -> str:
 
 def errors() -> str:
     """Every ErrorCode and how each channel tells it."""
-    rows = [(f"`{code}`", str(REPLIES[code].status), REPLIES[code].en, REPLIES[code].zh) for code in ErrorCode]
+    over_http = [(f"`{code}`", str(REPLIES[code].status), REPLIES[code].en, REPLIES[code].zh) for code in ErrorCode]
+    by_sms = [(f"`{code}`", REFUSALS[code]["en"], REFUSALS[code]["zh-CN"]) for code in ErrorCode]
     return _page(
         "Errors",
-        "One code for every reason a command can be refused, in the order of the checks. Over HTTP a refusal is a "
-        "problem document (RFC 9457) whose `type` is `urn:mpss:problem:` and the code.",
-        _table(("Code", "HTTP status", "Title", "标题"), rows),
+        "One code for every reason a command can be refused, in the order of the checks.",
+        "## Over HTTP\n\nA refusal is a problem document (RFC 9457); its `type` is `urn:mpss:problem:` and the code.\n\n"
+        + _table(("Code", "Status", "Title", "标题"), over_http),
+        "## By SMS\n\n" + _table(("Code", "Text", "短信"), by_sms),
     )
 
 
@@ -114,12 +121,41 @@ def clauses() -> str:
     )
 
 
+def grammar() -> str:
+    """What a subscriber may send to our number, and what is answered to what is no command."""
+    _, _, described = inspect.cleandoc(sms_grammar.__doc__ or "").partition("\n\n")
+    mistakes = [
+        (f"`{mistake}`", MISTAKES[mistake]["en"], MISTAKES[mistake]["zh-CN"]) for mistake in sms_grammar.Mistake
+    ]
+    return _page(
+        "SMS commands",
+        "What a subscriber may send to our number. No secret but a card password is read from an SMS.",
+        described,
+        "## Answers to what is no command\n\n" + _table(("Mistake", "Text", "短信"), mistakes),
+    )
+
+
+def notices() -> str:
+    """What subscribers are told, by event and language."""
+    rows = [
+        (f"`{event}`", ", ".join(FACTS[event]), TEMPLATES[event]["en"], TEMPLATES[event]["zh-CN"]) for event in Event
+    ]
+    return _page(
+        "Notices",
+        f"Every change of an account is told by SMS (CT 5.4). A text ends with its serial, {SERIAL['en'].strip()} or "
+        f"{SERIAL['zh-CN']}, by which a second copy after a lost answer is known.",
+        _table(("Event", "Facts", "Text", "短信"), rows),
+    )
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "errors": errors,
     "machines": machines,
     "chart": chart,
     "permissions": permissions,
+    "grammar": grammar,
+    "notices": notices,
     "clauses": clauses,
 }
 
