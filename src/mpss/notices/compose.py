@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mpss.kernel.money import Money
 from mpss.notices.model import DEFAULT_LANGUAGE, LANGUAGES, Event
-from mpss.notices.templates import PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
+from mpss.notices.templates import FREE, PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
 
 _NAME_LENGTH = 40
 _CONTENT_LENGTH = 300
@@ -40,6 +40,8 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
     if event in (Event.PAID, Event.CONFIRM_PURCHASE):
         fee_fen = int(params["fee_fen"])
         values["fee"] = _part("fee", language, str(Money(fee_fen)) if fee_fen else "")
+        if event is Event.CONFIRM_PURCHASE and not fee_fen:
+            values["fee"] = FREE[language]
         values["goods"] = _part("goods", language, values["product"])
     if event is Event.TOPPED_UP:
         values["source"] = _word(SOURCES, params["source"], language)

@@ -108,3 +108,6 @@ PARTS = {
     "content": {"zh-CN": "：{value}", "en": ": {value}"},
 }
 """Parts of a text that are left out where their fact is empty or zero."""
+
+FREE = {"zh-CN": "免手续费，", "en": " No fee."}
+"""What a question says of a fee of zero, since the payer must be shown it."""

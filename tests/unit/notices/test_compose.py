@@ -69,6 +69,11 @@ class TestCompose:
         bare = facts(Event.DELIVERED, content="")
         assert compose("delivered", "zh-CN", bare, 1) == "街角小店已交付红茶【MPSS 000001】"
 
+    def test_says_in_the_question_that_there_is_no_fee(self) -> None:
+        free = facts(Event.CONFIRM_PURCHASE, fee_fen=0, product="")
+        assert compose("confirm_purchase", "zh-CN", free, 1).startswith("向街角小店支付25.00元，免手续费，确认请回复")
+        assert compose("confirm_purchase", "en", free, 1).startswith("Pay 25.00 yuan to 街角小店? No fee. Reply")
+
     def test_writes_a_correction_downward_with_its_sign(self) -> None:
         assert "变动-5.00元" in compose("adjusted", "zh-CN", facts(Event.ADJUSTED, amount_fen=-500), 1)
 

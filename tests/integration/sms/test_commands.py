@@ -1,0 +1,270 @@
+"""Commands by SMS, from a phone of the town to the books and back (CT 5.2, 5.3, 5.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mpss.accounts.password import set_by_link
+from mpss.accounts.queries import AccountOverview, overview_by_phone
+from mpss.adapters.sms_smpp import SmppSms
+from mpss.channels.sms.listener import listen, on_message
+from mpss.db.database import Database
+from mpss.fees.model import Schedule
+from mpss.fees.store import add_schedule
+from mpss.ports.sms import InboundSms
+from mpss.runtime import Runtime
+from mpss.simulators.handset import Handset, Message
+from mpss.simulators.smsc import Smsc, SmscSettings, serve
+from mpss.simulators.smsc_faults import Fault, FaultKind
+from tests.support.cards import cards_on_sale
+from tests.support.clauses import clause
+from tests.support.eventually import eventually
+from tests.support.house import assert_books_balance, events, notices
+from tests.support.market import PHONE, Market, market
+
+NEWCOMER = "+8618912340009"
+
+
+@dataclass(slots=True)
+class Phones:
+    """A market whose SMS go over a real SMSC, with the payer's phone and a newcomer's."""
+
+    market: Market
+    smsc: Smsc
+    sms: SmppSms
+    li: Handset
+    newcomer: Handset
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.market.runtime
+
+    async def ask(self, phone: Handset, text: str) -> Message:
+        """Send a command; the message that comes next."""
+        before = await phone.last_id()
+        await phone.send(text)
+        return await phone.wait_for("", after=before)
+
+    async def account(self, phone: str = PHONE) -> AccountOverview:
+        return await overview_by_phone(self.runtime, phone=phone)
+
+    async def count(self, table: str) -> int:
+        queries = {
+            "transaction": "SELECT count(*) FROM transaction",
+            "confirmation": "SELECT count(*) FROM confirmation",
+        }
+        async with self.runtime.database.read() as uow:
+            found: int = await uow.value(queries[table])
+        return found
+
+
+@pytest.fixture
+async def phones(database: Database, tmp_path: Path) -> AsyncIterator[Phones]:
+    async with market(database, tmp_path) as made, serve(SmscSettings(tmp_path / "smsc")) as smsc:
+        sms = SmppSms(host="127.0.0.1", port=smsc.port, system_id="mpss", password="town", number="10001888")
+        made.runtime = replace(made.runtime, ports=replace(made.runtime.ports, sms=sms))
+        await listen(made.runtime)
+        assert await sms.wait_bound(timeout_seconds=5)
+        async with made.working(), Handset(smsc.control_url, PHONE) as li, Handset(smsc.control_url, NEWCOMER) as other:
+            built = Phones(made, smsc, sms, li, other)
+            await eventually(lambda: _all_sent(built))
+            yield built
+        await sms.stop()
+
+
+def confirm_code(message: Message) -> str:
+    return message.text.split("Y ")[1][:4]
+
+
+@clause("CT 5.2", "CT 6.1.1")
+class TestOpen:
+    async def test_opens_a_wallet_whose_password_is_set_over_the_link(self, phones: Phones) -> None:
+        await phones.newcomer.send("kt en")
+        opened = await phones.newcomer.wait_for("is open")
+        assert opened.text.endswith(f" [No. {opened.serial}]")
+        link = await phones.newcomer.wait_for("/")
+        token = next(word for word in link.text.split() if "pwd_" in word).rsplit("/", 1)[1]
+        await set_by_link(phones.runtime, token=token, password="582047")
+        await phones.newcomer.wait_for("payment password is set")
+        assert (await phones.account(NEWCOMER)).password_set
+
+    async def test_refuses_a_second_wallet(self, phones: Phones) -> None:
+        assert (await phones.ask(phones.li, "开通")).text.startswith("本号码已开通手机支付。")
+
+
+@clause("CT 5.2")
+class TestBalance:
+    async def test_is_told_with_state_and_limit(self, phones: Phones) -> None:
+        reply = await phones.ask(phones.li, "余额？")
+        assert reply.text.startswith("可用余额1000.00元，状态正常，日消费限额5000.00元，今日已用0.00元。")
+
+    async def test_needs_a_wallet(self, phones: Phones) -> None:
+        assert "尚未开通" in (await phones.ask(phones.newcomer, "YE")).text
+
+
+@clause("CT 5.2", "CM 6.4.3")
+class TestTopUp:
+    async def test_puts_a_cards_face_into_the_wallet_once(self, phones: Phones) -> None:
+        card, *_ = await cards_on_sale(phones.runtime)
+        assert (await phones.ask(phones.li, f"CZ {card.password}")).text.startswith(
+            "您的账户已通过充值卡充值50.00元，余额1050.00元"
+        )
+        assert (await phones.ask(phones.li, f"充值{card.password}")).text.startswith("该充值卡已使用。")
+        assert (await phones.account()).balance_fen == 105_000
+        await assert_books_balance(phones.runtime)
+
+    async def test_says_that_a_password_is_wrong(self, phones: Phones) -> None:
+        assert "充值卡密码有误" in (await phones.ask(phones.li, "CZ 0000111122223333")).text
+
+
+@clause("CT 5.3", "CT 5.4", "CT 6.3.2")
+class TestBuy:
+    async def test_shows_price_and_fee_and_moves_money_on_the_reply(self, phones: Phones) -> None:
+        product = phones.market.product
+        fee = Schedule(fixed_fen=0, basis_points=60, min_fen=0, max_fen=10_000)
+        async with phones.runtime.database.transaction() as uow:
+            await add_schedule(uow, "purchase", fee, valid_from=phones.market.clock.now() - timedelta(days=1))
+        question = await phones.ask(phones.li, f"ZF {product.sms_code} 2")
+        assert question.text.startswith(f"向Kiosk支付50.00元购买{product.name}，手续费0.30元，确认请回复“Y ")
+        assert (await phones.account()).balance_fen == 100_000
+        paid = await phones.ask(phones.li, f"y{confirm_code(question)}")
+        assert paid.text.startswith(f"您已向Kiosk支付50.00元购买{product.name}，手续费0.30元，余额949.70元。")
+        assert (await phones.account()).balance_fen == 94_970
+        await phones.li.wait_for("已交付", timeout_seconds=10)
+        assert await phones.market.available() == 8
+        await assert_books_balance(phones.runtime)
+
+    async def test_pays_a_merchant_an_amount(self, phones: Phones) -> None:
+        question = await phones.ask(phones.li, f"支付 {phones.market.merchant.sms_code} 12.5元")
+        assert question.text.startswith("向Kiosk支付12.50元，")
+        assert "您已向Kiosk支付12.50元，" in (await phones.ask(phones.li, f"Y {confirm_code(question)}")).text
+
+    async def test_can_be_cancelled_and_not_confirmed_afterwards(self, phones: Phones) -> None:
+        question = await phones.ask(phones.li, f"ZF {phones.market.product.sms_code}")
+        code = confirm_code(question)
+        assert (await phones.ask(phones.li, f"N {code}")).text.startswith("已取消，未扣款。")
+        assert (await phones.ask(phones.li, f"Y {code}")).text.startswith("已取消，未扣款。")
+        assert (await phones.account()).balance_fen == 100_000
+
+    async def test_cannot_be_cancelled_once_paid(self, phones: Phones) -> None:
+        question = await phones.ask(phones.li, f"ZF {phones.market.merchant.sms_code} 1")
+        code = confirm_code(question)
+        await phones.ask(phones.li, f"Y {code}")
+        assert (await phones.ask(phones.li, f"N {code}")).text.startswith("该笔交易已支付，无法取消。")
+
+    async def test_lapses_when_the_reply_is_late(self, phones: Phones) -> None:
+        question = await phones.ask(phones.li, f"ZF {phones.market.product.sms_code}")
+        phones.market.clock.advance(timedelta(seconds=phones.runtime.policy.confirmation_ttl_seconds))
+        assert (await phones.ask(phones.li, f"Y {confirm_code(question)}")).text.startswith("确认已超时")
+        assert (await phones.account()).balance_fen == 100_000
+
+    async def test_is_confirmed_by_the_payers_phone_alone(self, phones: Phones) -> None:
+        question = await phones.ask(phones.li, f"ZF {phones.market.product.sms_code}")
+        stranger = await phones.ask(phones.newcomer, f"Y {confirm_code(question)}")
+        assert "没有等待确认的交易" in stranger.text
+        assert (await phones.account()).balance_fen == 100_000
+
+    @pytest.mark.parametrize(
+        ("text", "reply"),
+        [
+            ("ZF 999999", "商品编号不存在"),
+            ("ZF 7777 5", "商户编号不存在"),
+            ("ZF 8001 9999", "金额超过单笔限额"),
+            ("ZF 8001 4000", "余额不足"),
+            ("ZF 8001", "请填写金额"),
+            ("Y 0000", "没有等待确认的交易"),
+            ("我要买东西", "无法识别的指令"),
+            ("BZ", "KT开通；"),
+        ],
+    )
+    async def test_says_why_not(self, phones: Phones, text: str, reply: str) -> None:
+        assert reply in (await phones.ask(phones.li, text)).text
+        assert await phones.count("confirmation") == 0
+
+
+@clause("CT 5.4")
+class TestOnce:
+    async def test_a_repeat_of_a_message_asks_for_nothing_new(self, phones: Phones) -> None:
+        buy = InboundSms(PHONE, f"ZF {phones.market.product.sms_code}", "77")
+        for _ in range(3):
+            await on_message(phones.runtime, buy)
+        assert await phones.count("confirmation") == 1
+        balance = InboundSms(PHONE, "YE", "78")
+        await asyncio.gather(*(on_message(phones.runtime, balance) for _ in range(3)))
+        await on_message(phones.runtime, balance)
+        told = await events(phones.runtime, PHONE)
+        assert told.count("confirm_purchase") == 1
+        assert 1 <= told.count("reply") <= 3  # three at once may each have answered; a later one does not
+
+    async def test_a_reference_that_comes_round_again_names_a_new_message(self, phones: Phones) -> None:
+        await on_message(phones.runtime, InboundSms(PHONE, "YE", "5"))
+        phones.market.clock.advance(timedelta(days=1, seconds=1))
+        await on_message(phones.runtime, InboundSms(PHONE, "YE", "5"))
+        assert (await events(phones.runtime, PHONE)).count("reply") == 2
+
+    async def test_messages_without_a_reference_are_each_taken(self, phones: Phones) -> None:
+        for _ in range(2):
+            await on_message(phones.runtime, InboundSms(PHONE, "YE", ""))
+        assert (await events(phones.runtime, PHONE)).count("reply") == 2
+
+    async def test_keeps_no_card_password_where_it_was_sent(self, phones: Phones) -> None:
+        await phones.ask(phones.li, "CZ 0000111122223333")
+        async with phones.runtime.database.read() as uow:
+            rows = [
+                *await uow.dicts("SELECT * FROM inbound_sms"),
+                *await uow.dicts("SELECT * FROM outbox"),
+                *await uow.dicts("SELECT * FROM transaction"),
+            ]
+        assert "0000111122223333" not in repr(rows)
+
+
+@clause("CT 5.4")
+class TestNoticesThroughAnOutage:
+    async def test_wait_for_the_smsc_and_are_lost_to_nobody(self, phones: Phones) -> None:
+        await phones.smsc.set_fault(Fault(FaultKind.DOWN))
+        await eventually(lambda: _is(not phones.sms._session.up))
+        await phones.market.buy()
+        await eventually(lambda: _attempted(phones))
+        assert not [message for message in await phones.li.inbox() if "您已向" in message.text]
+        await phones.smsc.clear_faults()
+        assert await phones.sms.wait_bound(timeout_seconds=10)
+        phones.market.clock.advance(timedelta(seconds=90))
+        await phones.li.wait_for("您已向Kiosk支付")
+        counts = (await phones.smsc.stats())["by_serial"]
+        assert set(counts.values()) == {1}
+
+    async def test_come_twice_with_one_serial_after_a_lost_answer(self, phones: Phones) -> None:
+        await phones.smsc.set_fault(Fault(FaultKind.CLOSE, count=1))
+        await phones.market.buy(amount_fen=100)
+        first = await phones.li.wait_for("您已向Kiosk支付1.00元")
+        assert await phones.sms.wait_bound(timeout_seconds=10)
+        phones.market.clock.advance(timedelta(seconds=90))
+        second = await phones.li.wait_for("您已向Kiosk支付1.00元", after=first.id)
+        assert second.text == first.text
+        assert (await phones.smsc.stats())["by_serial"][str(first.serial)] == 2
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+async def _attempted(phones: Phones) -> bool:
+    """The notice of the payment was tried, in vain."""
+    async with phones.runtime.database.read() as uow:
+        tried = await uow.value(
+            "SELECT count(*) FROM outbox WHERE kind = 'notice' AND state = 'pending' AND attempts > 0"
+            " AND last_error LIKE 'not connected%%' AND payload LIKE '%%\"paid\"%%'"
+        )
+    return bool(tried)
+
+
+async def _all_sent(phones: Phones) -> bool:
+    async with phones.runtime.database.read() as uow:
+        waiting = await uow.value("SELECT count(*) FROM outbox WHERE kind = 'notice' AND state = 'pending'")
+    return bool(waiting == 0 and await notices(phones.runtime, PHONE))
