@@ -60,7 +60,7 @@ def errors() -> str:
     return _page(
         "Errors",
         "One code for every reason a command can be refused, in the order of the checks.",
-        "## Over HTTP\n\nA refusal is a problem document (RFC 9457); its `type` is `urn:mpss:problem:` and the code.\n\n"
+        "## Over HTTP\n\nA refusal is a problem document (RFC 9457) of type `urn:mpss:problem:` and the code.\n\n"
         + _table(("Code", "Status", "Title", "标题"), over_http),
         "## By SMS\n\n" + _table(("Code", "Text", "短信"), by_sms),
     )
