@@ -18,6 +18,7 @@ from mpss.simulators.merchant_shop import Fault
 from mpss.transactions.deliver import deliver, resend_delivery
 from mpss.transactions.delivery_log import delivery_log, resend_webhook
 from mpss.transactions.reversal import caller_of_merchant, reverse
+from tests.support.clauses import clause
 from tests.support.eventually import eventually
 from tests.support.house import assert_books_balance
 from tests.support.market import GOODS, Market, market, outside, put_on_sale
@@ -41,6 +42,7 @@ async def reversed_(town: Market, sale_id: UUID) -> None:
     await assert_books_balance(town.runtime)
 
 
+@clause("CT 5.3", "CT 6.3.2", "CT 6.5.1", "CT 7.1")
 class TestADelivery:
     async def test_gives_the_payer_what_the_shop_delivered(self, town: Market) -> None:
         sale = await town.buy()
@@ -146,6 +148,7 @@ class TestADelivery:
         assert [order.asked for order in town.shop.book.orders()] == [1] * len(sales)
 
 
+@clause("CT 6.5.1")
 class TestAnAnswer:
     async def test_that_comes_after_the_reversal_changes_nothing(self, town: Market) -> None:
         sale = await town.buy()
@@ -230,6 +233,7 @@ class TestAManualResend:
         assert refused.value.code is ErrorCode.ILLEGAL_STATE
 
 
+@clause("CT 7.1")
 class TestAWebhook:
     async def test_is_sent_again_until_it_is_taken_always_with_its_id(self, town: Market) -> None:
         town.shop.fail_webhooks(Fault.ERROR, count=1)

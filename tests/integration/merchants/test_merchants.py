@@ -35,6 +35,7 @@ from mpss.merchants.register import (
 from mpss.runtime import Runtime
 from mpss.security.signing import new_nonce, sign_request
 from mpss.staff.permissions import Permission
+from tests.support.clauses import clause
 from tests.support.house import employee, house
 from tests.support.instants import NOON
 
@@ -83,6 +84,7 @@ async def code_of(runtime: Runtime, headers: dict[str, str]) -> ErrorCode:
     return refused.value.code
 
 
+@clause("CT 7.1")
 class TestRegistration:
     async def test_opens_a_payable_account_and_shows_the_secrets_once(self, runtime: Runtime) -> None:
         made = await kiosk(runtime)
@@ -150,6 +152,7 @@ class TestAMerchantsState:
         assert (await actions(runtime))[1:] == ["merchant.suspend", "merchant.resume", "merchant.close"]
 
 
+@clause("CT 7.1")
 class TestASignedRequest:
     async def test_tells_who_is_asking(self, runtime: Runtime) -> None:
         assert await verify(runtime, signed(await kiosk(runtime))) == "Kiosk"

@@ -5,6 +5,7 @@ from hypothesis.strategies import builds, integers
 
 from mpss.fees.model import Schedule
 from mpss.fees.quote import quote
+from tests.support.clauses import clause
 
 AMOUNTS = integers(1, 10**12)
 SCHEDULES = builds(
@@ -13,6 +14,7 @@ SCHEDULES = builds(
 )  # fmt: skip
 
 
+@clause("CT 8")
 class TestAFee:
     def test_is_rounded_half_up_to_the_fen(self) -> None:
         rate = Schedule(fixed_fen=0, basis_points=60, min_fen=0, max_fen=10_000)
