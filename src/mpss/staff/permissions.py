@@ -18,6 +18,7 @@ class Permission(StrEnum):
     PRODUCT_REVIEW = "product_review"
     MERCHANT_REGISTER = "merchant_register"
     LEDGER_ADJUST = "ledger_adjust"
+    LEDGER_VIEW = "ledger_view"
     DELIVERY_RESEND = "delivery_resend"
     ACCOUNT_VIEW = "account_view"
     STAFF_MANAGE = "staff_manage"
@@ -31,6 +32,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.PRODUCT_REVIEW: "publish, refuse and withdraw goods",
     Permission.MERCHANT_REGISTER: "register, suspend and resume merchants",
     Permission.LEDGER_ADJUST: "propose and approve correcting entries (two people for one entry)",
+    Permission.LEDGER_VIEW: "read the trial balance",
     Permission.DELIVERY_RESEND: "order a delivery or send a notice again",
     Permission.ACCOUNT_VIEW: "look at any account and its transactions",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",

@@ -48,6 +48,16 @@ _DELIVERY: LiteralString = """
       FROM outbox AS o LEFT JOIN delivery AS d ON d.transaction_id = o.id
      WHERE o.id = %(id)s AND o.kind = 'delivery'
 """
+# Through the merchant's transactions, which are indexed; a delivery order's id is its transaction's.
+_DELIVERIES: LiteralString = """
+    SELECT t.id, t.state AS sale_state, t.product_id, t.quantity, t.amount_fen, t.merchant_order_no, t.created_at,
+           coalesce(d.state, CASE o.state WHEN 'pending' THEN 'ordered' ELSE o.state END) AS state,
+           coalesce(d.content, '') AS content, coalesce(d.reason, '') AS reason, o.attempts, d.answered_at
+      FROM transaction AS t JOIN outbox AS o ON o.id = t.id AND o.kind = 'delivery'
+      LEFT JOIN delivery AS d ON d.transaction_id = t.id
+     WHERE t.merchant_id = %(merchant_id)s AND (%(before)s::uuid IS NULL OR t.id < %(before)s)
+     ORDER BY t.id DESC LIMIT %(limit)s
+"""
 
 
 class StatementLine(NamedTuple):
@@ -60,6 +70,23 @@ class StatementLine(NamedTuple):
 class DeliveryStatus(NamedTuple):
     """How the delivery of a sale stands: ordered, delivered, refused, expired or dead."""
 
+    state: str
+    content: str
+    reason: str
+    attempts: int
+    answered_at: datetime | None
+
+
+class DeliveryLine(NamedTuple):
+    """One sale with goods and how its delivery stands; `state` as in `DeliveryStatus`, `sale_state` the sale's."""
+
+    id: UUID
+    sale_state: str
+    product_id: UUID
+    quantity: int
+    amount_fen: int
+    merchant_order_no: str | None
+    created_at: datetime
     state: str
     content: str
     reason: str
@@ -109,3 +136,10 @@ async def delivery_status(uow: UnitOfWork, transaction_id: UUID) -> DeliveryStat
     """How the delivery of a product sale stands; None where nothing is to be delivered."""
     found = await _records(uow, _DELIVERY, {"id": transaction_id})
     return DeliveryStatus(*found[0]) if found else None
+
+
+async def merchant_deliveries(
+    uow: UnitOfWork, *, merchant_id: UUID, before: UUID | None, limit: int
+) -> list[DeliveryLine]:
+    """A merchant's sales with goods, newest first; `before` is the last id of the page before."""
+    return await uow.rows(DeliveryLine, _DELIVERIES, {"merchant_id": merchant_id, "before": before, "limit": limit})

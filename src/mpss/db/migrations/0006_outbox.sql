@@ -17,6 +17,7 @@ CREATE TABLE outbox (
 ) WITH (fillfactor = 80);
 CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE state = 'pending';
 -- Mostly transactions, whose ids grow with time.
+CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
 CREATE INDEX outbox_reference ON outbox USING brin (reference) WITH (pages_per_range = 16);
 
 CREATE TABLE outbox_attempt (

@@ -1,0 +1,86 @@
+"""Keyset pages: a cursor names the last item of the page before, so what is added meanwhile moves nothing.
+
+A cursor is opaque to its reader. It may be guessed: a query shows only what its caller may see, whatever the cursor.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, NamedTuple, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+
+from mpss.kernel.errors import MalformedField
+
+T = TypeVar("T")
+Cursor = Annotated[
+    str | None,
+    Field(max_length=64, description="`next_cursor` of the page before; none for the first page"),
+]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FARTHEST = 253_402_300_799_999_999  # the last microsecond of the year 9999
+
+
+class Place(NamedTuple):
+    """Where a list ordered by time and id goes on."""
+
+    at: datetime
+    id: UUID
+
+
+def encode_id(identity: UUID) -> str:
+    return _encode(identity.bytes)
+
+
+def decode_id(cursor: str | None) -> UUID | None:
+    """
+    Raises:
+        MalformedField: it is no cursor of ours.
+    """
+    return None if cursor is None else UUID(bytes=_decode(cursor, 16))
+
+
+def encode_place(place: Place) -> str:
+    microseconds = (place.at - _EPOCH) // timedelta(microseconds=1)
+    return _encode(microseconds.to_bytes(8, "big") + place.id.bytes)
+
+
+def decode_place(cursor: str | None) -> Place | None:
+    """
+    Raises:
+        MalformedField: it is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    raw = _decode(cursor, 24)
+    microseconds = int.from_bytes(raw[:8], "big")
+    if microseconds > _FARTHEST:
+        raise _no_cursor()
+    return Place(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=raw[8:]))
+
+
+def next_cursor(items: Sequence[T], limit: int, cursor_of: Callable[[T], str]) -> str | None:
+    """The cursor after a full page, None after a shorter one; a last page that is full has an empty one after it."""
+    return cursor_of(items[-1]) if len(items) >= limit else None
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode(cursor: str, length: int) -> bytes:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _no_cursor() from None
+    if len(raw) != length:
+        raise _no_cursor()
+    return raw
+
+
+def _no_cursor() -> MalformedField:
+    return MalformedField(field="cursor", problem="must be the next_cursor of a page")

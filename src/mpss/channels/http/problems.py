@@ -1,0 +1,152 @@
+"""The reply table of the HTTP channel: every ErrorCode as a status and a title, told as a problem document (RFC 9457).
+
+A document names the fields at fault and never repeats what was sent: a wrong field may hold a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from mpss.kernel.errors import ErrorCode
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:mpss:problem:"
+LANGUAGES = ("zh-CN", "en")
+
+_C = ErrorCode
+
+
+class Reply(NamedTuple):
+    """How a code is told: the status, and a title in each language."""
+
+    status: int
+    zh: str
+    en: str
+
+
+REPLIES: dict[ErrorCode, Reply] = {
+    _C.MALFORMED_REQUEST: Reply(400, "请求格式不正确", "The request is malformed"),
+    _C.UNSUPPORTED_CURRENCY: Reply(400, "不支持该币种", "The currency is not supported"),
+    _C.AMOUNT_OUT_OF_RANGE: Reply(400, "金额超出允许范围", "The amount is out of range"),
+    _C.PAYLOAD_TOO_LARGE: Reply(413, "请求内容过大", "The request is too large"),
+    _C.UNSUPPORTED_MEDIA_TYPE: Reply(415, "不支持该内容类型", "The media type is not supported"),
+    _C.METHOD_NOT_ALLOWED: Reply(405, "不允许该方法", "The method is not allowed"),
+    _C.IDEMPOTENCY_KEY_REQUIRED: Reply(400, "缺少 Idempotency-Key", "The Idempotency-Key header is required"),
+    _C.UNAUTHENTICATED: Reply(401, "未登录或凭证无效", "The caller is not authenticated"),
+    _C.SIGNATURE_INVALID: Reply(401, "签名无效", "The signature is invalid"),
+    _C.SIGNATURE_REPLAYED: Reply(401, "签名已被使用", "The signature was used before"),
+    _C.FORBIDDEN: Reply(403, "没有权限", "The caller may not do this"),
+    _C.RATE_LIMITED: Reply(429, "请求过于频繁", "Too many requests"),
+    _C.KEY_REUSED: Reply(422, "Idempotency-Key 已用于另一请求", "The Idempotency-Key was used for another request"),
+    _C.ALREADY_TOMBSTONED: Reply(409, "该订单已被冲正", "The order was reversed before it arrived"),
+    _C.DUPLICATE_ORDER: Reply(409, "商户订单号重复", "The merchant's order number was used before"),
+    _C.NOT_FOUND: Reply(404, "未找到", "Not found"),
+    _C.UNKNOWN_ACCOUNT: Reply(404, "账户不存在", "The account is unknown"),
+    _C.UNKNOWN_MERCHANT: Reply(404, "商户不存在", "The merchant is unknown"),
+    _C.UNKNOWN_PRODUCT: Reply(404, "商品不存在", "The product is unknown"),
+    _C.UNKNOWN_TRANSACTION: Reply(404, "交易不存在", "The transaction is unknown"),
+    _C.UNKNOWN_VOUCHER: Reply(404, "充值卡不存在", "The voucher is unknown"),
+    _C.OUT_OF_SCOPE: Reply(403, "该商品不向您所在地区提供", "The product is not sold to this subscriber"),
+    _C.ACCOUNT_EXISTS: Reply(409, "该号码已开户", "The number has an account already"),
+    _C.ACCOUNT_NOT_ACTIVE: Reply(409, "账户状态不正常", "The account is not active"),
+    _C.MERCHANT_NOT_ACTIVE: Reply(409, "商户状态不正常", "The merchant is not active"),
+    _C.PRODUCT_NOT_ON_SALE: Reply(409, "商品未上架", "The product is not on sale"),
+    _C.ILLEGAL_STATE: Reply(409, "当前状态不允许此操作", "The present state does not allow this"),
+    _C.CONFIRMATION_EXPIRED: Reply(409, "确认已超时", "The time to confirm is over"),
+    _C.VOUCHER_NOT_ACTIVE: Reply(409, "充值卡未激活或已过期", "The voucher is not active"),
+    _C.VOUCHER_USED: Reply(409, "充值卡已使用", "The voucher was used before"),
+    _C.VOUCHER_BARRED: Reply(403, "充值卡充值已被停用", "The number is barred from voucher top-ups"),
+    _C.PASSWORD_NOT_SET: Reply(409, "尚未设置支付密码", "No payment password is set"),
+    _C.WEAK_PASSWORD: Reply(422, "支付密码过于简单", "The payment password is too weak"),
+    _C.WRONG_PASSWORD: Reply(403, "支付密码错误", "The payment password is wrong"),
+    _C.PASSWORD_LOCKED: Reply(403, "支付密码已锁定", "The payment password is locked"),
+    _C.CHALLENGE_REQUIRED: Reply(403, "需要短信验证码", "An SMS code is required as well"),
+    _C.WRONG_CODE: Reply(403, "验证码错误", "The code is wrong"),
+    _C.CODE_EXPIRED: Reply(403, "验证码或链接已失效", "The code or link no longer holds"),
+    _C.TERMS_NOT_ACCEPTED: Reply(422, "尚未接受服务条款", "The terms in force were not accepted"),
+    _C.SINGLE_LIMIT_EXCEEDED: Reply(403, "超过单笔限额", "The limit of one transaction is exceeded"),
+    _C.DAILY_LIMIT_EXCEEDED: Reply(403, "超过日消费限额", "The daily spending limit is exceeded"),
+    _C.BALANCE_LIMIT_EXCEEDED: Reply(403, "超过余额上限", "The highest balance would be exceeded"),
+    _C.OUT_OF_STOCK: Reply(409, "库存不足", "The product is out of stock"),
+    _C.PRICE_CHANGED: Reply(409, "价格或手续费已变动", "The price or the fee has changed"),
+    _C.INSUFFICIENT_FUNDS: Reply(402, "余额不足", "The balance is insufficient"),
+    _C.SAME_PERSON: Reply(403, "须由另一人复核", "A second person must approve"),
+    _C.BUSY: Reply(503, "系统繁忙,请用同一 Idempotency-Key 重试", "Busy: ask again with the same Idempotency-Key"),
+    _C.INTERNAL: Reply(500, "系统内部错误", "Internal error"),
+}
+
+
+class FieldProblem(NamedTuple):
+    """A field at fault: its name as the caller wrote it ("/" between levels), and what it must be."""
+
+    field: str
+    problem: str
+
+
+def status_of(code: ErrorCode) -> int:
+    return REPLIES[code].status
+
+
+def title_of(code: ErrorCode, language: str) -> str:
+    reply = REPLIES[code]
+    return reply.en if language == "en" else reply.zh
+
+
+def problem_document(
+    code: ErrorCode,
+    *,
+    language: str,
+    request_id: str,
+    detail: str = "",
+    errors: Iterable[FieldProblem] = (),
+    transaction: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The document: `transaction` is the declined transaction as its caller sees it."""
+    document: dict[str, Any] = {
+        "type": TYPE_PREFIX + code.value,
+        "title": title_of(code, language),
+        "status": REPLIES[code].status,
+        "code": code.value,
+        "instance": f"urn:mpss:request:{request_id}",
+        "request_id": request_id,
+    }
+    if detail:
+        document["detail"] = detail
+    fields = [{"field": item.field, "problem": item.problem} for item in errors]
+    if fields:
+        document["errors"] = fields
+    if transaction is not None:
+        document["transaction"] = transaction
+    return document
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8; what cannot be encoded (a lone surrogate in a field's name) becomes "?"."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def preferred_language(accept_language: str) -> str:
+    """zh-CN or en, as an Accept-Language header prefers; zh-CN where it prefers neither.
+
+    A range with q=0 is refused, "*" is no preference, and what is no range of the header's grammar is passed over.
+    """
+    best, language = 0.0, LANGUAGES[0]
+    for part in accept_language[:200].split(","):
+        tag, _, parameter = part.strip().partition(";")
+        quality = _quality(parameter)
+        known = {"zh": LANGUAGES[0], "en": LANGUAGES[1]}.get(tag.strip().lower().partition("-")[0])
+        if known is not None and quality > best:
+            best, language = quality, known
+    return language
+
+
+def _quality(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return min(max(float(value), 0.0), 1.0)
+    except ValueError:
+        return 0.0

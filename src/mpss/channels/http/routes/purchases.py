@@ -1,0 +1,287 @@
+"""Purchases (消费) and their reversal (冲正). Spec: CT 5.3, 6.3.2, 6.5.1."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mpss.accounts.queries import find_wallet_id
+from mpss.channels.http.authentication import Access
+from mpss.channels.http.exchange import Exchange, exchange
+from mpss.channels.http.fields import (
+    AmountFen,
+    Body,
+    Currency,
+    FeeFen,
+    MerchantIdField,
+    OrderNo,
+    PaymentPassword,
+    Phone,
+    ProductIdField,
+    Province,
+    SmsCode,
+    TransactionIdField,
+    View,
+    text,
+)
+from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.views import (
+    PurchaseView,
+    TransactionView,
+    answered,
+    delivery_view,
+    own,
+    reply,
+    transaction_fields,
+)
+from mpss.desk.model import Answer, TransactionKind
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.merchants.model import Merchant
+from mpss.transactions.pay import pay
+from mpss.transactions.purchase import MAX_QUANTITY, quote_purchase, request_purchase
+from mpss.transactions.queries import delivery_status, get_transaction
+from mpss.transactions.reversal import caller_of_merchant, reverse
+from mpss.transactions.sale import Sale
+
+SUBJECT = Subject("Purchase")
+
+_MOST_METADATA = 10
+
+
+class QuoteBody(Body):
+    amount_fen: AmountFen
+    currency: Currency
+
+
+class QuoteView(View):
+    """What the payer is shown before confirming, in fen."""
+
+    amount_fen: int = Field(examples=[2500])
+    fee_fen: int = Field(examples=[0])
+    total_fen: int = Field(examples=[2500])
+    currency: str = Field(examples=["CNY"])
+
+
+class PurchaseBody(Body):
+    """A product with its quantity, or a free amount. `amount_fen` is what the payer was shown, without the fee."""
+
+    amount_fen: AmountFen
+    currency: Currency
+    merchant_id: MerchantIdField | None = Field(
+        default=None, description="who sells; a merchant that asks may leave it out"
+    )
+    product_id: ProductIdField | None = Field(default=None, description="what is bought; none for a free amount")
+    quantity: int = Field(default=0, strict=True, ge=0, le=MAX_QUANTITY, description="of the product", examples=[1])
+    fee_fen: FeeFen | None = Field(
+        default=None, description="the fee the payer was shown; with another fee the purchase is declined"
+    )
+    visited_province: Province | None = Field(default=None, description="where the payer is, if not at home")
+    metadata: dict[Annotated[str, *text(40)], Annotated[str, *text(200)]] | None = Field(
+        default=None, max_length=_MOST_METADATA, description="kept with the transaction"
+    )
+    payment_password: PaymentPassword | None = Field(default=None, description="of the payer who is signed in")
+    sms_code: SmsCode | None = Field(
+        default=None, description="a `challenge` code, where `challenge_required` asked for one", examples=["071625"]
+    )
+    phone: Phone | None = Field(default=None, description="of the payer, when a merchant asks")
+    merchant_order_no: OrderNo | None = Field(
+        default=None, description="the merchant's own number, when a merchant asks"
+    )
+
+
+class ReversalBody(Body):
+    """The sale is named by its transaction or by the merchant's own order number, one of them."""
+
+    transaction_id: TransactionIdField | None = Field(default=None)
+    merchant_order_no: OrderNo | None = Field(default=None)
+    reason: Annotated[str, *text(100)] = Field(description="told to the payer", examples=["sold out"])
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/purchases",
+    summary="Buy",
+    access=Access.SUBSCRIBER_OR_MERCHANT,
+    says={
+        201: Said("Paid", TransactionView),
+        202: Said("A merchant asked: nothing moves until the payer replies to the SMS", TransactionView),
+    },
+    errors=(
+        ErrorCode.ALREADY_TOMBSTONED,
+        ErrorCode.DUPLICATE_ORDER,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.UNKNOWN_ACCOUNT,
+        ErrorCode.UNKNOWN_MERCHANT,
+        ErrorCode.UNKNOWN_PRODUCT,
+        ErrorCode.OUT_OF_SCOPE,
+        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        ErrorCode.MERCHANT_NOT_ACTIVE,
+        ErrorCode.PRODUCT_NOT_ON_SALE,
+        ErrorCode.PASSWORD_NOT_SET,
+        ErrorCode.WRONG_PASSWORD,
+        ErrorCode.PASSWORD_LOCKED,
+        ErrorCode.CHALLENGE_REQUIRED,
+        ErrorCode.WRONG_CODE,
+        ErrorCode.CODE_EXPIRED,
+        ErrorCode.SINGLE_LIMIT_EXCEEDED,
+        ErrorCode.DAILY_LIMIT_EXCEEDED,
+        ErrorCode.OUT_OF_STOCK,
+        ErrorCode.PRICE_CHANGED,
+        ErrorCode.INSUFFICIENT_FUNDS,
+    ),
+    clauses=("CT 5.3", "CT 6.3.2", "CM 6.11.1"),
+    money=True,
+)
+async def buy(request: Request, body: PurchaseBody) -> Response:
+    """Pays from the wallet, for a product or a free amount.
+
+    A subscriber sends `merchant_id` and `payment_password`, and is answered 201. A merchant signs the request, sends
+    the payer's `phone`, and is answered 202: the payer gets an SMS and confirms by replying to it.
+    """
+    told = exchange(request)
+    if isinstance(told.caller, Merchant):
+        return answered(told, await _ask(told, told.caller, body))
+    return answered(told, await _pay(told, body))
+
+
+async def _pay(told: Exchange, body: PurchaseBody) -> Answer:
+    _refuse_field("phone", body.phone, "is for merchants")
+    _refuse_field("merchant_order_no", body.merchant_order_no, "is for merchants")
+    if body.merchant_id is None:
+        raise MalformedField(field="merchant_id", problem="is missing")
+    if body.payment_password is None:
+        raise MalformedField(field="payment_password", problem="is missing")
+    return await pay(
+        told.runtime,
+        caller=told.caller_name,
+        key=told.key,
+        channel="http",
+        sale=_sale(body, told.account_id, body.merchant_id),
+        phone=told.session.phone,
+        password=body.payment_password,
+        source=f"http:{told.source}",
+        sms_code=body.sms_code,
+    )
+
+
+async def _ask(told: Exchange, merchant: Merchant, body: PurchaseBody) -> Answer:
+    _refuse_field("payment_password", body.payment_password, "is the payer's own, not for merchants")
+    _refuse_field("sms_code", body.sms_code, "is the payer's own, not for merchants")
+    if body.phone is None:
+        raise MalformedField(field="phone", problem="is missing")
+    if body.merchant_id is not None and body.merchant_id != merchant.id:
+        raise Refused(ErrorCode.FORBIDDEN, detail="a merchant sells in its own name", field="merchant_id")
+    account_id = await find_wallet_id(told.runtime, phone=body.phone)
+    if account_id is None:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT, field="phone")
+    return await request_purchase(
+        told.runtime,
+        caller=told.caller_name,
+        key=told.key,
+        channel="http",
+        sale=_sale(body, account_id, merchant.id),
+        phone=body.phone,
+    )
+
+
+def _refuse_field(name: str, value: object, problem: str) -> None:
+    if value is not None:
+        raise MalformedField(field=name, problem=problem)
+
+
+def _sale(body: PurchaseBody, account_id: UUID, merchant_id: UUID) -> Sale:
+    price_fen = body.amount_fen
+    if body.product_id is not None:
+        if body.quantity == 0 or body.amount_fen % body.quantity:
+            raise MalformedField(field="amount_fen", problem="must be the quantity, from 1, times the price")
+        price_fen = body.amount_fen // body.quantity
+    metadata = None if body.metadata is None else json.dumps(body.metadata, ensure_ascii=False, sort_keys=True)
+    return Sale(
+        account_id,
+        merchant_id,
+        body.product_id,
+        body.quantity,
+        price_fen,
+        body.fee_fen,
+        body.merchant_order_no,
+        body.visited_province,
+        metadata,
+    )
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/quotes",
+    summary="Ask for the fee",
+    access=Access.SUBSCRIBER_OR_MERCHANT,
+    says={200: Said("What would be paid now", QuoteView)},
+    clauses=("CT 8.1",),
+)
+async def quote(request: Request, body: QuoteBody) -> Response:
+    """The fee on a purchase of this amount now, to be shown before the payer confirms. Send it along as `fee_fen`."""
+    told = exchange(request)
+    quoted = await quote_purchase(told.runtime, amount_fen=body.amount_fen)
+    view = QuoteView(
+        amount_fen=quoted.amount_fen, fee_fen=quoted.fee_fen, total_fen=quoted.total_fen, currency="CNY"
+    )  # fmt: skip
+    return reply(view)
+
+
+@SUBJECT.operation(
+    "GET",
+    "/v1/purchases/{transaction_id}",
+    summary="Read one purchase with its delivery",
+    access=Access.SUBSCRIBER_OR_MERCHANT,
+    says={200: Said("The purchase as it stands", PurchaseView)},
+    errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.UNKNOWN_ACCOUNT),
+    clauses=("CT 5.3",),
+)
+async def read_purchase(request: Request, transaction_id: Annotated[TransactionIdField, Path()]) -> Response:
+    """A purchase of the caller's own, with what became of its delivery."""
+    told = exchange(request)
+    async with told.runtime.database.read() as uow:
+        found = own(told, await get_transaction(uow, transaction_id))
+        delivery = await delivery_status(uow, transaction_id)
+    if found.kind is not TransactionKind.PURCHASE:
+        raise Refused(ErrorCode.UNKNOWN_TRANSACTION)
+    return reply(PurchaseView(**transaction_fields(found), delivery=delivery_view(delivery)))
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/reversals",
+    summary="Reverse a sale",
+    access=Access.MERCHANT,
+    says={
+        201: Said("The payer has the money back, or the sale that has not come yet will be refused", TransactionView)
+    },
+    errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE),
+    clauses=("CT 5.3", "CT 6.5.1"),
+    money=True,
+)
+async def reverse_sale(request: Request, body: ReversalBody) -> Response:
+    """Undoes a sale of the merchant's own: money, limits and stock go back.
+
+    A reversal by `merchant_order_no` that arrives before its sale succeeds, and the late sale is refused.
+    """
+    told = exchange(request)
+    if (body.transaction_id is None) == (body.merchant_order_no is None):
+        raise MalformedField(field="transaction_id", problem="or merchant_order_no must be given, one of them")
+    merchant = told.merchant
+    answer = await reverse(
+        told.runtime,
+        caller=caller_of_merchant(merchant.id),
+        key=told.key,
+        channel="http",
+        merchant_id=merchant.id,
+        original_id=body.transaction_id,
+        order_no=body.merchant_order_no,
+        reason=body.reason,
+    )
+    return answered(told, answer)

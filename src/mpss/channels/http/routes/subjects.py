@@ -1,0 +1,34 @@
+"""Every subject of the API, in the order its routes are tried: the busiest first."""
+
+from __future__ import annotations
+
+from mpss.channels.http.operation import Subject
+from mpss.channels.http.routes import (
+    account,
+    deliveries,
+    goods,
+    merchant,
+    merchant_goods,
+    passwords,
+    platform,
+    purchases,
+    sandbox,
+    sign_in,
+    staff_books,
+    staff_goods,
+    staff_members,
+    staff_merchants,
+    staff_vouchers,
+    topups,
+)
+
+
+def subjects_of(*, sandbox_too: bool) -> list[Subject]:
+    """The subjects; with `sandbox_too` those of a sandbox alone as well."""
+    always = [
+        purchases.SUBJECT, topups.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT, passwords.SUBJECT,
+        merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
+        staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
+        staff_members.SUBJECT, platform.SUBJECT,
+    ]  # fmt: skip
+    return [*always, sandbox.SUBJECT] if sandbox_too else always

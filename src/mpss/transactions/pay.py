@@ -1,0 +1,53 @@
+"""A purchase with the payment password as the payer typed it: digests made, spraying looked for, then the desk."""
+
+from __future__ import annotations
+
+from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
+from mpss.accounts.spray import challenged, noticed
+from mpss.desk.model import Answer
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.runtime import Runtime
+from mpss.transactions.model import Proof
+from mpss.transactions.purchase import purchase
+from mpss.transactions.sale import Sale
+
+
+async def pay(
+    runtime: Runtime,
+    *,
+    caller: str,
+    key: str,
+    channel: str,
+    sale: Sale,
+    phone: str,
+    password: str,
+    source: str,
+    sms_code: str | None = None,
+) -> Answer:
+    """Pay now. `source` is where the password came from ("http:203.0.113.7"); `phone` is the payer's, E.164.
+
+    Where the answer is CHALLENGE_REQUIRED, the payer asks for a CHALLENGE code and sends it as `sms_code`, which is
+    used up.
+
+    Raises:
+        MalformedField: `password` or `sms_code` is not six digits; as `purchase`.
+        Refused: WRONG_CODE, CODE_EXPIRED.
+
+    Spec: CT 5.3, 12.1.
+    """
+    check_form(password, field="payment_password")
+    key_store = runtime.ports.key_store
+    seen = fingerprint(key_store, password)
+    code_refused: Refused | None = None
+    try:
+        is_challenged = await challenged(runtime, phone=phone, fingerprint=seen, source=source, code=sms_code)
+    except Refused as problem:
+        # A repeat brings the code that its first request used up: the desk answers it as at first.
+        code_refused, is_challenged = problem, True
+    proof = Proof(candidate_digests(key_store, sale.account_id, password), is_challenged, seen, source)
+    answer = await purchase(runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof)
+    if code_refused is not None and answer.transaction.refusal is ErrorCode.CHALLENGE_REQUIRED:
+        raise code_refused
+    if answer.transaction.refusal is ErrorCode.WRONG_PASSWORD:
+        noticed(runtime)
+    return answer
