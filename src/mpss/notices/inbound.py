@@ -23,10 +23,11 @@ REPEAT_WINDOW = timedelta(days=1)
 
 
 class TakenSms(NamedTuple):
-    """`id` is the same for a message and its repeats."""
+    """`id` is the same for a message and its repeats; `known` is False where repeats cannot be told."""
 
     id: Id
     answered: bool
+    known: bool
 
 
 async def take_sms(runtime: Runtime, *, phone: str, reference: str) -> TakenSms:
@@ -34,18 +35,21 @@ async def take_sms(runtime: Runtime, *, phone: str, reference: str) -> TakenSms:
     now = runtime.clock.now()
     fresh = Id.new(now)
     if not reference:
-        return TakenSms(fresh, False)
+        return TakenSms(fresh, answered=False, known=False)
     async with runtime.database.transaction() as uow:
         found = await take(uow, fresh, phone=phone, reference=reference, now=now, window=now - REPEAT_WINDOW)
-    return TakenSms(Id.from_uuid(found.id), found.answered_at is not None)
+    return TakenSms(Id.from_uuid(found.id), answered=found.answered_at is not None, known=True)
 
 
 async def answer_sms(runtime: Runtime, taken: TakenSms, *, phone: str, text: str | None, language: str) -> None:
-    """Mark a message as answered; `text` is sent back, None where the flow wrote a notice of its own."""
+    """Mark a message as answered; `text` is sent back, None where the flow wrote a notice of its own.
+
+    Of two repeats carried out at once, one replies.
+    """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        await mark_answered(uow, taken.id, now=now)
-        if text is not None:
+        first = await mark_answered(uow, taken.id, now=now) if taken.known else True
+        if first and text is not None:
             reply = notice(
                 OutboxId.new(now),
                 reference=taken.id,

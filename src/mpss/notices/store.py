@@ -41,8 +41,9 @@ async def take(
     return found
 
 
-async def mark_answered(uow: UnitOfWork, message_id: UUID, *, now: datetime) -> None:
-    await uow.execute(_ANSWERED, {"id": message_id, "now": now})
+async def mark_answered(uow: UnitOfWork, message_id: UUID, *, now: datetime) -> bool:
+    """Whether it was not marked before."""
+    return await uow.execute(_ANSWERED, {"id": message_id, "now": now}) == 1
 
 
 async def sweep(uow: UnitOfWork, *, before: datetime) -> int:
