@@ -25,7 +25,7 @@ from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
 
-_MANAGER = [Permission.MERCHANT_REGISTER, Permission.VOUCHER_ACTIVATE, Permission.ACCOUNT_VIEW, Permission.STAFF_MANAGE]
+_MANAGER = [Permission.MERCHANT_REGISTER, Permission.VOUCHER_ACTIVATE, Permission.LEDGER_VIEW, Permission.ACCOUNT_VIEW]
 _CLERK = [Permission.CASH_TOPUP, Permission.VOUCHER_GENERATE]
 
 

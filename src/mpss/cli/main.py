@@ -68,6 +68,7 @@ def demo(
     data: DataOption = None,
 ) -> None:
     """Start a whole center and its town here, play the story, stay up until Ctrl-C."""
+    configure_logging("WARNING")
     if not play_demo(console, data=data, once=once):
         sys.exit(1)
 

@@ -125,7 +125,11 @@ class Story:
                     "notify_url": shop.url,
                 },
             )
-        shop.join(merchant_id=given["merchant_id"], api_key=given["api_key"], webhook_secret=given["webhook_secret"])
+        shop.join(
+            merchant_id=given["merchant"]["merchant_id"],
+            api_key=given["api_key"],
+            webhook_secret=given["webhook_secret"],
+        )
 
     def _merchant(self, shop: MerchantShop) -> CenterApi:
         credentials = shop.book.credentials()
@@ -198,8 +202,8 @@ class Story:
         await person.handset.send("KT")
         link = re.search(r"https?://\S+", await self._sms(person, "http"))
         assert link is not None
-        path = link.group().split("/", 3)[3]
-        await person.api.post(f"/{path}", {"payment_password": PASSWORD})
+        token = link.group().rsplit("/", 1)[1]
+        await person.api.post(f"/v1/password-links/{token}", {"password": PASSWORD})
         self._saw(f"{name} is told that the password is set", await self._sms(person, "支付密码"), "支付密码")
         person.api.token = await self._sign_in(person)
         return person
@@ -230,7 +234,7 @@ class Story:
                 "/v1/staff/voucher-batches",
                 {"face_fen": Money.cny(yuan).fen, "currency": "CNY", "quantity": 10, "valid_until": "2030-12-31"},
             )
-        batch, password = _first_card(made)
+        batch, password = made["headers"]["batch-id"], _first_card(made["text"])
         async with self.center.as_caller(token=self.staff.manager) as manager:
             activated = await manager.post(f"/v1/staff/voucher-batches/{batch}/activate")
         self._fact("the batch is activated by another person", activated["state"], "SUCCEEDED")
@@ -305,7 +309,7 @@ class Story:
             )
             self._fact("the sale waits for the payer", asked["state"], "CONFIRMING")
             await self._confirm(person, await self._sms(person, "回复"), yuan)
-            now = await api.get(f"/v1/transactions/{asked['transaction_id']}")
+            now = await api.get(f"/v1/transactions/{asked['id']}")
         self._fact("the shop sees it paid", now["state"], "SUCCEEDED")
         self._fact("the shop's webhook tells it", await _webhook_came(shop, asked["transaction_id"]), True)
 
@@ -324,7 +328,7 @@ class Story:
         paid = await self._purchase(person, shop, product, 0)
         self._fact(f"{person.name} paid {yuan}", paid["state"], "SUCCEEDED")
         self._saw(f"{person.name} has the {yuan} back", await self._sms(person, "冲正"), yuan)
-        now = await person.api.get(f"/v1/transactions/{paid['transaction_id']}")
+        now = await person.api.get(f"/v1/transactions/{paid['id']}")
         self._fact("the sale stands as", now["state"], "REVERSED")
 
     async def _balance_by_sms(self, person: Person) -> None:
@@ -351,13 +355,11 @@ def _digits(text: str, count: int) -> str:
     return found.group()
 
 
-def _first_card(made: dict[str, Any]) -> tuple[str, str]:
-    """The batch's id and the first card's password, from the CSV that the printer gets once."""
-    batch = re.search(r"vbt_[0-9a-f]{32}", made["text"])
-    card = re.search(r"(?<!\d)\d{16}(?!\d)", made["text"])
-    assert batch is not None
+def _first_card(csv: str) -> str:
+    """The first card's password in the file that the printer gets once."""
+    card = re.search(r"(?<!\d)\d{16}(?!\d)", csv)
     assert card is not None
-    return batch.group(), card.group()
+    return card.group()
 
 
 async def _webhook_came(shop: MerchantShop, transaction_id: str) -> bool:

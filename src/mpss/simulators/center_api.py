@@ -72,7 +72,7 @@ class CenterApi:
         query: Mapping[str, str | int] | None = None,
         key: str | None = None,
     ) -> dict[str, Any]:
-        """The answer's JSON object; for an answer that is none, {"text": …}.
+        """The answer's JSON object; for an answer that is none, {"text": …, "headers": {…}}.
 
         Raises:
             ApiProblem: the center refused.
@@ -92,7 +92,7 @@ class CenterApi:
         if "json" in response.headers.get("content-type", ""):
             answer: dict[str, Any] = response.json()
             return answer
-        return {"text": response.text}
+        return {"text": response.text, "headers": dict(response.headers)}
 
     def _signature(self, request: httpx.Request, signer: Signer) -> dict[str, str]:
         return sign_request(

@@ -80,6 +80,8 @@ class HttpServer:
             await self._serve(reader, writer)
         except (ConnectionError, h11.RemoteProtocolError, asyncio.IncompleteReadError):
             pass  # The client left, or spoke no HTTP.
+        except asyncio.CancelledError:
+            pass  # `stop` ends the task; asyncio's streams would report a cancelled one as an error.
         finally:
             self._connections.discard(task)
             writer.close()
