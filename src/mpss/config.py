@@ -37,6 +37,7 @@ class Policy:
     session_ttl_seconds: int = _setting(1800, "How long a session token holds", "s")
     link_ttl_seconds: int = _setting(1800, "How long a one-time link holds", "s")
     confirmation_ttl_seconds: int = _setting(300, "How long a purchase waits for the payer's reply", "s")
+    confirmations_per_phone: int = _setting(20, "Purchases that may wait for one number's reply at once")
     delivery_deadline_seconds: int = _setting(120, "How long a CP/SP may be silent before the sale is reversed", "s")
     merchant_timeout_seconds: int = _setting(5, "How long one call to a CP/SP's server waits for the answer", "s")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")

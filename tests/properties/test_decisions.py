@@ -94,7 +94,7 @@ class House:
         self.snapshot = Snapshot(TODAY)
         self.snapshot[MERCHANTS][KIOSK.id] = KIOSK
         self.snapshot[PRODUCTS][TEA.id] = TEA
-        self.snapshot[FEES][TransactionKind.PURCHASE.value] = FEE
+        self.snapshot[FEES][TransactionKind.PURCHASE.value] = ((NOON, FEE),)
         self.snapshot[STOCK][TEA.id] = StockRow(STOCK_AT_FIRST, True)
         for person, balance in zip(PEOPLE, balances, strict=True):
             self.snapshot[ACCOUNTS][person.id] = person

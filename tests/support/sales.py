@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -76,7 +76,7 @@ class World:
         if self.product is not None:
             made[PRODUCTS][TEA.id] = self.product
         if self.fee is not None:
-            made[FEES][TransactionKind.PURCHASE.value] = self.fee
+            made[FEES][TransactionKind.PURCHASE.value] = ((NOON - timedelta(days=1), self.fee),)
         return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -12,3 +13,7 @@ class Schedule(NamedTuple):
     basis_points: int
     min_fen: int
     max_fen: int
+
+
+Schedules = tuple[tuple[datetime, Schedule], ...]
+"""All schedules of one kind, each with the instant it begins at, the latest first; each holds until the next begins."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mpss.fees.model import Schedule
+from datetime import datetime
+
+from mpss.fees.model import Schedule, Schedules
 from mpss.kernel.money import share_fen
 
 
@@ -12,3 +14,8 @@ def quote(schedule: Schedule | None, amount_fen: int) -> int:
         return 0
     fee = schedule.fixed_fen + share_fen(amount_fen, schedule.basis_points)
     return min(max(fee, schedule.min_fen), schedule.max_fen)
+
+
+def in_force(schedules: Schedules | None, at: datetime) -> Schedule | None:
+    """The schedule in force at an instant; None before the first."""
+    return next((schedule for valid_from, schedule in schedules or () if valid_from <= at), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
-from mpss.fees.model import Schedule
+from mpss.fees.model import Schedule, Schedules
 
 INSERT_SCHEDULE = """
     INSERT INTO fee_schedule (kind, valid_from, fixed_fen, basis_points, min_fen, max_fen)
@@ -21,18 +21,22 @@ SELECT_IN_FORCE = """
 """
 
 
-def _schedule(record: Sequence[Any]) -> tuple[str, Schedule]:
-    return record[0], Schedule(*record[1:])
+def _schedules(record: Sequence[Any]) -> tuple[str, Schedules]:
+    kind, valid_from, *terms = record
+    return kind, tuple(zip(valid_from, map(Schedule, *terms), strict=True))
 
 
-FEES: RowSet[str, Schedule] = RowSet(
+FEES: RowSet[str, Schedules] = RowSet(
     name="fee_schedule",
     order=34,
     load="""
-        SELECT DISTINCT ON (kind) kind, fixed_fen, basis_points, min_fen, max_fen FROM fee_schedule
-         WHERE kind = ANY(%(keys)b::text[]) AND valid_from <= now() ORDER BY kind, valid_from DESC
+        -- All of a kind, few in a lifetime: which is in force is told by the command's own instant, as it was quoted.
+        SELECT kind, array_agg(valid_from ORDER BY valid_from DESC), array_agg(fixed_fen ORDER BY valid_from DESC),
+               array_agg(basis_points ORDER BY valid_from DESC), array_agg(min_fen ORDER BY valid_from DESC),
+               array_agg(max_fen ORDER BY valid_from DESC)
+          FROM fee_schedule WHERE kind = ANY(%(keys)b::text[]) GROUP BY kind
     """,
-    make=_schedule,
+    make=_schedules,
 )
 
 

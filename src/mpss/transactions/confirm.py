@@ -56,7 +56,7 @@ class AnswerCommand:
         waiting = self.waiting
         assert waiting.account_id is not None
         assert waiting.merchant_id is not None
-        # The price and the fee are those that the payer was shown when asked.
+        # The price and the fee are those that the payer was shown when asked, and where the payer was then counts.
         price_fen = waiting.amount_fen // waiting.quantity if waiting.product_id else waiting.amount_fen
         return Sale(
             waiting.account_id, waiting.merchant_id, waiting.product_id, waiting.quantity, price_fen, waiting.fee_fen
@@ -83,10 +83,11 @@ class AnswerCommand:
         if event is not Event.CONFIRM:
             refusal = ErrorCode.CONFIRMATION_EXPIRED if event is Event.LAPSE else None
             return self._moved(waiting, event, snapshot, refusal)
-        parties = find_parties(self._sale, snapshot)
+        parties = find_parties(self._sale, snapshot, check_scope=False)
         if isinstance(parties, ErrorCode):
             return self._moved(waiting, Event.REFUSE, snapshot, parties)
-        terms = settle_terms(self._sale, parties, parties.usage, snapshot, snapshot.business_date, self.policy)
+        today = snapshot.business_date
+        terms = settle_terms(self._sale, parties, parties.usage, snapshot, today, self.policy, at=waiting.created_at)
         if isinstance(terms, ErrorCode):
             return self._moved(waiting, Event.REFUSE, snapshot, terms)
         decision = self._moved(waiting, Event.CONFIRM, snapshot, None, restricted_fen=terms.restricted_fen)

@@ -11,6 +11,9 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
 
 from mpss.accounts.checks import became_locked, check_password
 from mpss.accounts.model import UsageRow
@@ -31,6 +34,7 @@ from mpss.transactions.sale import Parties, Sale, Terms, carry_out, find_parties
 from mpss.transactions.store import (
     CONFIRMATIONS,
     MERCHANT_ORDERS,
+    OPEN_CONFIRMATION,
     ConfirmationRow,
     MerchantOrderRow,
     open_codes,
@@ -38,6 +42,10 @@ from mpss.transactions.store import (
 )
 
 MAX_QUANTITY = 1000
+NO_CODE = ""
+"""In place of a code where too many purchases wait for the number's reply."""
+_CODES = 10_000
+_CODE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,9 @@ class PurchaseCommand:
             refusal, usage = self._authenticate(self.proof, parties, today)
             if refusal is not None:
                 return self._unauthenticated(refusal, parties, usage, today)
-        terms = settle_terms(sale, parties, usage, snapshot, today, self.policy)
+        if self.confirm_code == NO_CODE:
+            return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
+        terms = settle_terms(sale, parties, usage, snapshot, today, self.policy, at=self.asked.at)
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today))
             if usage is not parties.usage:
@@ -212,15 +222,24 @@ async def purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sal
 async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, phone: str) -> Answer:
     """Ask the payer: the transaction waits, CONFIRMING, and an SMS asks `phone` to reply with a code.
 
-    The fee shown in the question is the one that will be charged.
+    The fee shown in the question is the one that will be charged. RATE_LIMITED where
+    `policy.confirmations_per_phone` purchases wait for the number already.
 
     Raises:
         MalformedField: as `purchase`.
     """
-    async with runtime.database.read() as uow:
-        taken = await open_codes(uow, phone=phone)
-    code = _free_code(taken)
-    return await _submit(runtime, caller, key, channel, sale, confirm_code=code)
+    for last in (False,) * (_CODE_TRIES - 1) + (True,):
+        async with runtime.database.read() as uow:
+            taken = await open_codes(uow, phone=phone)
+        most = min(runtime.policy.confirmations_per_phone, _CODES)
+        code = NO_CODE if len(taken) >= most else _free_code(taken)
+        try:
+            return await _submit(runtime, caller, key, channel, sale, confirm_code=code)
+        except psycopg.errors.UniqueViolation as problem:
+            # Somebody else asked this number at the same moment and drew the same code.
+            if last or problem.diag.constraint_name != OPEN_CONFIRMATION:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def _submit(
@@ -235,7 +254,8 @@ async def _submit(
 ) -> Answer:
     _check_form(sale)
     now = runtime.clock.now()
-    body = digest_of(TransactionKind.PURCHASE, *(str(part) for part in sale), confirm_code is not None)
+    parts = (part.hex if isinstance(part, UUID) else part for part in sale)
+    body = digest_of(TransactionKind.PURCHASE, *parts, confirm_code is not None)
     asked = Asked(TransactionId.new(now), caller, key, body, now, channel)
     answer = await runtime.desk.submit(PurchaseCommand(asked, sale, runtime.policy, proof, confirm_code))
     TRANSACTIONS.labels(kind="purchase", result=answer.transaction.refusal or answer.transaction.state).inc()
@@ -256,7 +276,7 @@ def _check_form(sale: Sale) -> None:
 
 def _free_code(taken: set[str]) -> str:
     """Four digits not in use for the number; it tells waiting sales apart and is no secret."""
-    while (code := f"{secrets.randbelow(10_000):04d}") in taken:
+    while (code := f"{secrets.randbelow(_CODES):04d}") in taken:
         pass
     return code
 

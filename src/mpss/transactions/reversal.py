@@ -206,6 +206,8 @@ class ReversalCommand:
         original: Transaction | None = None,
     ) -> Transaction:
         named = original or self.original
+        if named is not None and named.merchant_id != self.merchant_id:
+            named = None  # Of somebody else's transaction the merchant learns nothing.
         return transaction(
             self.asked,
             TransactionKind.REVERSAL,
@@ -247,7 +249,7 @@ async def reverse(
         TransactionId.new(now),
         caller,
         key,
-        digest_of(TransactionKind.REVERSAL, str(merchant_id), str(original_id), order_no, reason),
+        digest_of(TransactionKind.REVERSAL, merchant_id.hex, original_id and original_id.hex, order_no, reason),
         now,
         channel,
     )

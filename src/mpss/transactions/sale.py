@@ -6,7 +6,7 @@ Shared by the purchase that is paid at once and the one that waits for its payer
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.config import Policy
 from mpss.db.rows import NeedsMore, RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind
-from mpss.fees.quote import quote
+from mpss.fees.quote import in_force, quote
 from mpss.fees.store import FEES
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import OutboxId
@@ -72,8 +72,11 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield MERCHANT_ORDERS, order_key(sale.merchant_id, sale.merchant_order_no)
 
 
-def find_parties(sale: Sale, snapshot: Snapshot) -> Parties | ErrorCode:
-    """Unknown party → scope → state, in the order of the desk's checks."""
+def find_parties(sale: Sale, snapshot: Snapshot, *, check_scope: bool = True) -> Parties | ErrorCode:
+    """Unknown party → scope → state, in the order of the desk's checks.
+
+    A sale whose scope was found right when it was asked for is confirmed with `check_scope` False.
+    """
     account = snapshot[ACCOUNTS].get(sale.account_id)
     if account is None:
         return ErrorCode.UNKNOWN_ACCOUNT
@@ -85,7 +88,7 @@ def find_parties(sale: Sale, snapshot: Snapshot) -> Parties | ErrorCode:
         product = snapshot[PRODUCTS].get(sale.product_id)
         if product is None or product.merchant_id != sale.merchant_id:
             return ErrorCode.UNKNOWN_PRODUCT
-        if not in_scope(
+        if check_scope and not in_scope(
             product.scope,
             merchant_province=merchant.province,
             home_province=account.home_province,
@@ -119,9 +122,9 @@ class Terms(NamedTuple):
 
 
 def settle_terms(
-    sale: Sale, parties: Parties, usage: UsageRow, snapshot: Snapshot, today: date, policy: Policy
+    sale: Sale, parties: Parties, usage: UsageRow, snapshot: Snapshot, today: date, policy: Policy, *, at: datetime
 ) -> Terms | ErrorCode:
-    """Limits → stock and price → fee → funds.
+    """Limits → stock and price → fee → funds. The fee is the one in force at `at`.
 
     Raises:
         NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
@@ -142,7 +145,7 @@ def settle_terms(
                     raise NeedsMore(STOCK, product.id, sale.quantity)
                 return ErrorCode.OUT_OF_STOCK
             stock = StockRow(stock.available - sale.quantity, stock.exhausted)
-    fee_fen = quote(snapshot[FEES].get(TransactionKind.PURCHASE.value), amount_fen)
+    fee_fen = quote(in_force(snapshot[FEES].get(TransactionKind.PURCHASE.value), at), amount_fen)
     if sale.fee_fen is not None and sale.fee_fen != fee_fen:
         return ErrorCode.PRICE_CHANGED
     balance = parties.balance

@@ -52,6 +52,10 @@ MERCHANT_ORDERS: RowSet[str, MerchantOrderRow] = RowSet(
 )
 
 
+OPEN_CONFIRMATION = "confirmation_open"
+"""The unique index that keeps the codes of one number's waiting sales apart."""
+
+
 class ConfirmationRow(NamedTuple):
     phone: str
     code: str
