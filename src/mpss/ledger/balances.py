@@ -28,9 +28,11 @@ _GATHERED: LiteralString = """
 """
 _AT: LiteralString = """
     WITH base AS (
-        -- The last day whose every entry was posted by then: entries of a day are posted before it is cut.
+        -- The last day whose every entry was posted by then. An entry bears the instant its command came in, which may
+        -- be a little after the cut was asked for: it was served while the cut waited for the fence.
         SELECT s.business_date FROM business_day AS s
-         WHERE s.sealed_at IS NOT NULL AND s.cut_at <= %(at)s ORDER BY s.business_date DESC LIMIT 1)
+         WHERE s.sealed_at IS NOT NULL AND s.cut_at <= %(at)s - interval '1 hour'
+         ORDER BY s.business_date DESC LIMIT 1)
     SELECT coalesce((SELECT d.balance_fen FROM ledger_day_balance AS d, base
                       WHERE d.ledger_account_id = %(id)s AND d.business_date <= base.business_date
                       ORDER BY d.business_date DESC LIMIT 1), 0)

@@ -23,6 +23,13 @@ class UnbalancedEntry(MpssError):
         super().__init__(f"entry {entry.id} sums to {sum(posting.amount_fen for posting in entry.postings)} fen")
 
 
+class PartMissing(MpssError):
+    """A posting on a floored account names no part; a defect."""
+
+    def __init__(self, entry: JournalEntry, ledger_account_id: int) -> None:
+        super().__init__(f"entry {entry.id} names no part of ledger account {ledger_account_id}")
+
+
 class BelowFloor(MpssError):
     """A decision took more than there is; a defect, since the decision must refuse first."""
 
@@ -78,7 +85,7 @@ def apply(entry: JournalEntry, balances: dict[int, Balance]) -> list[int]:
     """Change the floored accounts' balances in place by the entry's postings; the ids of those changed. Pure otherwise.
 
     Raises:
-        UnbalancedEntry, BelowFloor: the decision was wrong; `balances` must then be thrown away.
+        UnbalancedEntry, PartMissing, BelowFloor: the decision was wrong; `balances` must then be thrown away.
         KeyError: a floored account was not loaded.
     """
     total = 0
@@ -86,6 +93,8 @@ def apply(entry: JournalEntry, balances: dict[int, Balance]) -> list[int]:
     for ledger_account_id, amount_fen, part in entry.postings:
         total += amount_fen
         if part is None:
+            if ledger_account_id in balances:
+                raise PartMissing(entry, ledger_account_id)
             continue
         before = balances[ledger_account_id]
         restricted_fen = before.restricted_fen - amount_fen if part is Part.RESTRICTED else before.restricted_fen

@@ -32,16 +32,17 @@ _REVERSALS_DIFFER: LiteralString = """
 """
 _SPENT_DIFFER: LiteralString = """
     SELECT count(*) FROM account_usage AS u
-      JOIN (SELECT account_id, business_date, sum(amount_fen) AS spent_fen, count(*) AS spent_count FROM transaction
+      LEFT JOIN (SELECT account_id, business_date, sum(amount_fen) AS spent_fen, count(*) AS spent_count
+              FROM transaction
              WHERE kind = 'purchase' AND state = 'SUCCEEDED' GROUP BY account_id, business_date) AS t
         ON t.account_id = u.account_id AND t.business_date = u.day
-     WHERE u.spent_fen <> t.spent_fen OR u.spent_count <> t.spent_count
+     WHERE u.spent_fen <> coalesce(t.spent_fen, 0) OR u.spent_count <> coalesce(t.spent_count, 0)
 """
 _NOTICES: LiteralString = """
     SELECT count(*) FROM transaction AS t
       LEFT JOIN (SELECT reference, count(*) AS copies FROM outbox
                   WHERE kind = 'notice'
-                    AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed')
+                    AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted')
                   GROUP BY reference) AS n ON n.reference = t.id
      WHERE t.account_id IS NOT NULL AND t.amount_fen > 0
        AND coalesce(n.copies, 0) <> CASE WHEN t.state IN ('SUCCEEDED', 'REVERSED') THEN 1 ELSE 0 END
