@@ -24,6 +24,7 @@ from mpss.config import Policy, Settings
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.machine import Machine
 from mpss.ledger.chart import CHART
+from mpss.ledger.machine import HOLD
 from mpss.merchants.machine import MERCHANT
 from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
@@ -31,7 +32,7 @@ from mpss.staff.permissions import MEANINGS
 from mpss.transactions.machine import WAITING
 from mpss.vouchers.machine import BATCH
 
-MACHINES: tuple[Machine[Any, Any], ...] = (WAITING, PRODUCT, MERCHANT, BATCH)
+MACHINES: tuple[Machine[Any, Any], ...] = (WAITING, PRODUCT, MERCHANT, BATCH, HOLD)
 
 _TEXTS = {
     "CM": "手机支付业务规范",

@@ -185,15 +185,16 @@ def as_first_answered(transaction: Transaction) -> Transaction:
 
 def _apply(decision: Decision, snapshot: Snapshot, effects: Effects) -> None:
     transaction = decision.transaction
+    # Before the entry: a hold that is collected frees the money that the entry takes.
+    for rows, key, row in decision.puts:
+        snapshot[rows][key] = row
+        effects.dirty[rows][key] = row
     if decision.entry is not None:
         balances = snapshot[BALANCES]
         dirty = effects.dirty[BALANCES]
         for ledger_account_id in apply(decision.entry, balances):
             dirty[ledger_account_id] = balances[ledger_account_id]
         effects.entries.append((decision.entry, transaction.finished_at or transaction.created_at))
-    for rows, key, row in decision.puts:
-        snapshot[rows][key] = row
-        effects.dirty[rows][key] = row
     for target, row in decision.inserts:
         effects.inserts[target].append(row)
     if decision.recorded:
