@@ -59,10 +59,11 @@ async def _demo(console: Console, settings: Settings, *, once: bool) -> bool:
                 url = settings.public_url
                 await asyncio.to_thread(wait_ready, f"{url}/readyz", children=[center])
                 staff = await _staff(settings)
-                facts = await _play(progress, running_town, url, staff)
+                facts, messages = await _play(progress, running_town, url, staff)
                 facts += await _invariants(settings)
                 progress.stop()
-                _print_facts(console, facts, running_town)
+                _print_facts(console, facts)
+                _print_messages(console, messages)
                 _print_addresses(console, settings, running_town, log)
                 if not once:
                     console.print("Ctrl-C stops everything.")
@@ -105,7 +106,7 @@ async def _staff(settings: Settings) -> StaffKeys:
     return keys
 
 
-async def _play(progress: Progress, place: Town, url: str, staff: StaffKeys) -> list[Fact]:
+async def _play(progress: Progress, place: Town, url: str, staff: StaffKeys) -> tuple[list[Fact], dict[str, list[str]]]:
     step = progress.add_task("", total=None)
 
     def tell(text: str) -> None:
@@ -115,7 +116,8 @@ async def _play(progress: Progress, place: Town, url: str, staff: StaffKeys) -> 
     async with CenterApi(url) as center:
         story = Story(place, center, staff, tell)
         try:
-            return await story.play()
+            facts = await story.play()
+            return facts, await story.messages()
         finally:
             await story.close()
 
@@ -149,10 +151,20 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _print_facts(console: Console, facts: list[Fact], place: Town) -> None:
+def _print_facts(console: Console, facts: list[Fact]) -> None:
     table = Table("", "fact", "found", title="What happened", title_justify="left")
+    for column in table.columns:
+        column.overflow = "fold"
     for fact in facts:
         table.add_row("✓" if fact.holds else "✗", fact.text, fact.found, style=None if fact.holds else "bold red")
+    console.print(table)
+
+
+def _print_messages(console: Console, messages: dict[str, list[str]]) -> None:
+    table = Table("phone", "SMS", title="What each phone received", title_justify="left", show_lines=True)
+    table.columns[1].overflow = "fold"
+    for owner, texts in messages.items():
+        table.add_row(owner, "\n".join(texts))
     console.print(table)
 
 

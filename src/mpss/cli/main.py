@@ -19,6 +19,7 @@ from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
 from mpss.cli.reference import reference_command
+from mpss.cli.replay import replay as replay_month
 from mpss.cli.serve import Role
 from mpss.cli.serve import serve as serve_role
 from mpss.config import Settings
@@ -171,6 +172,22 @@ def restore(
         owner_url = settings.owner_database_url or settings.database_url
         made = restore_backup(owner_url, key_file_of(settings), source, run_role=role_of(settings.database_url))
     console.print(f"Restored {sum(made.rows.values())} rows of {len(made.rows)} tables, and the keys.")
+
+
+@app.command()
+def replay(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with aggregatedTransactions.csv and its siblings")
+    ],
+    counts: Annotated[float, typer.Option(min=1e-6, max=1, help="Share of the counts to replay")] = 0.001,
+    amounts: Annotated[float, typer.Option(min=1e-6, help="Factor from the data's amounts to yuan")] = 0.01,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same month")] = 1,
+    data: DataOption = None,
+) -> None:
+    """Drive a month of a real mobile-money service through the HTTP API; exits 1 on a difference."""
+    configure_logging("WARNING")
+    if not replay_month(console, folder, counts=counts, amounts=amounts, seed=seed, data=data):
+        sys.exit(1)
 
 
 @app.command()

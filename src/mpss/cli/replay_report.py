@@ -54,6 +54,8 @@ def totals(lines: Iterable[Line]) -> list[Line]:
 def table(lines: Iterable[Line], *, title: str) -> Table:
     """A table to print; a line that the books contradict is red."""
     drawn = Table("hour", "type", "asked", "accepted", "refused", "yuan moved", "yuan in the books", title=title)
+    for column in drawn.columns:
+        column.overflow = "fold"
     for line in lines:
         drawn.add_row(
             str(line.step or "all"),

@@ -97,6 +97,13 @@ class Story:
         await self._books()
         return self.facts
 
+    async def messages(self) -> dict[str, list[str]]:
+        """What each phone of this story received, in order, by its owner and number."""
+        return {
+            f"{person.name}\n{person.phone}": [message.text for message in await person.handset.inbox()]
+            for person in self.people
+        }
+
     async def close(self) -> None:
         for person in self.people:
             await person.handset.close()
@@ -204,7 +211,7 @@ class Story:
         assert link is not None
         token = link.group().rsplit("/", 1)[1]
         await person.api.post(f"/v1/password-links/{token}", {"password": PASSWORD})
-        self._saw(f"{name} is told that the password is set", await self._sms(person, "支付密码"), "支付密码")
+        self._saw(f"{name} is told that the password is set", await self._sms(person, "密码已设置"), "密码已设置")
         person.api.token = await self._sign_in(person)
         return person
 
@@ -309,7 +316,7 @@ class Story:
             )
             self._fact("the sale waits for the payer", asked["state"], "CONFIRMING")
             await self._confirm(person, await self._sms(person, "回复"), yuan)
-            now = await api.get(f"/v1/transactions/{asked['id']}")
+            now = await api.get(f"/v1/transactions/{asked['transaction_id']}")
         self._fact("the shop sees it paid", now["state"], "SUCCEEDED")
         self._fact("the shop's webhook tells it", await _webhook_came(shop, asked["transaction_id"]), True)
 
@@ -328,7 +335,7 @@ class Story:
         paid = await self._purchase(person, shop, product, 0)
         self._fact(f"{person.name} paid {yuan}", paid["state"], "SUCCEEDED")
         self._saw(f"{person.name} has the {yuan} back", await self._sms(person, "冲正"), yuan)
-        now = await person.api.get(f"/v1/transactions/{paid['id']}")
+        now = await person.api.get(f"/v1/transactions/{paid['transaction_id']}")
         self._fact("the sale stands as", now["state"], "REVERSED")
 
     async def _balance_by_sms(self, person: Person) -> None:

@@ -6,7 +6,6 @@ import re
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import geocoder
 
 from mpss.kernel.errors import MalformedField
 
@@ -43,6 +42,9 @@ def parse_phone(text: str, *, field: str = "phone") -> str:
 @lru_cache(maxsize=65_536)
 def home_province(phone: str) -> str:
     """The letter code of the province the number's segment belongs to ("GD"), or "ZZ" where the segment says none."""
+    # Imported where it is used: its tables take a third of a second to load, and most commands never ask.
+    from phonenumbers import geocoder
+
     place = geocoder.description_for_number(phonenumbers.parse(phone, "CN"), "zh")
     for name, code in PROVINCES.items():
         if place.startswith(name):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mpss.kernel.clock import Clock, SystemClock
 from mpss.security.signing import new_nonce, sign_request
 
 
@@ -35,24 +35,33 @@ class Signer:
     private_key: Ed25519PrivateKey
 
 
-@dataclass(slots=True)
 class CenterApi:
-    """A connection to a center as one caller: a subscriber by session token, a clerk by key, a merchant by signature.
+    """A center as one caller sees it: a subscriber by session token, a clerk by key, a merchant by signature.
 
-    A call that moves money carries a fresh key unless one is given.
+    `clock` dates its signatures; a sandbox's has to be the center's. A call that moves money carries a fresh key
+    unless one is given. Callers made by `as_caller` share the connections of the first, which closes them.
     """
 
-    base_url: str
-    token: str | None = None
-    signer: Signer | None = None
-    client: httpx.AsyncClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = httpx.AsyncClient(base_url=self.base_url, timeout=30.0, trust_env=False)
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None = None,
+        signer: Signer | None = None,
+        *,
+        clock: Clock | None = None,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.base_url = base_url
+        self.token = token
+        self.signer = signer
+        self.clock = clock or SystemClock()
+        self._shared = client is not None
+        limits = httpx.Limits(max_connections=256, max_keepalive_connections=256)
+        self.client = client or httpx.AsyncClient(base_url=base_url, timeout=30.0, trust_env=False, limits=limits)
 
     def as_caller(self, *, token: str | None = None, signer: Signer | None = None) -> CenterApi:
-        """Another caller at the same center."""
-        return CenterApi(self.base_url, token, signer)
+        """Another caller at the same center, on the same connections."""
+        return CenterApi(self.base_url, token, signer, clock=self.clock, client=self.client)
 
     async def get(self, path: str, **query: str | int) -> dict[str, Any]:
         return await self.call("GET", path, query=query)
@@ -102,12 +111,13 @@ class CenterApi:
             body=request.content,
             key_id=signer.merchant_id,
             private_key=signer.private_key,
-            now=datetime.now(UTC),
+            now=self.clock.now(),
             nonce=new_nonce(),
         )
 
     async def close(self) -> None:
-        await self.client.aclose()
+        if not self._shared:
+            await self.client.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -71,11 +71,12 @@ def read_month(folder: Path) -> Month:
     ]
     if not hours:
         raise MonthUnreadable(f"{folder / 'aggregatedTransactions.csv'} has no {' or '.join(ACTIONS)}")
-    profiles: dict[str, tuple[Share, ...]] = {action: () for action in ACTIONS}
+    profiles: dict[str, tuple[Share, ...]] = dict.fromkeys(ACTIONS, ())
     for row in _rows(folder / "clientsProfiles.csv", ("action", "maxCount", "minCount", "freq")):
         if row["action"] in profiles:
-            share = Share(int(row["minCount"]), int(row["maxCount"]), float(row["freq"]))
-            profiles[row["action"]] += (share,)
+            # The two columns' names do not say which is the lower; the rows have it either way.
+            low, high = sorted((int(row["minCount"]), int(row["maxCount"])))
+            profiles[row["action"]] += (Share(low, high, float(row["freq"])),)
     openings = tuple(
         Share(int(row["range_start"]), int(row["range_end"]), float(row["percentage"]))
         for row in _rows(folder / "initialBalancesDistribution.csv", ("range_start", "range_end", "percentage"))
