@@ -41,7 +41,10 @@ class RowSet(Generic[K, R]):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class InsertSet:
-    """A table that decisions add to, written by COPY. `types` are the columns' PostgreSQL types, in `copy`'s order."""
+    """A table that decisions add to, written by COPY. `types` are the columns' PostgreSQL types, in `copy`'s order.
+
+    The driver wraps a number too large for an int2 or int4 without a word; an int8 it refuses. Amounts are int8.
+    """
 
     name: str
     copy: LiteralString
