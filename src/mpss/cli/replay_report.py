@@ -100,7 +100,9 @@ def write_chart(lines: Iterable[Line], path: Path, *, title: str) -> None:
 
 
 def _chart(values: list[dict[str, Any]], title: str) -> dict[str, Any]:
-    hour = {"field": "hour", "type": "quantitative", "title": "hour of the month"}
+    last = max((value["hour"] for value in values), default=1)
+    scale = {"domain": [0, last], "nice": False}
+    hour = {"field": "hour", "type": "quantitative", "title": "hour of the month", "scale": scale}
     colors = {"field": "answer", "type": "nominal", "title": None, "scale": {"range": ["#2a6f97", "#c8553d"]}}
     operations = {
         "mark": {"type": "bar", "width": 1},
@@ -114,7 +116,7 @@ def _chart(values: list[dict[str, Any]], title: str) -> dict[str, Any]:
         },
     }
     money = {
-        "mark": {"type": "line", "strokeWidth": 1},
+        "mark": {"type": "bar", "width": 1},
         "width": 860,
         "height": 150,
         "encoding": {
