@@ -11,8 +11,11 @@ from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
+from psycopg.conninfo import conninfo_to_dict
+
 from mpss.config import Policy
 from mpss.db.database import Database
+from mpss.db.embedded import ADMIN_ROLE
 from mpss.desk.desk import Desk
 from mpss.desk.model import Answer, Command, TransactionKind, digest_of
 from mpss.kernel.ids import AccountId, MerchantId, ProductId, TransactionId
@@ -25,6 +28,7 @@ from mpss.transactions.purchase import PurchaseCommand
 from mpss.transactions.sale import Sale
 from mpss.transactions.verify import verify
 from tests.support.instants import NOON, TODAY
+from tests.support.postgres import DatabaseUrls, PostgresForTests
 from tests.support.sales import KEY_VERSION, POLICY, RIGHT, WRONG, purchase_of
 
 _numbers = itertools.count(1)
@@ -235,6 +239,11 @@ async def blocked(database: Database, how_many: int, *, timeout_seconds: float =
 def retries(reason: str) -> float:
     """How often desks of this process tried a batch again for this reason, so far."""
     return float(DESK_RETRIES.labels(reason=reason)._value.get())
+
+
+def superuser_url(postgres: PostgresForTests, urls: DatabaseUrls) -> str:
+    """The superuser, on the same database."""
+    return postgres.server.url(ADMIN_ROLE, str(conninfo_to_dict(urls.run_url)["dbname"]))
 
 
 async def breaches(database: Database) -> list[str]:
