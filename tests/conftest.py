@@ -8,7 +8,11 @@ import pytest
 
 from mpss.db.database import Database
 from mpss.db.embedded import EmbeddedPostgres
+from mpss.observability import configure_logging
 from tests.support.postgres import NOT_DURABLE, DatabaseUrls, PostgresForTests, bin_dir, data_folder
+
+
+configure_logging("WARNING")
 
 
 @pytest.fixture(scope="session")

@@ -27,9 +27,9 @@ class TestSeed:
         later = NOON + timedelta(days=3)
         async with database.transaction() as uow:
             await seed(uow, today=later.date(), now=later)
-            days = await uow.dicts("SELECT business_date, opened_at, closed_at FROM business_day")
+            days = await uow.dicts("SELECT business_date, opened_at, cut_at FROM business_day")
             opened = await uow.value("SELECT max(opened_at) FROM ledger_account")
-        assert days == [{"business_date": TODAY, "opened_at": NOON, "closed_at": None}]
+        assert days == [{"business_date": TODAY, "opened_at": NOON, "cut_at": None}]
         assert opened == NOON
 
     async def test_a_new_center_charges_nothing(self, database: Database) -> None:
