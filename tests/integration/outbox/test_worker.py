@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+import psycopg
+
 from mpss.db.database import Database
 from mpss.kernel.clock import FixedClock
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
