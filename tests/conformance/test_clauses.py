@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from mpss.channels.http.app import operations_of
 from mpss.cli.clauses import REPOSITORY, Clause, ClauseState, read_clauses
 
 HEADINGS = {"CM": 179, "CT": 58, "EC": 5, "GD": 27}
@@ -104,6 +105,10 @@ class TestWhatAClauseNames:
 
     def test_clauses_of_tests_are_known(self) -> None:
         assert files_by_clause().keys() - BY_ID.keys() == set()
+
+    def test_clauses_of_the_api_are_known(self) -> None:
+        named = {clause_id for operation in operations_of(sandbox_too=True) for clause_id in operation.clauses}
+        assert named - BY_ID.keys() == set()
 
     def test_tests_are_those_that_carry_it(self) -> None:
         carried = files_by_clause()

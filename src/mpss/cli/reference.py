@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from mpss.catalog.machine import PRODUCT
+from mpss.channels.http.app import operations_of
 from mpss.channels.http.problems import REPLIES
 from mpss.channels.sms import grammar as sms_grammar
 from mpss.channels.sms.replies import MISTAKES, REFUSALS
@@ -64,6 +65,23 @@ def errors() -> str:
         "## Over HTTP\n\nA refusal is a problem document (RFC 9457) of type `urn:mpss:problem:` and the code.\n\n"
         + _table(("Code", "Status", "Title", "标题"), over_http),
         "## By SMS\n\n" + _table(("Code", "Text", "短信"), by_sms),
+    )
+
+
+def api() -> str:
+    """Every operation of the HTTP API."""
+    by_tag: dict[str, list[tuple[str, ...]]] = {}
+    for operation in operations_of(sandbox_too=True):
+        who = operation.access.value.replace("_", " ") + (f", `{operation.permission}`" if operation.permission else "")
+        key = "yes" if operation.money else ""
+        row = (f"`{operation.method} {operation.path}`", operation.summary, who, key, ", ".join(operation.clauses))
+        by_tag.setdefault(operation.tag, []).append(row)
+    head = ("Operation", "What it does", "Who", "Key", "Clauses")
+    return _page(
+        "HTTP API",
+        "Every operation; bodies, answers and errors are in the OpenAPI document of a running center "
+        "(`/v1/openapi.json`, to read at `/v1/reference`). A call with a key needs an `Idempotency-Key`.",
+        *(f"## {tag}\n\n{_table(head, rows)}" for tag, rows in by_tag.items()),
     )
 
 
@@ -151,6 +169,7 @@ def notices() -> str:
 
 SECTIONS: dict[str, Callable[[], str]] = {
     "settings": settings,
+    "api": api,
     "errors": errors,
     "machines": machines,
     "chart": chart,
