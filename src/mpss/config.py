@@ -34,6 +34,7 @@ class Policy:
     code_tries: int = _setting(3, "Wrong entries of one SMS code before it is void")
     codes_per_phone_per_hour: int = _setting(5, "SMS codes one number may be sent in an hour")
     codes_per_source_per_hour: int = _setting(60, "SMS codes one address may ask for in an hour")
+    sms_replies_per_hour: int = _setting(60, "Messages one phone may send in an hour before it gets no replies")
     session_ttl_seconds: int = _setting(1800, "How long a session token holds", "s")
     link_ttl_seconds: int = _setting(1800, "How long a one-time link holds", "s")
     confirmation_ttl_seconds: int = _setting(300, "How long a purchase waits for the payer's reply", "s")
@@ -62,6 +63,9 @@ class Settings:
     smsc_system_id: str = _setting("mpss", "Name we bind to the SMSC with")
     smsc_password: str = _setting("", "Password we bind to the SMSC with")
     sms_number: str = _setting("10001888", "Our number: subscribers send commands to it, notices come from it")
+    merchant_networks: str = _setting(
+        "", "Private networks where merchants' servers may be, as 127.0.0.0/8,10.8.0.0/16; empty: public addresses only"
+    )
     pool_size: int = _setting(8, "Database connections of a process")
     desk_batch: int = _setting(256, "Most commands in one unit of work of the desk")
     rate_per_second: int = _setting(50, "Requests a second one caller may make; 0: no limit")

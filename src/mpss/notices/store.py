@@ -20,6 +20,7 @@ _TAKE: LiteralString = """
     RETURNING known.id, known.answered_at
 """
 _ANSWERED: LiteralString = "UPDATE inbound_sms SET answered_at = %(now)s WHERE id = %(id)s AND answered_at IS NULL"
+_RECEIVED: LiteralString = "SELECT count(*) FROM inbound_sms WHERE phone = %(phone)s AND received_at >= %(since)s"
 _SWEEP: LiteralString = "DELETE FROM inbound_sms WHERE received_at < %(before)s"
 
 
@@ -44,6 +45,11 @@ async def take(
 async def mark_answered(uow: UnitOfWork, message_id: UUID, *, now: datetime) -> bool:
     """Whether it was not marked before."""
     return await uow.execute(_ANSWERED, {"id": message_id, "now": now}) == 1
+
+
+async def received(uow: UnitOfWork, *, phone: str, since: datetime) -> int:
+    """How many messages came from the phone since then."""
+    return int(await uow.value(_RECEIVED, {"phone": phone, "since": since}))
 
 
 async def sweep(uow: UnitOfWork, *, before: datetime) -> int:

@@ -213,6 +213,15 @@ class TestOnce:
             await on_message(phones.runtime, InboundSms(PHONE, "YE", ""))
         assert (await events(phones.runtime, PHONE)).count("reply") == 2
 
+    async def test_a_phone_that_never_stops_gets_no_more_replies(self, phones: Phones) -> None:
+        most = phones.runtime.policy.sms_replies_per_hour
+        for number in range(most + 3):
+            await on_message(phones.runtime, InboundSms(PHONE, "???", str(1000 + number)))
+        assert (await events(phones.runtime, PHONE)).count("reply") == most
+        phones.market.clock.advance(timedelta(hours=1, seconds=1))
+        await on_message(phones.runtime, InboundSms(PHONE, "???", "2000"))
+        assert (await events(phones.runtime, PHONE)).count("reply") == most + 1
+
     async def test_keeps_no_card_password_where_it_was_sent(self, phones: Phones) -> None:
         await phones.ask(phones.li, "CZ 0000111122223333")
         async with phones.runtime.database.read() as uow:
