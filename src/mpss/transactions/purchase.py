@@ -37,14 +37,16 @@ from mpss.transactions.store import (
     OPEN_CONFIRMATION,
     ConfirmationRow,
     MerchantOrderRow,
-    open_codes,
     order_key,
+    reply_codes,
 )
 
 MAX_QUANTITY = 1000
 NO_CODE = ""
 """In place of a code where too many purchases wait for the number's reply."""
 _CODES = 10_000
+_CODE_REST = timedelta(days=7)
+"""How long a code is not given to the same number again."""
 _CODE_TRIES = 5
 
 
@@ -230,9 +232,9 @@ async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: 
     """
     for last in (False,) * (_CODE_TRIES - 1) + (True,):
         async with runtime.database.read() as uow:
-            taken = await open_codes(uow, phone=phone)
-        most = min(runtime.policy.confirmations_per_phone, _CODES)
-        code = NO_CODE if len(taken) >= most else _free_code(taken)
+            codes = await reply_codes(uow, phone=phone, since=runtime.clock.now() - _CODE_REST)
+        too_many = codes.waiting >= runtime.policy.confirmations_per_phone or len(codes.taken) >= _CODES
+        code = NO_CODE if too_many else _free_code(codes.taken)
         try:
             return await _submit(runtime, caller, key, channel, sale, confirm_code=code)
         except psycopg.errors.UniqueViolation as problem:

@@ -108,7 +108,10 @@ _LAST_CONFIRMATION: LiteralString = """
     SELECT transaction_id FROM confirmation
      WHERE phone = %(phone)s AND code = %(code)s ORDER BY expires_at DESC LIMIT 1
 """
-_OPEN_CODES: LiteralString = "SELECT code FROM confirmation WHERE phone = %(phone)s AND answered_at IS NULL"
+_CODES: LiteralString = """
+    SELECT code, answered_at IS NULL AS waits FROM confirmation
+     WHERE phone = %(phone)s AND (answered_at IS NULL OR expires_at > %(since)s)
+"""
 _LAPSED: LiteralString = """
     SELECT t.id FROM transaction AS t JOIN confirmation AS c ON c.transaction_id = t.id
      WHERE t.state = 'CONFIRMING' AND c.expires_at <= %(now)s ORDER BY t.created_at LIMIT %(limit)s
@@ -123,9 +126,17 @@ async def find_confirmation(uow: UnitOfWork, *, phone: str, code: str) -> UUID |
     return found
 
 
-async def open_codes(uow: UnitOfWork, *, phone: str) -> set[str]:
-    """Reply codes in use for the number."""
-    return {row["code"] for row in await uow.dicts(_OPEN_CODES, {"phone": phone})}
+class ReplyCodes(NamedTuple):
+    """Of one number: the codes not to be given again, and how many sales wait for a reply."""
+
+    taken: set[str]
+    waiting: int
+
+
+async def reply_codes(uow: UnitOfWork, *, phone: str, since: datetime) -> ReplyCodes:
+    """Codes that a sale waits for, or waited for after `since`: a reply sent twice or late must not pay another sale."""
+    rows = await uow.dicts(_CODES, {"phone": phone, "since": since})
+    return ReplyCodes({row["code"] for row in rows}, sum(row["waits"] for row in rows))
 
 
 async def lapsed(uow: UnitOfWork, *, now: datetime, limit: int) -> list[UUID]:

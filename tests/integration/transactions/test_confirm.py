@@ -39,6 +39,11 @@ from tests.support.world import (
 
 _VISITED: LiteralString = "UPDATE product SET scope = 'visited' WHERE id = %(id)s"
 _ROAMER: LiteralString = "UPDATE account SET home_province = 'BJ' WHERE id = %(id)s"
+_USED_CODES: LiteralString = """
+    INSERT INTO confirmation (transaction_id, phone, code, expires_at, answered_at)
+    SELECT gen_random_uuid(), %(phone)s, lpad(n::text, 4, '0'), %(expires_at)s, %(expires_at)s
+      FROM generate_series(1, 9999) AS n
+"""
 _TAKE_CODES: LiteralString = """
     INSERT INTO confirmation (transaction_id, phone, code, expires_at)
     SELECT gen_random_uuid(), %(phone)s, lpad(n::text, 4, '0'), %(expires_at)s FROM generate_series(1, 9999) AS n
@@ -179,6 +184,18 @@ class TestConfirm:
 
 
 class TestQuestions:
+    async def test_do_not_give_a_number_the_same_code_again_soon(self, runtime: Runtime, clock: FixedClock) -> None:
+        """A reply that an SMSC sends twice must not pay the sale after."""
+        person, goods = await payer(runtime), await put_on_sale(runtime.database)
+        async with runtime.database.transaction() as uow:
+            await uow.execute(_USED_CODES, {"phone": person.phone, "expires_at": NOON})
+        await ask(runtime, person, goods)
+        assert await code_sent(runtime, person) == "0000"
+        clock.advance(timedelta(days=8))
+        await ask(runtime, person, goods, key="k2")
+        await ask(runtime, person, goods, key="k3")
+        assert (await ask(runtime, person, goods, key="k4")).transaction.refusal is None
+
     async def test_to_one_number_are_limited_and_a_repeat_is_answered_all_the_same(self, runtime: Runtime) -> None:
         person, goods = await payer(runtime), await put_on_sale(runtime.database)
         most = runtime.policy.confirmations_per_phone

@@ -45,6 +45,7 @@ CREATE TABLE confirmation (
     expires_at     timestamptz NOT NULL,
     answered_at    timestamptz
 );
+CREATE INDEX confirmation_phone ON confirmation (phone, expires_at);
 CREATE UNIQUE INDEX confirmation_open ON confirmation (phone, code) WHERE answered_at IS NULL;
 
 -- What the CP/SP answered to our delivery order.
