@@ -31,6 +31,7 @@ from mpss.ledger.seed import seed
 from mpss.observability import configure_logging, log
 from mpss.ports.bundle import Ports
 from mpss.runtime import Runtime
+from mpss.security.networks import parse_networks
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -55,7 +56,7 @@ def make_runtime(settings: Settings) -> Runtime:
             password=settings.smsc_password,
             number=settings.sms_number,
         ),
-        merchant=MerchantHttp(),
+        merchant=MerchantHttp(networks=parse_networks(settings.merchant_networks)),
     )
     desk = Desk(database, batch_size=settings.desk_batch)
     return Runtime(database, desk, make_clock(settings), ports, settings)

@@ -29,6 +29,8 @@ from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
 
 PASSWORD = "470983"
+LOOPBACK = "127.0.0.0/8"
+"""Where the shops of a test are."""
 
 
 class NoSms:
@@ -63,9 +65,10 @@ async def house(
     """A runtime with one desk, and its key file in `folder`."""
     desk = Desk(database)
     await desk.start()
+    settings = Settings(data_dir=folder, merchant_networks=LOOPBACK, policy=policy or Policy())
     ports = Ports(FileKeyStore.open_or_make(folder / "keys.json"), NoSms(), NoMerchants())
     try:
-        yield Runtime(database, desk, clock, ports, Settings(data_dir=folder, policy=policy or Policy()))
+        yield Runtime(database, desk, clock, ports, settings)
     finally:
         await desk.stop()
 

@@ -25,6 +25,7 @@ from mpss.kernel.ids import MerchantId, TransactionId
 from mpss.merchants.model import Merchant
 from mpss.merchants.register import register_merchant
 from mpss.runtime import Runtime
+from mpss.security.networks import parse_networks
 from mpss.simulators.merchant_shop import MerchantShop
 from mpss.staff.permissions import Permission
 from mpss.transactions.cash_topup import top_up_cash
@@ -32,7 +33,7 @@ from mpss.transactions.model import Proof
 from mpss.transactions.purchase import purchase
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.sale import Sale
-from tests.support.house import PASSWORD, employee, house, notices, subscriber
+from tests.support.house import LOOPBACK, PASSWORD, employee, house, notices, subscriber
 from tests.support.instants import NOON
 
 PHONE = "+8618912340001"
@@ -124,7 +125,7 @@ class Market:
 @asynccontextmanager
 async def market(database: Database, folder: Path, *, policy: Policy | None = None) -> AsyncIterator[Market]:
     clock = FixedClock(NOON)
-    port = MerchantHttp()
+    port = MerchantHttp(networks=parse_networks(LOOPBACK))
     async with house(database, folder, clock, policy=policy) as empty:
         runtime = replace(empty, ports=replace(empty.ports, merchant=port))
         shop, merchant = await start_shop(runtime, "Kiosk")

@@ -4,22 +4,26 @@
                                                                              | 200 {"result": "refused", "reason": …}
     POST {url}/webhooks     an event as JSON, webhook-id the event's         → 2xx taken | 410 wants no more
 
-Anything else is no answer: silence, an error status, a redirect (never followed), an answer out of form or too long.
+Anything else is no answer: silence, an error status, a redirect (never followed), an answer out of form or too long,
+an address that may not be called.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from mpss.adapters.merchant_network import GuardedTransport
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.kernel.unit_flag import refuse_inside_unit_of_work
 from mpss.ports.merchant import DeliveryOrder, MerchantEndpoint
+from mpss.security.networks import Network
 from mpss.security.signing import sign_webhook
 
 MAX_ANSWER_BYTES = 65_536
@@ -33,11 +37,15 @@ class _AnswerTooLong(Exception):
 
 
 class MerchantHttp:
-    """One shared client for all merchants; implements `ports.merchant.MerchantPort`."""
+    """One shared client for all merchants; implements `ports.merchant.MerchantPort`.
 
-    def __init__(self, *, connections: int = 256, version: str = "1") -> None:
+    It calls public addresses, and those in `networks`.
+    """
+
+    def __init__(self, *, networks: Sequence[Network] = (), connections: int = 256, version: str = "1") -> None:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._client = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            transport=GuardedTransport(limits=limits, networks=networks),
             # A merchant that does not take connections must not use up the time others wait for one.
             timeout=httpx.Timeout(30.0, connect=5.0, pool=None),
             follow_redirects=False,

@@ -20,7 +20,7 @@ from mpss.cli.story import SHOPS, Fact, StaffKeys, Story
 from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.simulators.center_api import CenterApi
-from mpss.simulators.town import Town, town
+from mpss.simulators.town import TOWN_NETWORK, Town, town
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
@@ -87,6 +87,7 @@ def _placed(settings: Settings, place: Town, secret: str) -> Settings:
         public_url=f"http://{settings.host}:{port}",
         smsc_port=place.smsc.port,
         smsc_password=secret,
+        merchant_networks=TOWN_NETWORK,
     )
 
 

@@ -34,7 +34,7 @@ from mpss.ledger.verify import Check
 from mpss.outbox.queries import waiting
 from mpss.simulators.center_api import ApiProblem, CenterApi
 from mpss.simulators.month import CASH_IN, PAYMENT, Draw, Hour, Month, read_month
-from mpss.simulators.town import Town, town
+from mpss.simulators.town import TOWN_NETWORK, Town, town
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
@@ -140,6 +140,7 @@ def _sandboxed(settings: Settings, place: Town, secret: str) -> Settings:
         public_url=f"http://{settings.host}:{port}",
         smsc_port=place.smsc.port,
         smsc_password=secret,
+        merchant_networks=TOWN_NETWORK,
         rate_per_second=0,
         source_rate_per_second=0,
         log_level="WARNING",

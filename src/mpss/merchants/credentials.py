@@ -23,6 +23,7 @@ from mpss.merchants.store import (
 from mpss.ports.merchant import MerchantEndpoint
 from mpss.runtime import Runtime
 from mpss.security import signing
+from mpss.security.networks import parse_networks
 from mpss.security.tokens import new_token, token_digest
 from mpss.staff.audit import record
 
@@ -137,7 +138,7 @@ async def change_notify_url(runtime: Runtime, *, merchant_id: UUID, notify_url: 
         Refused: UNKNOWN_MERCHANT.
         MalformedField: not an address of that form.
     """
-    check_notify_url(notify_url)
+    check_notify_url(notify_url, networks=parse_networks(runtime.settings.merchant_networks))
     url = notify_url.rstrip("/")
     await _change(runtime, merchant_id, SET_NOTIFY_URL, url, "merchant.change_notify_url", by)
 

@@ -6,6 +6,7 @@ the key store; (3) a merchant has one payable account, opened with it. Spec: CT 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -23,6 +24,7 @@ from mpss.merchants.model import Merchant, MerchantState
 from mpss.merchants.queries import get_merchant
 from mpss.merchants.store import insert, move
 from mpss.runtime import Runtime
+from mpss.security.networks import Network, literal_address, may_be_called, parse_networks
 from mpss.security.signing import new_webhook_secret
 from mpss.security.tokens import new_token, token_digest
 from mpss.staff.audit import record
@@ -67,7 +69,7 @@ async def register_merchant(
     if province not in PROVINCES.values():
         raise MalformedField(field="province", problem='must be a province\'s letter code, such as "GD"')
     check_public_key(public_key)
-    check_notify_url(notify_url)
+    check_notify_url(notify_url, networks=parse_networks(runtime.settings.merchant_networks))
     merchant_id = MerchantId.new(now)
     api_key = new_token("mk")
     webhook_secret = new_webhook_secret()
@@ -166,10 +168,12 @@ def check_public_key(public_key: bytes) -> None:
         raise MalformedField(field="public_key", problem="must be an Ed25519 public key of 32 bytes") from None
 
 
-def check_notify_url(url: str) -> None:
-    """
+def check_notify_url(url: str, *, networks: Sequence[Network]) -> None:
+    """Look at the address a merchant wants to be called at; `networks` are the private ones it may be in.
+
     Raises:
-        MalformedField: not an http or https address with a host, or with user, query or fragment.
+        MalformedField: not an https address with a host, or with user, query or fragment; http where every merchant
+            is called over the Internet; an address by number that may not be called.
     """
     problem = MalformedField(field="notify_url", problem='must be an address such as "https://shop.example/mpss"')
     if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or " " in url:
@@ -183,3 +187,8 @@ def check_notify_url(url: str) -> None:
         raise problem
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise problem
+    if parts.scheme == "http" and not networks:
+        raise MalformedField(field="notify_url", problem="must be https: phone numbers and goods go over it")
+    address = literal_address(parts.hostname)
+    if address is not None and not may_be_called(address, networks):
+        raise MalformedField(field="notify_url", problem="must be a public address")

@@ -21,6 +21,8 @@ from mpss.simulators.merchant_shop import MerchantShop
 from mpss.simulators.smsc import Smsc, SmscSettings
 from mpss.simulators.smsc import serve as serve_smsc
 
+TOWN_NETWORK = "127.0.0.0/8"
+"""Where the shops' servers are, which a center in this town must be let call."""
 SEGMENTS = {"GD": "1802222", "JS": "1771234", "BJ": "1891000"}
 """A number segment of each province the town's people come from, by its letter code."""
 

@@ -13,9 +13,11 @@ from mpss.adapters.merchant_http import MAX_ANSWER_BYTES, MerchantHttp, read_del
 from mpss.db.database import Database
 from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.ports.merchant import DeliveryOrder, MerchantEndpoint
+from mpss.security.networks import parse_networks
 from mpss.security.signing import new_webhook_secret
 from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
 from mpss.simulators.merchant_shop import MAGIC_AMOUNTS, Fault, MerchantShop
+from tests.support.house import LOOPBACK
 
 SECRET = new_webhook_secret()
 ORDER = DeliveryOrder("txn_1", "prd_1", 1, 2500, "+8618912340001", None, "2026-03-01T04:00:00+00:00")
@@ -23,7 +25,7 @@ ORDER = DeliveryOrder("txn_1", "prd_1", 1, 2500, "+8618912340001", None, "2026-0
 
 @pytest.fixture
 async def port() -> AsyncIterator[MerchantHttp]:
-    made = MerchantHttp()
+    made = MerchantHttp(networks=parse_networks(LOOPBACK))
     yield made
     await made.close()
 
