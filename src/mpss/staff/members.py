@@ -89,12 +89,17 @@ async def renew_key(runtime: Runtime, *, member_id: UUID, by: StaffMember | None
     """A new API key, shown this once; the old one ends.
 
     Raises:
-        Refused: FORBIDDEN; NOT_FOUND, no such active member.
+        Refused: FORBIDDEN, `by` may not manage staff, or would act with permissions they do not have;
+            NOT_FOUND, no such active member.
     """
     if by is not None:
         by.require(Permission.STAFF_MANAGE)
     now, api_key = runtime.clock.now(), new_token("sk")
     async with runtime.database.transaction() as uow:
+        member = await store.get_member(uow, member_id)
+        # Whoever renews a key sees it.
+        if by is not None and member is not None and not member.permissions <= by.permissions:
+            raise Refused(ErrorCode.FORBIDDEN, detail="nobody renews the key of a member with more permissions")
         if not await store.set_key(uow, member_id, token_digest(api_key)):
             raise Refused(ErrorCode.NOT_FOUND)
         await record(uow, at=now, actor=_actor(by), action="staff.renew_key", subject=_subject(member_id))

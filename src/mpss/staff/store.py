@@ -73,6 +73,7 @@ _MEMBER_OF_KEY: LiteralString = """
     SELECT id, name, permissions, hall, clerk, active FROM staff_member WHERE api_key_digest = %(digest)s AND active
 """
 _MEMBERS: LiteralString = "SELECT id, name, permissions, hall, clerk, active FROM staff_member ORDER BY id"
+_MEMBER: LiteralString = "SELECT id, name, permissions, hall, clerk, active FROM staff_member WHERE id = %(id)s"
 _SET_KEY: LiteralString = "UPDATE staff_member SET api_key_digest = %(digest)s WHERE id = %(id)s AND active"
 _STOP: LiteralString = "UPDATE staff_member SET active = false WHERE id = %(id)s AND active"
 
@@ -138,6 +139,11 @@ async def insert_member(uow: UnitOfWork, member: StaffMember, *, digest: bytes, 
 
 async def member_of_key(uow: UnitOfWork, digest: bytes) -> StaffMember | None:
     found = await uow.row(_MemberRecord, _MEMBER_OF_KEY, {"digest": digest})
+    return None if found is None else found.member()
+
+
+async def get_member(uow: UnitOfWork, member_id: UUID) -> StaffMember | None:
+    found = await uow.row(_MemberRecord, _MEMBER, {"id": member_id})
     return None if found is None else found.member()
 
 

@@ -50,6 +50,11 @@ class TestMembers:
             with pytest.raises(Refused) as refused:
                 await create_member(runtime, name="li", permissions=[permission], by=by)
             assert refused.value.code is ErrorCode.FORBIDDEN
+        auditor = await employee(runtime, "wu", Permission.LEDGER_ADJUST)
+        with pytest.raises(Refused) as refused:
+            await renew_key(runtime, member_id=auditor.id, by=manager)
+        assert refused.value.code is ErrorCode.FORBIDDEN
+        await renew_key(runtime, member_id=clerk.id, by=manager)
         for flow in (renew_key, stop_member):
             with pytest.raises(Refused):
                 await flow(runtime, member_id=manager.id, by=clerk)
