@@ -134,7 +134,7 @@ class ReplyCodes(NamedTuple):
 
 
 async def reply_codes(uow: UnitOfWork, *, phone: str, since: datetime) -> ReplyCodes:
-    """Codes that a sale waits for, or waited for after `since`: a reply sent twice or late must not pay another sale."""
+    """Codes that a sale waits for, or waited for after `since`: a reply sent twice or late must not pay another one."""
     rows = await uow.dicts(_CODES, {"phone": phone, "since": since})
     return ReplyCodes({row["code"] for row in rows}, sum(row["waits"] for row in rows))
 
