@@ -29,18 +29,27 @@ JOB_RUNS = Counter("mpss_job_runs_total", "Runs of what runs by the clock, by jo
 HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
 
-_PHONE = re.compile(r"\+86\d{11}(?!\d)")
+_PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86)?1[3-9][0-9]{9}(?![0-9A-Za-z])")
 _SECRET_FIELDS = re.compile(r"password|secret|token|code_digest|api_key|authorization", re.IGNORECASE)
 
 
 def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask phone numbers wherever they stand and drop the values of fields that name a secret."""
     for name, value in event.items():
-        if _SECRET_FIELDS.search(name):
-            event[name] = "***"
-        elif isinstance(value, str):
-            event[name] = _PHONE.sub(lambda found: mask_phone(found.group()), value)
+        event[name] = _masked(name, value)
     return event
+
+
+def _masked(name: str, value: Any) -> Any:
+    if _SECRET_FIELDS.search(name):
+        return "***"
+    if isinstance(value, str):
+        return _PHONE.sub(lambda found: mask_phone(found.group()), value)
+    if isinstance(value, dict):
+        return {inner: _masked(str(inner), part) for inner, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked("", part) for part in value]
+    return value
 
 
 def configure_logging(level: str) -> None:
