@@ -16,7 +16,7 @@ from mpss.channels.http.exchange import Context
 from mpss.channels.http.middleware import Edge
 from mpss.channels.http.openapi import draw
 from mpss.channels.http.operation import Operation, route_class
-from mpss.channels.http.rate_limit import TokenBuckets
+from mpss.channels.http.rate_limit import Proven, TokenBuckets
 from mpss.channels.http.routes.subjects import subjects_of
 from mpss.channels.http.sessions import SessionCache
 from mpss.kernel.clock import SandboxClock
@@ -36,6 +36,7 @@ def create_app(runtime: Runtime, *, lifespan: Lifespan[FastAPI] | None = None) -
         SessionCache(),
         callers=TokenBuckets(rate=settings.rate_per_second, burst=settings.rate_burst),
         sources=TokenBuckets(rate=settings.source_rate_per_second, burst=settings.source_rate_burst),
+        proven=Proven(),
     )
     app = FastAPI(
         title="MPSS",
@@ -47,7 +48,7 @@ def create_app(runtime: Runtime, *, lifespan: Lifespan[FastAPI] | None = None) -
         exception_handlers=cast(dict[Any, _Handler], HANDLERS),
         lifespan=lifespan,
     )
-    operations = operations_of(sandbox=isinstance(runtime.clock, SandboxClock))
+    operations = operations_of(sandbox_too=isinstance(runtime.clock, SandboxClock))
     for operation in operations:
         context.methods.setdefault(operation.path, []).append(operation.method)
         _add(app, operation)
@@ -56,10 +57,10 @@ def create_app(runtime: Runtime, *, lifespan: Lifespan[FastAPI] | None = None) -
     return app
 
 
-def operations_of(*, sandbox: bool) -> list[Operation]:
+def operations_of(*, sandbox_too: bool) -> list[Operation]:
     """Every operation, in the order it is documented and matched; the busiest come first."""
     found: list[Operation] = []
-    for subject in subjects_of(sandbox_too=sandbox):
+    for subject in subjects_of(sandbox_too=sandbox_too):
         found += subject.operations
     return found
 

@@ -1,7 +1,8 @@
 """Who is asking, and may they: sessions, signed requests, staff keys; how often one caller and one address may ask.
 
 An address is counted before anyone is known: each request that needs nobody, and each failed proof, takes a token of
-its bucket, so that guessing is slow while the phones behind one address do not slow each other down.
+its bucket. While the bucket is empty, only credentials that were proven here lately are looked at: guessing is slow,
+and whoever was here before is not shut out by a stranger behind the same address.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from enum import StrEnum
 
 from starlette.requests import Request
 
-from mpss.accounts.sign_in import Session
 from mpss.channels.http.exchange import Caller, Exchange
 from mpss.channels.http.rate_limit import TokenBuckets
 from mpss.kernel.errors import ErrorCode, MpssError, Refused
@@ -19,12 +19,14 @@ from mpss.merchants.credentials import verify_request
 from mpss.merchants.model import Merchant
 from mpss.staff.members import authenticate_member
 
-_MAX_TOKEN = 200
+_MAX_CREDENTIAL = 200
 
 
 class Access(StrEnum):
     """Who may call an operation."""
 
+    PROBE = "probe"
+    """Open, and never counted: whoever watches the platform asks often."""
     OPEN = "open"
     SUBSCRIBER = "subscriber"
     MERCHANT = "merchant"
@@ -53,18 +55,22 @@ async def admit(access: Access, permission: StrEnum | None, request: Request, to
         Refused: UNAUTHENTICATED, SIGNATURE_REPLAYED, FORBIDDEN.
         SignatureInvalid: a merchant's signature does not hold.
     """
+    if access is Access.PROBE:
+        return
     context, now = told.context, time.monotonic()
     if access is Access.OPEN:
         _take(context.sources, told.source, now)
         return
+    credential = _credential(access, request)
     wait = context.sources.wait(told.source, now)
-    if wait:
+    if wait and not context.proven.holds(credential, now):
         raise TooManyRequests(wait)
     try:
-        told.caller = await _caller(access, request, told, body)
+        told.caller = await _caller(access, credential, request, told, body)
     except MpssError:
         context.sources.take(told.source, now)
         raise
+    context.proven.note(credential, now)
     _take(context.callers, told.caller_name, now)
     if permission is not None and permission not in told.staff.permissions:
         raise Refused(ErrorCode.FORBIDDEN, detail=f"this needs the permission {permission}")
@@ -76,17 +82,24 @@ def _take(buckets: TokenBuckets, key: str, now: float) -> None:
         raise TooManyRequests(wait)
 
 
-async def _caller(access: Access, request: Request, told: Exchange, body: bytes) -> Caller:
+def _credential(access: Access, request: Request) -> str:
+    """The token or key that is offered, "" for none."""
+    if is_signed(access, request):
+        return request.headers.get("x-api-key", "")
+    if access is Access.STAFF and "x-staff-key" in request.headers:
+        return request.headers["x-staff-key"]
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _caller(access: Access, credential: str, request: Request, told: Exchange, body: bytes) -> Caller:
+    if not credential or len(credential) > _MAX_CREDENTIAL or not credential.isascii():
+        raise Refused(ErrorCode.UNAUTHENTICATED, detail="the credentials are missing or of no known form")
     if is_signed(access, request):
         return await _merchant(request, told, body)
     if access is Access.STAFF:
-        key = request.headers.get("x-staff-key") or _bearer(request)
-        return await authenticate_member(told.runtime, _sane(key))
-    return await _subscriber(request, told)
-
-
-async def _subscriber(request: Request, told: Exchange) -> Session:
-    return await told.context.sessions.authenticate(told.runtime, _sane(_bearer(request)))
+        return await authenticate_member(told.runtime, credential)
+    return await told.context.sessions.authenticate(told.runtime, credential)
 
 
 async def _merchant(request: Request, told: Exchange, body: bytes) -> Merchant:
@@ -96,14 +109,3 @@ async def _merchant(request: Request, told: Exchange, body: bytes) -> Merchant:
     query = b"?" + scope["query_string"] if scope["query_string"] else b""
     url = f"http://{request.headers.get('host', '')}{(path.partition(b'?')[0] + query).decode('latin-1')}"
     return await verify_request(told.runtime, method=scope["method"], url=url, headers=headers, body=body)
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _sane(token: str) -> str:
-    if not token or len(token) > _MAX_TOKEN or not token.isascii():
-        raise Refused(ErrorCode.UNAUTHENTICATED, detail="the credentials are missing or of no known form")
-    return token

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from mpss.accounts.sign_in import Session
-from mpss.channels.http.rate_limit import TokenBuckets
+from mpss.channels.http.rate_limit import Proven, TokenBuckets
 from mpss.channels.http.sessions import SessionCache
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId, MerchantId, StaffId
@@ -31,6 +31,7 @@ class Context:
     sessions: SessionCache
     callers: TokenBuckets
     sources: TokenBuckets
+    proven: Proven
     methods: dict[str, list[str]] = field(default_factory=dict)
     readiness: tuple[dict[str, bool], float] | None = None
 

@@ -60,6 +60,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
 _SESSION: dict[str, list[str]] = {"session": []}
 _SIGNED: dict[str, list[str]] = {"merchant_key": [], "merchant_signature": []}
 _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
+    Access.PROBE: [],
     Access.OPEN: [],
     Access.SUBSCRIBER: [_SESSION],
     Access.MERCHANT: [_SIGNED],
@@ -71,6 +72,7 @@ _C = ErrorCode
 _PROVEN = {_C.UNAUTHENTICATED}
 _PROVEN_BY_SIGNATURE = {_C.UNAUTHENTICATED, _C.SIGNATURE_INVALID, _C.SIGNATURE_REPLAYED, _C.PAYLOAD_TOO_LARGE}
 _ACCESS_ERRORS: dict[Access, set[ErrorCode]] = {
+    Access.PROBE: set(),
     Access.OPEN: set(),
     Access.SUBSCRIBER: _PROVEN,
     Access.MERCHANT: _PROVEN_BY_SIGNATURE,
@@ -122,7 +124,9 @@ _PROBLEM: dict[str, Any] = {
 
 def errors_of(operation: Operation, *, takes_body: bool, takes_parameters: bool, body: Mapping[str, Any]) -> list[_C]:
     """Every code the operation can answer with, in the order of `ErrorCode`; `body` is the schema of what it takes."""
-    found = {*operation.errors, *_ACCESS_ERRORS[operation.access], _C.INTERNAL, _C.BUSY, _C.RATE_LIMITED}
+    found = {*operation.errors, *_ACCESS_ERRORS[operation.access], _C.INTERNAL}
+    if operation.access is not Access.PROBE:
+        found |= {_C.BUSY, _C.RATE_LIMITED}
     if takes_parameters or takes_body:
         found.add(_C.MALFORMED_REQUEST)
     if takes_body:

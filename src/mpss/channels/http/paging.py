@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple, TypeVar
 from uuid import UUID
@@ -63,9 +63,13 @@ def decode_place(cursor: str | None) -> Place | None:
     return Place(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=raw[8:]))
 
 
-def next_cursor(items: Sequence[T], limit: int, cursor_of: Callable[[T], str]) -> str | None:
-    """The cursor after a full page, None after a shorter one; a last page that is full has an empty one after it."""
-    return cursor_of(items[-1]) if len(items) >= limit else None
+def cut(found: list[T], limit: int, cursor_of: Callable[[T], str]) -> tuple[list[T], str | None]:
+    """A page of at most `limit` of what was found, and the cursor after it; None after the last page.
+
+    One more than `limit` was asked for, which tells whether another page follows.
+    """
+    page = found[:limit]
+    return page, cursor_of(page[-1]) if len(found) > limit else None
 
 
 def _encode(raw: bytes) -> str:

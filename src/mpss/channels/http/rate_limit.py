@@ -1,7 +1,10 @@
-"""Token buckets: how many requests one caller may make. Pure: the time is given; kept in one process's memory."""
+"""How many requests one caller may make. Pure: the time is given, in seconds of a clock that never steps back; kept in
+one process's memory.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 
 
@@ -19,7 +22,7 @@ class TokenBuckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, key: str, now: float) -> float:
-        """Take a token at `now`, in seconds of a clock that never steps back: 0.0, or how many seconds to wait."""
+        """Take a token: 0.0, or how many seconds to wait for one."""
         if self._rate <= 0:
             return 0.0
         tokens = self._tokens(key, now)
@@ -46,3 +49,26 @@ class TokenBuckets:
 
     def __len__(self) -> int:
         return len(self._buckets)
+
+
+class Proven:
+    """Credentials that were proven lately, as digests; the `most` used last."""
+
+    def __init__(self, *, seconds: float = 600.0, most: int = 100_000) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def note(self, credential: str, now: float) -> None:
+        digest = _digest(credential)
+        self._until[digest] = now + self._seconds
+        self._until.move_to_end(digest)
+        if len(self._until) > self._most:
+            self._until.popitem(last=False)
+
+    def holds(self, credential: str, now: float) -> bool:
+        return now < self._until.get(_digest(credential), now)
+
+
+def _digest(credential: str) -> bytes:
+    return hashlib.blake2b(credential.encode("utf-8", "replace"), digest_size=16).digest()

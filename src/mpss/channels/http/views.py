@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -13,8 +14,9 @@ from mpss.channels.http.exchange import Exchange
 from mpss.channels.http.fields import View
 from mpss.desk.model import Answer, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
-from mpss.kernel.ids import MerchantId, ProductId, TransactionId, VoucherBatchId
+from mpss.kernel.ids import MerchantId, ProductId, TransactionId
 from mpss.merchants.model import Merchant
+from mpss.staff.model import StaffMember
 from mpss.transactions.queries import DeliveryStatus
 
 TRANSACTION_EXAMPLE = "txn_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"
@@ -44,11 +46,12 @@ class TransactionView(View):
     product_id: str | None = Field(examples=[PRODUCT_EXAMPLE])
     quantity: int = Field(description="of the product; 0 where there is none", examples=[1])
     merchant_order_no: str | None = Field(examples=["K-20260301-0042"])
-    original_id: str | None = Field(description="the transaction or voucher batch this one acts on", examples=[None])
+    original_id: str | None = Field(description="the transaction this one acts on", examples=[None])
     channel: str = Field(examples=["http"])
     business_date: date = Field(description="the accounting day, in Shanghai", examples=["2026-03-01"])
     created_at: At
     finished_at: datetime | None = Field(description="null while it waits for its payer", examples=[AT_EXAMPLE])
+    metadata: dict[str, str] | None = Field(description="as it was given, or what it was for", examples=[None])
 
 
 class DeliveryView(View):
@@ -70,7 +73,6 @@ class PurchaseView(TransactionView):
 def transaction_fields(transaction: Transaction) -> dict[str, Any]:
     """The fields of a `TransactionView`."""
     merchant_id, product_id, original_id = transaction.merchant_id, transaction.product_id, transaction.original_id
-    original = VoucherBatchId if transaction.kind is TransactionKind.VOUCHER_ACTIVATION else TransactionId
     return {
         "transaction_id": str(transaction.id),
         "kind": transaction.kind,
@@ -84,11 +86,12 @@ def transaction_fields(transaction: Transaction) -> dict[str, Any]:
         "product_id": None if product_id is None else str(ProductId.from_uuid(product_id)),
         "quantity": transaction.quantity,
         "merchant_order_no": transaction.merchant_order_no,
-        "original_id": None if original_id is None else str(original.from_uuid(original_id)),
+        "original_id": None if original_id is None else str(TransactionId.from_uuid(original_id)),
         "channel": transaction.channel,
         "business_date": transaction.business_date,
         "created_at": transaction.created_at,
         "finished_at": transaction.finished_at,
+        "metadata": None if transaction.metadata is None else json.loads(transaction.metadata),
     }
 
 
@@ -129,7 +132,8 @@ def answered(told: Exchange, answer: Answer) -> Response:
     if transaction.refusal is not None:
         declined = transaction_view(transaction).model_dump(mode="json") if answer.recorded else None
         return problem_response(told, transaction.refusal, transaction=declined, headers=headers)
-    headers["location"] = f"/v1/transactions/{transaction.id}"
+    where = "/v1/staff/transactions" if isinstance(told.caller, StaffMember) else "/v1/transactions"
+    headers["location"] = f"{where}/{transaction.id}"
     return reply(
         transaction_view(transaction), 202 if transaction.state is TransactionState.CONFIRMING else 201, headers
     )

@@ -29,7 +29,7 @@ from mpss.channels.http.fields import (
     text,
 )
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, decode_id, encode_id, next_cursor
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.sign_in import Language, SessionView, session_view
 from mpss.channels.http.views import (
     ACCOUNT_EXAMPLE,
@@ -213,9 +213,9 @@ async def read_statement(
     account_id, before = told.account_id, decode_id(cursor)
     account = await overview(told.runtime, account_id=account_id)
     async with told.runtime.database.read() as uow:
-        lines = await statement(uow, ledger_account_id=account.ledger_account_id, before=before, limit=limit)
+        lines = await statement(uow, ledger_account_id=account.ledger_account_id, before=before, limit=limit + 1)
+    lines, following = cut(lines, limit, lambda line: encode_id(line.transaction.id))
     items = [StatementLineView(**transaction_fields(line.transaction), change_fen=line.change_fen) for line in lines]
-    following = next_cursor(lines, limit, lambda line: encode_id(line.transaction.id))
     return reply(StatementView(items=items, next_cursor=following))
 
 

@@ -14,7 +14,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import OutboxIdField, PageLimit, TransactionIdField, View
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, decode_id, encode_id, next_cursor
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.views import (
     AT_EXAMPLE,
     PRODUCT_EXAMPLE,
@@ -115,7 +115,8 @@ async def list_deliveries(
     """Every sale with goods, and what became of its delivery order."""
     told, before = exchange(request), decode_id(cursor)
     async with told.runtime.database.read() as uow:
-        found = await merchant_deliveries(uow, merchant_id=told.merchant.id, before=before, limit=limit)
+        found = await merchant_deliveries(uow, merchant_id=told.merchant.id, before=before, limit=limit + 1)
+    found, following = cut(found, limit, lambda line: encode_id(line.id))
     items = [
         DeliveryLineView(
             transaction_id=str(TransactionId.from_uuid(line.id)),
@@ -125,7 +126,7 @@ async def list_deliveries(
         )
         for line in found
     ]
-    return reply(DeliveriesView(items=items, next_cursor=next_cursor(found, limit, lambda line: encode_id(line.id))))
+    return reply(DeliveriesView(items=items, next_cursor=following))
 
 
 _SAME = (

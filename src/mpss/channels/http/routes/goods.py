@@ -16,7 +16,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import PageLimit, ProductIdField, Province, View, text
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, Place, decode_place, encode_place, next_cursor
+from mpss.channels.http.paging import Cursor, Place, cut, decode_place, encode_place
 from mpss.channels.http.routes.merchant_goods import ProductsView, ProductView, product_view
 from mpss.channels.http.views import reply
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
@@ -82,9 +82,9 @@ async def list_products(
         category=category,
         name=q,
         before=before,
-        limit=limit,
+        limit=limit + 1,
     )
-    following = next_cursor(found, limit, _place)
+    found, following = cut(found, limit, _place)
     return reply(ProductsView(items=[product_view(product) for product in found], next_cursor=following))
 
 

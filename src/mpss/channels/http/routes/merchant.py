@@ -16,7 +16,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import Body, PageLimit, View
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, decode_id, encode_id, next_cursor
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.views import (
     AT_EXAMPLE,
     MERCHANT_EXAMPLE,
@@ -143,9 +143,9 @@ async def list_merchant_transactions(
         raise MalformedField(field="since", problem="must name its offset from UTC")
     async with told.runtime.database.read() as uow:
         found = await merchant_transactions(
-            uow, merchant_id=told.merchant.id, before=before, limit=limit, state=state, since=since
+            uow, merchant_id=told.merchant.id, before=before, limit=limit + 1, state=state, since=since
         )
-    following = next_cursor(found, limit, lambda transaction: encode_id(transaction.id))
+    found, following = cut(found, limit, lambda transaction: encode_id(transaction.id))
     return reply(TransactionsView(items=[transaction_view(one) for one in found], next_cursor=following))
 
 

@@ -31,7 +31,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency, PageLimit, ProductIdField, View, paragraphs, text
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, decode_id, encode_id, next_cursor
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.views import AT_EXAMPLE, MERCHANT_EXAMPLE, PRODUCT_EXAMPLE, NextCursor, reply
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import MerchantId, ProductId
@@ -133,7 +133,7 @@ def product_view(product: Product) -> ProductView:
 
 def products_view(products: list[Product], limit: int) -> ProductsView:
     """A page in id order."""
-    following = next_cursor(products, limit, lambda product: encode_id(product.id))
+    products, following = cut(products, limit, lambda product: encode_id(product.id))
     return ProductsView(items=[product_view(product) for product in products], next_cursor=following)
 
 
@@ -168,7 +168,7 @@ async def list_merchant_products(
     """The merchant's goods in every state."""
     told, after = exchange(request), decode_id(cursor)
     async with told.runtime.database.read() as uow:
-        found = await products_of(uow, told.merchant.id, after=after, limit=limit)
+        found = await products_of(uow, told.merchant.id, after=after, limit=limit + 1)
     return reply(products_view(found, limit))
 
 

@@ -42,7 +42,7 @@ class ReadinessView(View):
 
 
 @SUBJECT.operation(
-    "GET", "/healthz", summary="Alive?", access=Access.OPEN, says={200: Said("The process answers", HealthView)}
+    "GET", "/healthz", summary="Alive?", access=Access.PROBE, says={200: Said("The process answers", HealthView)}
 )
 async def healthz(request: Request) -> Response:
     """The process is alive; it says nothing of what it needs."""
@@ -53,7 +53,7 @@ async def healthz(request: Request) -> Response:
     "GET",
     "/readyz",
     summary="Ready?",
-    access=Access.OPEN,
+    access=Access.PROBE,
     says={200: Said("Send requests here", ReadinessView), 503: Said("Send none", ReadinessView)},
 )
 async def readyz(request: Request) -> Response:
@@ -84,7 +84,7 @@ async def _look(context: Context) -> dict[str, bool]:
     "GET",
     "/metrics",
     summary="Metrics",
-    access=Access.OPEN,
+    access=Access.PROBE,
     says={200: Said("Prometheus text", media_type="text/plain")},
 )
 async def metrics(request: Request) -> Response:

@@ -14,7 +14,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import ApprovalIdField, Body, PageLimit, TransactionIdField, View, paragraphs
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, decode_id, encode_id, next_cursor
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.deliveries import DeliveryLogView, delivery_log_view
 from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
 from mpss.channels.http.views import (
@@ -242,7 +242,8 @@ async def read_outbox(
     told, before = exchange(request), decode_id(cursor)
     async with told.runtime.database.read() as uow:
         counts = await waiting(uow)
-        found = await dead(uow, before=before, limit=limit)
+        found = await dead(uow, before=before, limit=limit + 1)
+    found, following = cut(found, limit, lambda item: encode_id(item.id))
     items = [
         MessageView(
             id=str((TransactionId if item.kind == Kind.DELIVERY else OutboxId).from_uuid(item.id)),
@@ -255,7 +256,6 @@ async def read_outbox(
         )
         for item in found
     ]
-    following = next_cursor(found, limit, lambda item: encode_id(item.id))
     view = OutboxView(
         waiting={Kind(kind): count for kind, count in counts.items()}, dead=items, next_cursor=following
     )  # fmt: skip

@@ -50,7 +50,7 @@ async def list_submitted(
     """Products that merchants have submitted."""
     told, after = exchange(request), decode_id(cursor)
     async with told.runtime.database.read() as uow:
-        found = await review_queue(uow, after=after, limit=limit)
+        found = await review_queue(uow, after=after, limit=limit + 1)
     return reply(products_view(found, limit))
 
 

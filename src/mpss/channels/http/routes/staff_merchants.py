@@ -16,7 +16,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import Body, MerchantIdField, PageLimit, Phone, Province, View, text
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, decode_id, encode_id, next_cursor
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.account import AccountView, account_view
 from mpss.channels.http.routes.merchant import (
     API_KEY_EXAMPLE,
@@ -101,8 +101,8 @@ async def list_all_merchants(
     """Merchants in every state."""
     told, after = exchange(request), decode_id(cursor)
     async with told.runtime.database.read() as uow:
-        found = await list_merchants(uow, after=after, limit=limit)
-    following = next_cursor(found, limit, lambda merchant: encode_id(merchant.id))
+        found = await list_merchants(uow, after=after, limit=limit + 1)
+    found, following = cut(found, limit, lambda merchant: encode_id(merchant.id))
     return reply(MerchantsView(items=[merchant_view(merchant) for merchant in found], next_cursor=following))
 
 

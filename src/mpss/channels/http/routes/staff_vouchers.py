@@ -14,7 +14,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency, PageLimit, View, VoucherBatchIdField
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, decode_id, encode_id, next_cursor
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.views import AT_EXAMPLE, NextCursor, TransactionView, answered, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import VoucherBatchId
@@ -113,8 +113,8 @@ async def list_voucher_batches(
     """Each with who made it, who activated it, and how many are redeemed."""
     told, before = exchange(request), decode_id(cursor)
     async with told.runtime.database.read() as uow:
-        found = await list_batches(uow, before=before, limit=limit)
-    following = next_cursor(found, limit, lambda batch: encode_id(batch.id))
+        found = await list_batches(uow, before=before, limit=limit + 1)
+    found, following = cut(found, limit, lambda batch: encode_id(batch.id))
     return reply(BatchesView(items=[_batch_view(batch) for batch in found], next_cursor=following))
 
 
