@@ -370,6 +370,7 @@ def _report(console: Console, folder: Path, plan: Plan, result: Replayed) -> Non
     write_csv(result.lines, folder / "hours.csv")
     write_chart(month, folder / "month.svg", title=title)
     opening = [line for line in result.lines if not line.step]
+    console.print(table(month, title="Hour by hour"))
     console.print(table(totals(opening), title="Opening balances"))
     console.print(table(totals(month), title=title))
     differing = [line for line in result.lines if not line.agrees]
