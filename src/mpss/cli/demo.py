@@ -3,119 +3,87 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mpss.bootstrap import make_runtime, migrate_and_seed, running
-from mpss.cli.center import environment_of, kept_secret, settled
-from mpss.cli.processes import Child, free_port, wait_ready
-from mpss.cli.story import SHOPS, Fact, StaffKeys, Story
+from mpss.cli.center import settled
+from mpss.cli.story import SHOPS, Fact, Story
+from mpss.cli.town_center import TownCenter, town_center
 from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.simulators.center_api import CenterApi
-from mpss.simulators.town import TOWN_NETWORK, Town, town
-from mpss.staff.members import create_member
-from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
-
-_MANAGER = [Permission.MERCHANT_REGISTER, Permission.VOUCHER_ACTIVATE, Permission.LEDGER_VIEW, Permission.ACCOUNT_VIEW]
-_CLERK = [Permission.CASH_TOPUP, Permission.VOUCHER_GENERATE]
 
 
 def demo(console: Console, *, data: Path | None, once: bool) -> bool:
     """Start everything, play the story, print its facts; stays up until Ctrl-C unless `once`.
 
-    Whether every fact is as it should be.
+    Whether every fact is as it should be; False where Ctrl-C came before they were known.
     """
     with settled(data) as settings:
-        return asyncio.run(_demo(console, settings, once=once))
+        return asyncio.run(_interruptible(console, settings, once=once))
 
 
-async def _demo(console: Console, settings: Settings, *, once: bool) -> bool:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+async def _interruptible(console: Console, settings: Settings, *, once: bool) -> bool:
+    """Play and stay until SIGINT or SIGTERM, which stop everything in order; a second one cuts nothing short."""
+    facts: list[Fact] = []
+    work = asyncio.create_task(_demo(console, settings, facts, once=once))
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if not stopping.is_set():
+            stopping.set()
+            work.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    secret = kept_secret(settings.data_dir / "smsc.secret")
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await asyncio.wait([work])
+    if work.cancelled():
+        console.print("Stopped." if facts else "Stopped before the story ended.")
+    else:
+        work.result()
+    return bool(facts) and all(fact.holds for fact in facts)
+
+
+async def _demo(console: Console, settings: Settings, facts: list[Fact], *, once: bool) -> None:
     with _progress(console) as progress:
-        step = progress.add_task("the database is migrated", total=None)
-        await migrate_and_seed(settings)
-        progress.update(step, description="the town's simulators start")
-        async with town(
-            settings.data_dir / "town", shop_names=SHOPS, smsc_password=secret, number=settings.sms_number
-        ) as running_town:
-            settings = _placed(settings, running_town, secret)
-            progress.update(step, description="the center starts")
-            environment = environment_of(settings)
-            log = settings.data_dir / "center.log"
-            with Child("the center", ["-m", "mpss", "serve"], environment=environment, log=log) as center:
-                url = settings.public_url
-                await asyncio.to_thread(wait_ready, f"{url}/readyz", children=[center])
-                staff = await _staff(settings)
-                facts, messages = await _play(progress, running_town, url, staff)
-                facts += await _invariants(settings)
-                progress.stop()
-                _print_facts(console, facts)
-                _print_messages(console, messages)
-                _print_addresses(console, settings, running_town, log)
-                if not once:
-                    console.print("Ctrl-C stops everything.")
-                    await _stay(stop, center)
-    good = all(fact.holds for fact in facts)
-    console.print(
-        "[green]Every fact is as it should be.[/]" if good else "[bold red]Not every fact is as it should be.[/]"
-    )
-    return good
+        step = progress.add_task("", total=None)
+
+        def tell(text: str) -> None:
+            progress.update(step, description=text)
+
+        async with town_center(settings, shop_names=SHOPS, tell=tell) as center:
+            found, messages = await _play(progress, center)
+            facts += [*found, *await _invariants(center.settings)]
+            progress.stop()
+            _print_facts(console, facts)
+            _print_messages(console, messages)
+            good = all(fact.holds for fact in facts)
+            verdict = (
+                "[green]Every fact is as it should be.[/]"
+                if good
+                else "[bold red]Not every fact is as it should be.[/]"
+            )
+            console.print(verdict)
+            if not once:
+                _print_addresses(console, center)
+                console.print("Ctrl-C stops everything.")
+                await _stay(center)
 
 
-def _placed(settings: Settings, place: Town, secret: str) -> Settings:
-    """The settings with this run's addresses: yesterday's port where it is free."""
-    path = settings.data_dir / "demo.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    port = free_port(known.get("port", 0))
-    path.write_text(json.dumps({"port": port}))
-    return replace(
-        settings,
-        port=port,
-        public_url=f"http://{settings.host}:{port}",
-        smsc_port=place.smsc.port,
-        smsc_password=secret,
-        merchant_networks=TOWN_NETWORK,
-    )
-
-
-async def _staff(settings: Settings) -> StaffKeys:
-    """The people behind the counter, made by the command line as an operator's first are; kept in the data folder."""
-    path = settings.data_dir / "staff.json"
-    if path.exists():
-        return StaffKeys(**json.loads(path.read_text()))
-    async with running(make_runtime(settings)) as runtime:
-        clerk = await create_member(runtime, name="Clerk C01", permissions=_CLERK, hall="H01", clerk="C01")
-        manager = await create_member(runtime, name="Manager", permissions=_MANAGER)
-        reviewer = await create_member(runtime, name="Reviewer", permissions=[Permission.PRODUCT_REVIEW])
-    keys = StaffKeys(clerk.api_key, manager.api_key, reviewer.api_key)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump({"clerk": keys.clerk, "manager": keys.manager, "reviewer": keys.reviewer}, file)
-    return keys
-
-
-async def _play(progress: Progress, place: Town, url: str, staff: StaffKeys) -> tuple[list[Fact], dict[str, list[str]]]:
+async def _play(progress: Progress, center: TownCenter) -> tuple[list[Fact], dict[str, list[str]]]:
     step = progress.add_task("", total=None)
 
     def tell(text: str) -> None:
         progress.update(step, description=text)
         progress.console.print(f"  {text}")
 
-    async with CenterApi(url) as center:
-        story = Story(place, center, staff, tell)
+    async with CenterApi(center.url) as api:
+        story = Story(center.town, api, center.staff, tell)
         try:
             facts = await story.play()
             return facts, await story.messages()
@@ -136,14 +104,15 @@ async def _invariants(settings: Settings) -> list[Fact]:
     return [Fact("the invariants, recomputed from the books", found, not broken)]
 
 
-async def _stay(stop: asyncio.Event, center: Child) -> None:
-    while not stop.is_set():
-        center.check()
-        try:
-            async with asyncio.timeout(1):
-                await stop.wait()
-        except TimeoutError:
-            continue
+async def _stay(center: TownCenter) -> None:
+    """Until cancelled.
+
+    Raises:
+        ProcessEnded: the center did not stay.
+    """
+    while True:
+        center.process.check()
+        await asyncio.sleep(1)
 
 
 def _progress(console: Console) -> Progress:
@@ -169,13 +138,13 @@ def _print_messages(console: Console, messages: dict[str, list[str]]) -> None:
     console.print(table)
 
 
-def _print_addresses(console: Console, settings: Settings, place: Town, log: Path) -> None:
+def _print_addresses(console: Console, center: TownCenter) -> None:
     table = Table("look at", "address", title="Where to look", title_justify="left")
-    table.add_row("the HTTP API's reference", f"{settings.public_url}/")
-    table.add_row("its OpenAPI document", f"{settings.public_url}/v1/openapi.json")
-    table.add_row("metrics", f"{settings.public_url}/metrics")
-    table.add_row("the handsets and their SMS", place.smsc.control_url)
-    for name, shop in place.shops.items():
+    table.add_row("the HTTP API's reference", f"{center.url}/v1/reference")
+    table.add_row("its OpenAPI document", f"{center.url}/v1/openapi.json")
+    table.add_row("metrics", f"{center.url}/metrics")
+    table.add_row("the handsets and their SMS", center.town.smsc.control_url)
+    for name, shop in center.town.shops.items():
         table.add_row(f"{name}: orders and webhooks", shop.url)
-    table.add_row("the center's log", str(log))
+    table.add_row("the center's log", str(center.log))
     console.print(table)

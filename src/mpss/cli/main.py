@@ -18,6 +18,7 @@ from mpss.adapters.key_store_file import FileKeyStore
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
+from mpss.cli.processes import follow
 from mpss.cli.reference import reference_command
 from mpss.cli.replay import replay as replay_month
 from mpss.cli.serve import Role
@@ -78,9 +79,14 @@ def demo(
 def serve(
     role: Annotated[Role, typer.Option(help="Which processes: all, http or jobs")] = Role.ALL,
     workers: Annotated[int, typer.Option(min=1, help="HTTP processes, each with a desk of its own")] = 1,
+    follow_parent: Annotated[
+        int | None, typer.Option(metavar="PID", help="Stop when this process, which started us, ends")
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Run the center until Ctrl-C. The database must be migrated."""
+    if follow_parent is not None:
+        follow(follow_parent)
     with settled(data) as settings:
         serve_role(settings, role, workers=workers)
 

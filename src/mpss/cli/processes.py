@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from types import TracebackType
 from typing import IO, Self
 
 import httpx
+
+_FOLLOW_SECONDS = 0.5
 
 
 class ProcessEnded(RuntimeError):
@@ -99,6 +102,20 @@ class Child:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def follow(pid: int) -> None:
+    """End when our parent, process `pid`, does, however it ends: SIGTERM to ourselves, seen to within a second.
+
+    A parent that is killed can stop nobody; without this its children would stay, with the port it needs anew.
+    """
+
+    def watch() -> None:
+        while os.getppid() == pid:
+            time.sleep(_FOLLOW_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="follow-parent", daemon=True).start()
 
 
 def wait_ready(url: str, *, children: Sequence[Child], timeout_seconds: float = 60.0) -> None:

@@ -9,12 +9,13 @@ import time
 from enum import StrEnum
 
 import uvloop
+from fastapi import FastAPI
 from granian.constants import Interfaces, Loops
 from granian.server import Server as Granian
 
-from mpss.bootstrap import run_jobs
+from mpss.bootstrap import http_application, run_jobs
 from mpss.cli.center import environment_of
-from mpss.cli.processes import Child
+from mpss.cli.processes import Child, follow
 from mpss.config import Settings
 from mpss.observability import configure_logging, log
 
@@ -41,7 +42,7 @@ def serve_http(settings: Settings, *, workers: int) -> None:
     """The HTTP API on granian; each worker process reads the settings from the environment."""
     os.environ.update(environment_of(settings))
     Granian(
-        "mpss.bootstrap:http_application",
+        "mpss.cli.serve:http_worker",
         factory=True,
         address=settings.host,
         port=settings.port,
@@ -55,6 +56,12 @@ def serve_http(settings: Settings, *, workers: int) -> None:
     ).serve()
 
 
+def http_worker() -> FastAPI:
+    """The application of one worker process, which ends with the granian that started it."""
+    follow(os.getppid())
+    return http_application()
+
+
 async def _supervise(settings: Settings, *, workers: int) -> None:
     configure_logging(settings.log_level)
     stop = asyncio.Event()
@@ -62,9 +69,10 @@ async def _supervise(settings: Settings, *, workers: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     environment = environment_of(settings)
+    start_it = ["-m", "mpss", "serve", "--follow-parent", str(os.getpid()), "--role"]
     commands = {
-        Role.HTTP: ["-m", "mpss", "serve", "--role", "http", "--workers", str(workers)],
-        Role.JOBS: ["-m", "mpss", "serve", "--role", "jobs"],
+        Role.HTTP: [*start_it, Role.HTTP.value, "--workers", str(workers)],
+        Role.JOBS: [*start_it, Role.JOBS.value],
     }
 
     def start(name: Role) -> Child:

@@ -1,0 +1,127 @@
+"""A center in a town of its own, as the demo and the tests run it: simulators, people behind the counter, processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mpss.bootstrap import make_runtime, migrate_and_seed, running
+from mpss.cli.center import environment_of, kept_secret
+from mpss.cli.processes import Child, free_port, wait_ready
+from mpss.config import Settings
+from mpss.simulators.people import StaffKeys
+from mpss.simulators.town import TOWN_NETWORK, Town, town
+from mpss.staff.members import create_member
+from mpss.staff.permissions import Permission
+
+_MANAGER = [Permission.MERCHANT_REGISTER, Permission.VOUCHER_ACTIVATE, Permission.LEDGER_VIEW, Permission.ACCOUNT_VIEW]
+_CLERK = [Permission.CASH_TOPUP, Permission.VOUCHER_GENERATE]
+
+
+@dataclass(slots=True)
+class TownCenter:
+    """The running center. `settings` are its processes' own; `process` is `mpss serve` with all it started."""
+
+    settings: Settings
+    town: Town
+    staff: StaffKeys
+    process: Child
+
+    @property
+    def url(self) -> str:
+        return self.settings.public_url
+
+    @property
+    def log(self) -> Path:
+        return log_of(self.settings)
+
+    async def start(self) -> None:
+        """Start the processes again after their end, and wait until they serve."""
+        self.process = serve_process(self.settings)
+        await ready(self.settings, self.process)
+
+    async def stop(self) -> None:
+        """Stop the processes; the town goes on."""
+        # In a thread, because the simulators that the processes say goodbye to live in this event loop.
+        await asyncio.to_thread(self.process.stop)
+
+
+@asynccontextmanager
+async def town_center(
+    settings: Settings, *, shop_names: tuple[str, ...], tell: Callable[[str], None] = lambda step: None
+) -> AsyncIterator[TownCenter]:
+    """Migrate, run the town and the center until the end of the block; yesterday's ports where they are free.
+
+    `tell` is called with each step as it begins.
+
+    Raises:
+        ProcessEnded: the center did not start; the message has the end of its log.
+    """
+    secret = kept_secret(settings.data_dir / "smsc.secret")
+    tell("the database is migrated")
+    await migrate_and_seed(settings)
+    tell("the town's simulators start")
+    folder = settings.data_dir / "town"
+    async with town(folder, shop_names=shop_names, smsc_password=secret, number=settings.sms_number) as place:
+        settings = _placed(settings, place, secret)
+        tell("the center starts")
+        staff = await _hire(settings)
+        center = TownCenter(settings, place, staff, serve_process(settings))
+        try:
+            await ready(settings, center.process)
+            yield center
+        finally:
+            await center.stop()
+
+
+def log_of(settings: Settings) -> Path:
+    """Where the center's processes write what they have to say."""
+    return settings.data_dir / "center.log"
+
+
+def serve_process(settings: Settings) -> Child:
+    """`mpss serve` with these settings; it ends with us."""
+    arguments = ["-m", "mpss", "serve", "--follow-parent", str(os.getpid())]
+    return Child("the center", arguments, environment=environment_of(settings), log=log_of(settings))
+
+
+async def ready(settings: Settings, process: Child) -> None:
+    """Wait until the center serves."""
+    await asyncio.to_thread(wait_ready, f"{settings.public_url}/readyz", children=[process])
+
+
+def _placed(settings: Settings, place: Town, secret: str) -> Settings:
+    """The settings with this run's addresses: yesterday's port where it is free."""
+    path = settings.data_dir / "demo.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    port = free_port(known.get("port", 0))
+    path.write_text(json.dumps({"port": port}))
+    return replace(
+        settings,
+        port=port,
+        public_url=f"http://{settings.host}:{port}",
+        smsc_port=place.smsc.port,
+        smsc_password=secret,
+        merchant_networks=TOWN_NETWORK,
+    )
+
+
+async def _hire(settings: Settings) -> StaffKeys:
+    """The people behind the counter, made by the command line as an operator's first are; kept in the data folder."""
+    path = settings.data_dir / "staff.json"
+    if path.exists():
+        return StaffKeys(**json.loads(path.read_text()))
+    async with running(make_runtime(settings)) as runtime:
+        clerk = await create_member(runtime, name="Clerk C01", permissions=_CLERK, hall="H01", clerk="C01")
+        manager = await create_member(runtime, name="Manager", permissions=_MANAGER)
+        reviewer = await create_member(runtime, name="Reviewer", permissions=[Permission.PRODUCT_REVIEW])
+    keys = StaffKeys(clerk.api_key, manager.api_key, reviewer.api_key)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        json.dump({"clerk": keys.clerk, "manager": keys.manager, "reviewer": keys.reviewer}, file)
+    return keys
