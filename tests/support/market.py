@@ -163,8 +163,8 @@ async def start_shop(runtime: Runtime, name: str, **options: Any) -> tuple[Merch
 async def put_on_sale(runtime: Runtime, merchant: Merchant, fields: ProductFields) -> Product:
     """Upload, submit, publish."""
     product = await upload_product(runtime, merchant_id=merchant.id, fields=fields)
-    await submit_product(runtime, merchant_id=merchant.id, product_id=product.id)
-    return await publish(runtime, product_id=product.id)
+    submitted = await submit_product(runtime, merchant_id=merchant.id, product_id=product.id)
+    return await publish(runtime, product_id=product.id, revision=submitted.revision)
 
 
 def outside(transaction_id: UUID) -> str:

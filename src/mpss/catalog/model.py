@@ -41,7 +41,8 @@ class ProductRow(NamedTuple):
 class Product:
     """A product as shown: `available` None is an unlimited quantity; `sms_code` is what subscribers type to buy it.
 
-    `merchant_name` and `province` are the provider's; `picture_type` is a media type or None.
+    `merchant_name` and `province` are the provider's; `picture_type` is a media type or None; `revision` counts the
+    edits, from 1.
     """
 
     id: UUID
@@ -56,6 +57,7 @@ class Product:
     state: str
     available: int | None
     picture_type: str | None
+    revision: int
     review_note: str
     created_at: datetime
     published_at: datetime | None

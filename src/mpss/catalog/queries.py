@@ -13,7 +13,7 @@ from mpss.db.database import UnitOfWork
 
 _PRODUCT: LiteralString = """
     SELECT p.id, p.merchant_id, m.name AS merchant_name, m.province, p.name, p.description, p.category, p.price_fen,
-           p.scope, p.state, p.picture_type, p.review_note, p.created_at, p.published_at, p.sms_code,
+           p.scope, p.state, p.picture_type, p.revision, p.review_note, p.created_at, p.published_at, p.sms_code,
            CASE WHEN p.has_stock THEN (SELECT coalesce(sum(s.available), 0)::bigint FROM product_stock AS s
                                         WHERE s.product_id = p.id) END AS available
       FROM product AS p JOIN merchant AS m ON m.id = p.merchant_id

@@ -19,14 +19,18 @@ from mpss.staff.permissions import Permission
 MAX_NOTE = 500
 
 
-async def publish(runtime: Runtime, *, product_id: UUID, note: str = "", by: StaffMember | None = None) -> Product:
+async def publish(
+    runtime: Runtime, *, product_id: UUID, revision: int, note: str = "", by: StaffMember | None = None
+) -> Product:
     """Put a submitted product into the shop window. `by` None is the platform's own command line.
 
+    `revision` is the one the reviewer looked at: its merchant may edit and submit again between the look and this.
+
     Raises:
-        Refused: FORBIDDEN, UNKNOWN_PRODUCT.
+        Refused: FORBIDDEN, UNKNOWN_PRODUCT; PRODUCT_CHANGED, it is of another revision.
         IllegalMove: it is not submitted.
     """
-    return await _review(runtime, product_id, ProductEvent.PUBLISH, by, note)
+    return await _review(runtime, product_id, ProductEvent.PUBLISH, by, note, revision)
 
 
 async def refuse(runtime: Runtime, *, product_id: UUID, note: str, by: StaffMember | None = None) -> Product:
@@ -56,7 +60,12 @@ async def take_down(runtime: Runtime, *, product_id: UUID, note: str, by: StaffM
 
 
 async def _review(
-    runtime: Runtime, product_id: UUID, event: ProductEvent, by: StaffMember | None, note: str
+    runtime: Runtime,
+    product_id: UUID,
+    event: ProductEvent,
+    by: StaffMember | None,
+    note: str,
+    revision: int | None = None,
 ) -> Product:
     if by is not None:
         by.require(Permission.PRODUCT_REVIEW)
@@ -71,10 +80,14 @@ async def _review(
             raise Refused(ErrorCode.UNKNOWN_PRODUCT)
         source = ProductState(product.state)
         target = PRODUCT.move(source, event)
-        if not await move(uow, product_id, source=source, target=target, note=note, now=now):
+        if revision is not None and revision != product.revision:
+            why = f"its merchant edited it: look at revision {product.revision}"
+            raise Refused(ErrorCode.PRODUCT_CHANGED, detail=why, field="revision")
+        if not await move(uow, product_id, source=source, target=target, note=note, now=now, revision=product.revision):
             raise Refused(ErrorCode.BUSY, detail="somebody else changed the product just now")
         subject = str(ProductId.from_uuid(product_id))
-        await record(uow, at=now, actor=actor, action=f"product.{event}", subject=subject, detail={"note": note})
+        detail = {"note": note, "revision": product.revision}
+        await record(uow, at=now, actor=actor, action=f"product.{event}", subject=subject, detail=detail)
         reviewed = await get_product(uow, product_id)
         assert reviewed is not None
         return reviewed

@@ -118,8 +118,8 @@ INSERT_PRODUCT = """
 
 UPDATE_DRAFT = """
     UPDATE product
-       SET name = %(name)s, description = %(description)s, category = %(category)s, price_fen = %(price_fen)s,
-           scope = %(scope)s, has_stock = %(has_stock)s,
+       SET revision = revision + 1, name = %(name)s, description = %(description)s, category = %(category)s,
+           price_fen = %(price_fen)s, scope = %(scope)s, has_stock = %(has_stock)s,
            picture = CASE WHEN %(keep_picture)s THEN picture ELSE %(picture)s END,
            picture_type = CASE WHEN %(keep_picture)s THEN picture_type ELSE %(picture_type)s END
      WHERE id = %(id)s AND state = 'draft'
@@ -136,7 +136,7 @@ MOVE = """
     UPDATE product
        SET state = %(to)s, review_note = coalesce(%(note)s, review_note),
            published_at = CASE WHEN %(to)s = 'published' THEN %(now)s ELSE published_at END
-     WHERE id = %(id)s AND state = %(from)s
+     WHERE id = %(id)s AND state = %(from)s AND revision = coalesce(%(revision)s, revision)
 """
 
 MERCHANT_STATE = "SELECT state FROM merchant WHERE id = %(id)s FOR SHARE"
@@ -193,10 +193,17 @@ async def update_draft(uow: UnitOfWork, row: dict[str, Any]) -> bool:
 
 
 async def move(
-    uow: UnitOfWork, product_id: UUID, *, source: ProductState, target: ProductState, note: str | None, now: datetime
+    uow: UnitOfWork,
+    product_id: UUID,
+    *,
+    source: ProductState,
+    target: ProductState,
+    note: str | None,
+    now: datetime,
+    revision: int | None = None,
 ) -> bool:
-    """Compare and set the state; False when it was not `source` any more."""
-    asked = {"id": product_id, "from": source, "to": target, "note": note, "now": now}
+    """Compare and set the state; False when it was not `source` any more, or `revision` not the present one."""
+    asked = {"id": product_id, "from": source, "to": target, "note": note, "now": now, "revision": revision}
     return await uow.execute(MOVE, asked) == 1
 
 

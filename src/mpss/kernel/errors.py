@@ -49,6 +49,7 @@ class ErrorCode(StrEnum):
     ACCOUNT_NOT_ACTIVE = "account_not_active"
     MERCHANT_NOT_ACTIVE = "merchant_not_active"
     PRODUCT_NOT_ON_SALE = "product_not_on_sale"
+    PRODUCT_CHANGED = "product_changed"
     ILLEGAL_STATE = "illegal_state"
     CONFIRMATION_EXPIRED = "confirmation_expired"
     VOUCHER_NOT_ACTIVE = "voucher_not_active"

@@ -60,13 +60,13 @@ class TestAProduct:
         assert (draft.state, draft.available, draft.picture_type) == ("draft", 10, "image/png")
         assert await names(town) == ["上网卡"]
         with pytest.raises(IllegalMove):
-            await publish(town.runtime, product_id=draft.id)
+            await publish(town.runtime, product_id=draft.id, revision=1)
         await submit_product(town.runtime, **key)
         async with town.runtime.database.read() as uow:
             assert [product.id for product in await review_queue(uow)] == [draft.id]
             assert await picture(uow, draft.id) == (PNG, "image/png")
         reviewer = await employee(town.runtime, "reviewer", Permission.PRODUCT_REVIEW)
-        published = await publish(town.runtime, product_id=draft.id, by=reviewer)
+        published = await publish(town.runtime, product_id=draft.id, revision=draft.revision, by=reviewer)
         assert published.published_at == town.clock.now()
         assert await names(town) == ["茶", "上网卡"]
         async with town.runtime.database.read() as uow:
@@ -93,6 +93,20 @@ class TestAProduct:
         kept = await edit_product(town.runtime, **key, fields=replace(GOODS, quantity=None), keep_picture=True)
         assert (kept.picture_type, kept.available) == ("image/png", None)
         assert (await submit_product(town.runtime, **key)).state == "submitted"
+
+    async def test_is_published_as_the_reviewer_saw_it_or_not_at_all(self, town: Market) -> None:
+        draft = await own(town)
+        key: dict[str, Any] = {"merchant_id": town.merchant.id, "product_id": draft.id}
+        seen = await submit_product(town.runtime, **key)
+        await edit_product(town.runtime, **key, fields=replace(GOODS, price_fen=99_900, quantity=5))
+        edited = await submit_product(town.runtime, **key)
+        assert (seen.revision, edited.revision) == (1, 2)
+        with pytest.raises(Refused) as refused:
+            await publish(town.runtime, product_id=draft.id, revision=seen.revision)
+        assert (refused.value.code, refused.value.field) == (ErrorCode.PRODUCT_CHANGED, "revision")
+        async with town.runtime.database.read() as uow:
+            assert await get_product(uow, draft.id) == edited
+        assert (await publish(town.runtime, product_id=draft.id, revision=edited.revision)).state == "published"
 
     async def test_on_sale_is_not_edited(self, town: Market) -> None:
         with pytest.raises(IllegalMove):
@@ -132,7 +146,7 @@ class TestAProduct:
         await submit_product(town.runtime, merchant_id=town.merchant.id, product_id=draft.id)
         officer = await employee(town.runtime, "officer", Permission.MERCHANT_REGISTER)
         with pytest.raises(Refused, match="product_review"):
-            await publish(town.runtime, product_id=draft.id, by=officer)
+            await publish(town.runtime, product_id=draft.id, revision=1, by=officer)
 
     @pytest.mark.parametrize(
         ("changes", "field"),

@@ -140,11 +140,18 @@ class TestGoods:
         path, outside = f"/v1/merchant/products/{made['product_id']}", f"/v1/products/{made['product_id']}"
         assert made["state"] == "draft"
         problem(await shop.client.get(outside), 404, "unknown_product")
-        problem(await reviewer.post(f"/v1/staff/products/{made['product_id']}/publish", {}), 409, "illegal_state")
+        review = f"/v1/staff/products/{made['product_id']}"
+        problem(await reviewer.post(f"{review}/publish", {"revision": 1}), 409, "illegal_state")
         assert (await merchant.post(f"{path}/submit")).json()["state"] == "submitted"
         waiting = (await reviewer.get("/v1/staff/products")).json()["items"]
         assert [item["product_id"] for item in waiting] == [made["product_id"]]
-        published = await reviewer.post(f"/v1/staff/products/{made['product_id']}/publish", {"note": "fine"})
+        assert waiting[0] == (await reviewer.get(review)).json()
+        for caller, shown in ((reviewer, waiting[0]["picture"]), (merchant, made["picture"])):
+            picture = await caller.get(shown)
+            assert (picture.content, picture.headers["cache-control"]) == (PNG, "no-store")
+        problem(await reviewer.post(f"{review}/publish", {"note": "fine"}), 400, "malformed_request")
+        problem(await reviewer.post(f"{review}/publish", {"revision": 2}), 409, "product_changed")
+        published = await reviewer.post(f"{review}/publish", {"note": "fine", "revision": waiting[0]["revision"]})
         assert published.json()["state"] == "published"
         assert (await shop.client.get(outside)).json()["available"] == 5
         picture = await shop.client.get(f"{outside}/picture")
@@ -171,7 +178,7 @@ class TestGoods:
         made = await self._uploaded(shop, scope=scope)
         reviewer = await shop.staff(Permission.PRODUCT_REVIEW, name=f"reviewer of {scope}")
         await shop.merchant().post(f"/v1/merchant/products/{made['product_id']}/submit")
-        await reviewer.post(f"/v1/staff/products/{made['product_id']}/publish", {})
+        await reviewer.post(f"/v1/staff/products/{made['product_id']}/publish", {"revision": 1})
         return str(made["product_id"])
 
     async def test_are_shown_by_home_and_visited_province(self, shop: Counter) -> None:
@@ -305,7 +312,7 @@ class TestADelivery:
         path = f"/v1/purchases/{(await payer.post('/v1/purchases', body)).json()['transaction_id']}"
 
         async def reversed_() -> bool:
-            return (await payer.get(path)).json()["state"] == "REVERSED"
+            return bool((await payer.get(path)).json()["state"] == "REVERSED")
 
         async with shop.market.working():
             await eventually(reversed_)

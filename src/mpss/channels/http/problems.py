@@ -53,6 +53,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.ACCOUNT_NOT_ACTIVE: Reply(409, "账户状态不正常", "The account is not active"),
     _C.MERCHANT_NOT_ACTIVE: Reply(409, "商户状态不正常", "The merchant is not active"),
     _C.PRODUCT_NOT_ON_SALE: Reply(409, "商品未上架", "The product is not on sale"),
+    _C.PRODUCT_CHANGED: Reply(409, "商品内容已修改", "The product was edited meanwhile"),
     _C.ILLEGAL_STATE: Reply(409, "当前状态不允许此操作", "The present state does not allow this"),
     _C.CONFIRMATION_EXPIRED: Reply(409, "确认已超时", "The time to confirm is over"),
     _C.VOUCHER_NOT_ACTIVE: Reply(409, "充值卡未激活或已过期", "The voucher is not active"),

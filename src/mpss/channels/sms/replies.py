@@ -54,6 +54,7 @@ REFUSALS: dict[ErrorCode, Text] = {
     ),
     ErrorCode.MERCHANT_NOT_ACTIVE: _text("该商户暂停收款。", "This merchant does not take payments now."),
     ErrorCode.PRODUCT_NOT_ON_SALE: _text("该商品未在销售。", "This product is not on sale."),
+    ErrorCode.PRODUCT_CHANGED: _NOT_BY_SMS,
     ErrorCode.ILLEGAL_STATE: _text("当前状态不能办理该操作。", "This cannot be done in the present state."),
     ErrorCode.CONFIRMATION_EXPIRED: _text(
         "确认已超时，本次未扣款，请重新购买。", "Too late to confirm; nothing was paid. Buy again."

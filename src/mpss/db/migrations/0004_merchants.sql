@@ -38,6 +38,7 @@ CREATE TABLE product (
     has_stock    boolean NOT NULL,               -- false: the quantity available is unlimited
     picture      bytea,
     picture_type text,
+    revision     integer NOT NULL DEFAULT 1,     -- grows with each edit; a reviewer names the one that was looked at
     review_note  text NOT NULL DEFAULT '',
     created_at   timestamptz NOT NULL,
     published_at timestamptz,

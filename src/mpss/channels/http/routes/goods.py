@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from mpss.catalog.browse import browse, hot_list
 from mpss.catalog.model import Product, ProductState
-from mpss.catalog.queries import categories, get_product, picture
+from mpss.catalog.queries import categories, get_product
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import PageLimit, ProductIdField, Province, View, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, Place, cut, decode_place, encode_place
-from mpss.channels.http.routes.merchant_goods import ProductsView, ProductView, product_view
+from mpss.channels.http.routes.merchant_goods import ProductsView, ProductView, picture_reply, product_view
 from mpss.channels.http.views import reply
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import ProductId
@@ -25,7 +25,6 @@ from mpss.kernel.ids import ProductId
 SUBJECT = Subject("Goods")
 
 _PICTURE_SECONDS = 300
-_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 HomeProvince = Annotated[
     Province | None, Query(description="the subscriber's home province; this center's where it is left out")
@@ -148,10 +147,4 @@ async def read_picture(request: Request, product_id: Annotated[ProductIdField, P
     """Of published products only."""
     told = exchange(request)
     await _published(told, product_id)
-    async with told.runtime.database.read() as uow:
-        found = await picture(uow, product_id)
-    if found is None:
-        raise Refused(ErrorCode.NOT_FOUND, detail="the product has no picture")
-    content, media_type = found
-    headers = {"cache-control": f"public, max-age={_PICTURE_SECONDS}", "content-security-policy": _PICTURE_POLICY}
-    return Response(content, 200, headers, media_type)
+    return await picture_reply(told, product_id, cache=f"public, max-age={_PICTURE_SECONDS}")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.catalog.model import Product, ProductState, Scope
-from mpss.catalog.queries import get_product, products_of
+from mpss.catalog.queries import get_product, picture, products_of
 from mpss.catalog.upload import (
     MAX_CATEGORY,
     MAX_DESCRIPTION,
@@ -37,6 +37,9 @@ from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import MerchantId, ProductId
 
 SUBJECT = Subject("Merchant")
+
+ROOT = "/v1/merchant/products"
+_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 PICTURE_EXAMPLE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
@@ -98,6 +101,7 @@ class ProductView(View):
         description="where it can be read", examples=[f"/v1/products/{PRODUCT_EXAMPLE}/picture"]
     )
     sms_code: int = Field(description="what subscribers type to buy it by SMS", examples=[8012])
+    revision: int = Field(description="grows with each edit; a reviewer names the one looked at", examples=[1])
     review_note: str = Field(examples=[""])
     created_at: datetime = Field(examples=[AT_EXAMPLE])
     published_at: datetime | None = Field(examples=[AT_EXAMPLE])
@@ -108,7 +112,8 @@ class ProductsView(View):
     next_cursor: NextCursor
 
 
-def product_view(product: Product) -> ProductView:
+def product_view(product: Product, *, root: str = "/v1/products") -> ProductView:
+    """The product; its picture can be read below `root`, by whom the operations there are for."""
     product_id = str(ProductId.from_uuid(product.id))
     return ProductView(
         product_id=product_id,
@@ -123,18 +128,34 @@ def product_view(product: Product) -> ProductView:
         scope=Scope(product.scope),
         state=ProductState(product.state),
         available=product.available,
-        picture=None if product.picture_type is None else f"/v1/products/{product_id}/picture",
+        picture=None if product.picture_type is None else f"{root}/{product_id}/picture",
         sms_code=product.sms_code,
+        revision=product.revision,
         review_note=product.review_note,
         created_at=product.created_at,
         published_at=product.published_at,
     )
 
 
-def products_view(products: list[Product], limit: int) -> ProductsView:
+def products_view(products: list[Product], limit: int, *, root: str) -> ProductsView:
     """A page in id order."""
     products, following = cut(products, limit, lambda product: encode_id(product.id))
-    return ProductsView(items=[product_view(product) for product in products], next_cursor=following)
+    return ProductsView(items=[product_view(product, root=root) for product in products], next_cursor=following)
+
+
+async def picture_reply(told: Exchange, product_id: ProductId, *, cache: str = "no-store") -> Response:
+    """The product's picture, whatever its state: who asks may see it.
+
+    Raises:
+        Refused: NOT_FOUND.
+    """
+    async with told.runtime.database.read() as uow:
+        found = await picture(uow, product_id)
+    if found is None:
+        raise Refused(ErrorCode.NOT_FOUND, detail="the product has no picture")
+    content, media_type = found
+    headers = {"cache-control": cache, "content-security-policy": _PICTURE_POLICY}
+    return Response(content, 200, headers, media_type)
 
 
 async def _own_product(told: Exchange, product_id: ProductId) -> Product:
@@ -143,6 +164,10 @@ async def _own_product(told: Exchange, product_id: ProductId) -> Product:
     if product is None or product.merchant_id != told.merchant.id:
         raise Refused(ErrorCode.UNKNOWN_PRODUCT)
     return product
+
+
+def _view(product: Product) -> ProductView:
+    return product_view(product, root=ROOT)
 
 
 def _picture(encoded: str | None) -> bytes | None:
@@ -156,7 +181,7 @@ def _picture(encoded: str | None) -> bytes | None:
 
 @SUBJECT.operation(
     "GET",
-    "/v1/merchant/products",
+    ROOT,
     summary="List one's goods",
     access=Access.MERCHANT,
     says={200: Said("A page, in the order they were uploaded", ProductsView)},
@@ -169,12 +194,12 @@ async def list_merchant_products(
     told, after = exchange(request), decode_id(cursor)
     async with told.runtime.database.read() as uow:
         found = await products_of(uow, told.merchant.id, after=after, limit=limit + 1)
-    return reply(products_view(found, limit))
+    return reply(products_view(found, limit, root=ROOT))
 
 
 @SUBJECT.operation(
     "POST",
-    "/v1/merchant/products",
+    ROOT,
     summary="Upload a product",
     access=Access.MERCHANT,
     says={201: Said("The product, a draft", ProductView)},
@@ -188,12 +213,12 @@ async def upload(request: Request, body: ProductBody) -> Response:
         body.name, body.description, body.category, body.price_fen, body.scope, body.quantity, _picture(body.picture)
     )
     product = await upload_product(told.runtime, merchant_id=told.merchant.id, fields=fields)
-    return reply(product_view(product), 201)
+    return reply(_view(product), 201)
 
 
 @SUBJECT.operation(
     "GET",
-    "/v1/merchant/products/{product_id}",
+    ROOT + "/{product_id}",
     summary="Read one of one's goods",
     access=Access.MERCHANT,
     says={200: Said("The product as it stands", ProductView)},
@@ -202,12 +227,28 @@ async def upload(request: Request, body: ProductBody) -> Response:
 )
 async def read_merchant_product(request: Request, product_id: Annotated[ProductIdField, Path()]) -> Response:
     """In any state, with the reviewer's note."""
-    return reply(product_view(await _own_product(exchange(request), product_id)))
+    return reply(_view(await _own_product(exchange(request), product_id)))
+
+
+@SUBJECT.operation(
+    "GET",
+    ROOT + "/{product_id}/picture",
+    summary="Look at the picture of one of one's goods",
+    access=Access.MERCHANT,
+    says={200: Said("The picture, PNG or JPEG", media_type="image/*")},
+    errors=(ErrorCode.UNKNOWN_PRODUCT, ErrorCode.NOT_FOUND),
+    clauses=("CT 6.2",),
+)
+async def read_merchant_picture(request: Request, product_id: Annotated[ProductIdField, Path()]) -> Response:
+    """In any state."""
+    told = exchange(request)
+    await _own_product(told, product_id)
+    return await picture_reply(told, product_id)
 
 
 @SUBJECT.operation(
     "PATCH",
-    "/v1/merchant/products/{product_id}",
+    ROOT + "/{product_id}",
     summary="Edit a product",
     access=Access.MERCHANT,
     says={200: Said("The product, a draft", ProductView)},
@@ -231,12 +272,12 @@ async def edit(
         fields=replace(fields, **given, picture=_picture(body.picture)),
         keep_picture="picture" not in body.model_fields_set,
     )
-    return reply(product_view(edited))
+    return reply(_view(edited))
 
 
 @SUBJECT.operation(
     "POST",
-    "/v1/merchant/products/{product_id}/submit",
+    ROOT + "/{product_id}/submit",
     summary="Submit a product for review",
     access=Access.MERCHANT,
     says={200: Said("The product, submitted", ProductView)},
@@ -251,12 +292,12 @@ async def edit(
 async def submit(request: Request, product_id: Annotated[ProductIdField, Path()]) -> Response:
     """Hands a draft in; a reviewer publishes or refuses it."""
     told = exchange(request)
-    return reply(product_view(await submit_product(told.runtime, merchant_id=told.merchant.id, product_id=product_id)))
+    return reply(_view(await submit_product(told.runtime, merchant_id=told.merchant.id, product_id=product_id)))
 
 
 @SUBJECT.operation(
     "POST",
-    "/v1/merchant/products/{product_id}/restock",
+    ROOT + "/{product_id}/restock",
     summary="Change the quantity available",
     access=Access.MERCHANT,
     says={200: Said("The product with its new quantity", ProductView)},
@@ -277,12 +318,12 @@ async def restock(
     product = await restock_product(
         told.runtime, merchant_id=told.merchant.id, product_id=product_id, change=body.change
     )  # fmt: skip
-    return reply(product_view(product))
+    return reply(_view(product))
 
 
 @SUBJECT.operation(
     "POST",
-    "/v1/merchant/products/{product_id}/withdraw",
+    ROOT + "/{product_id}/withdraw",
     summary="Withdraw a product",
     access=Access.MERCHANT,
     says={200: Said("The product, withdrawn for good", ProductView)},
@@ -292,6 +333,4 @@ async def restock(
 async def withdraw(request: Request, product_id: Annotated[ProductIdField, Path()]) -> Response:
     """Takes a product out for good; what was sold is delivered all the same."""
     told = exchange(request)
-    return reply(
-        product_view(await withdraw_product(told.runtime, merchant_id=told.merchant.id, product_id=product_id))
-    )
+    return reply(_view(await withdraw_product(told.runtime, merchant_id=told.merchant.id, product_id=product_id)))
