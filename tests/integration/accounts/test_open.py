@@ -22,7 +22,7 @@ from tests.support.instants import NOON
 PHONE = "18912340001"
 
 
-@clause("CT 5.1", "CT 5.2", "CT 6.1.1", "CM 6.1.1")
+@clause("CT 4.3", "CT 5.1", "CT 5.2", "CT 6.1.1", "CM 6.1.1")
 class TestOpenByHttp:
     async def test_makes_an_active_empty_wallet_and_tells_the_phone(self, runtime: Runtime) -> None:
         opened = await subscriber(runtime, PHONE)

@@ -21,6 +21,7 @@ from tests.support.world import (
 )
 
 
+@clause("CT 10.2")
 class TestHotProduct:
     async def test_refuses_nobody_when_several_desks_begin_to_sell_it_at_once(self, database: Database) -> None:
         async with desks(database, 3) as serving:
