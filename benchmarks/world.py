@@ -54,7 +54,8 @@ _ACCOUNTS = """
     SELECT '00000000-0000-7000-8000-000000000001', 1, 1000000 + n, 1, -%(opening)s::bigint, %(today)s::date
       FROM generate_series(%(first)s::int, %(last)s::int) AS n;
     INSERT INTO posting (entry_id, line, ledger_account_id, amount_fen, business_date)
-    SELECT '00000000-0000-7000-8000-000000000001', 0, 2, %(opening)s::bigint * (%(last)s::int - %(first)s::int + 1), %(today)s::date;
+    SELECT '00000000-0000-7000-8000-000000000001', 0, 2, %(opening)s::bigint * (%(last)s::int - %(first)s::int + 1),
+           %(today)s::date;
     INSERT INTO journal_entry (id, business_date, posted_at, kind)
     VALUES ('00000000-0000-7000-8000-000000000001', %(today)s::date, now(), 'adjustment') ON CONFLICT DO NOTHING;
 """

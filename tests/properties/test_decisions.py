@@ -23,7 +23,7 @@ from mpss.catalog.model import StockRow
 from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.desk.batch import Effects, decide_all
 from mpss.desk.model import Answer, Command, Snapshot, Transaction, TransactionKind, TransactionState
-from mpss.desk.store import TRANSACTION_LOG, TRANSACTIONS
+from mpss.desk.store import TRANSACTIONS
 from mpss.fees.store import FEES
 from mpss.kernel.ids import AccountId
 from mpss.ledger.model import Balance
@@ -109,7 +109,7 @@ class House:
         answers, effects = decide_all(commands, self.snapshot, self.known)
         self.effects.append(effects)
         self.answers += zip(commands, answers, strict=True)
-        for row in effects.inserts[TRANSACTION_LOG]:
+        for row in effects.recorded:
             made = Transaction(*row)
             self.snapshot[TRANSACTIONS][made.id] = made
             if made.kind is TransactionKind.PURCHASE:

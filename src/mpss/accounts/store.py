@@ -41,7 +41,7 @@ ACCOUNTS: RowSet[UUID, AccountRow] = RowSet(
     load="""
         SELECT id, phone, home_province, kind, life, ledger_account_id,
                password_digest, password_key, daily_limit_fen, language
-          FROM account WHERE id = ANY(%(keys)b)
+          FROM account WHERE id = ANY(%(keys)b::uuid[])
     """,
     make=_account,
     leads=(BALANCES, lambda row: row.ledger_account_id),
@@ -53,7 +53,7 @@ USAGE: RowSet[UUID, UsageRow] = RowSet(
     load="""
         SELECT account_id, day, spent_fen, spent_count,
                wrong_day, wrong_today, wrong_in_a_row, voucher_wrong, locked_until
-          FROM account_usage WHERE account_id = ANY(%(keys)b) ORDER BY account_id FOR UPDATE
+          FROM account_usage WHERE account_id = ANY(%(keys)b::uuid[]) ORDER BY account_id FOR UPDATE
     """,
     make=_usage,
     save="""

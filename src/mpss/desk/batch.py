@@ -11,15 +11,15 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from mpss.db.database import Connection, UnitOfWork
-from mpss.db.rows import InsertSet, NeedsMore, RowSet, copy_rows
+from mpss.db.pipeline import Call, Pipeline
+from mpss.db.rows import InsertSet, NeedsMore, RowSet
 from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction, TransactionState
-from mpss.desk.store import BUSINESS_DATE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, make_transaction
+from mpss.desk.store import BUSINESS_DATE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, key_digest, make_transaction
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.unit_flag import unit_of_work_open
 from mpss.ledger.day_close import FENCE
 from mpss.ledger.model import JournalEntry
-from mpss.ledger.post import BALANCES, apply
-from mpss.ledger.post import write as write_entries
+from mpss.ledger.post import BALANCES, apply, rows_of
 
 Key = tuple[str, str]
 
@@ -33,6 +33,7 @@ class Batch:
         self.commands = commands
         self.slot = slot
         self.hook = hook
+        self.key_digests = {key: key_digest(*key) for key in ((command.caller, command.key) for command in commands)}
         self.gather: dict[RowSet[Any, Any], dict[Hashable, int]] = {}
         touched: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
         for command in commands:
@@ -54,28 +55,29 @@ class Effects:
     """What the decisions of a batch shall leave, gathered by table."""
 
     def __init__(self) -> None:
+        self.recorded: list[Transaction] = []
         self.entries: list[tuple[JournalEntry, datetime]] = []
         self.dirty: dict[RowSet[Any, Any], dict[Any, Any]] = defaultdict(dict)
         self.inserts: dict[InsertSet, list[tuple[Any, ...]]] = defaultdict(list)
 
 
-async def serve_batch(uow: UnitOfWork, batch: Batch) -> list[Answer]:
+async def serve_batch(pipeline: Pipeline, batch: Batch) -> list[Answer]:
     """Serve the batch in one unit of work on the desk's connection; the answers, in the commands' order."""
     while True:
         token = unit_of_work_open.set(True)
         try:
-            snapshot, known = await _load(uow, batch)
-            await _at(batch, "loaded", uow)
+            snapshot, known = await _load(pipeline, batch)
+            await _at(batch, "loaded", pipeline)
             answers, effects = decide_all(batch.commands, snapshot, known)
-            await _at(batch, "decided", uow)
-            await _write(uow, batch, effects, snapshot.business_date)
-            await _at(batch, "committed", uow)
+            await _at(batch, "decided", pipeline)
+            await _write(pipeline, batch, effects, snapshot.business_date)
+            await _at(batch, "committed", pipeline)
             return answers
         except NeedsMore as need:
-            await _roll_back(uow.connection)
+            await _roll_back(pipeline.connection)
             batch.ask_for_more(need)
         except BaseException:
-            await _roll_back(uow.connection)
+            await _roll_back(pipeline.connection)
             raise
         finally:
             unit_of_work_open.reset(token)
@@ -92,58 +94,47 @@ async def _roll_back(connection: Connection) -> None:
         await connection.close()
 
 
-async def _at(batch: Batch, step: str, uow: UnitOfWork) -> None:
+async def _at(batch: Batch, step: str, pipeline: Pipeline) -> None:
     if batch.hook is not None:
-        await batch.hook(step, uow.connection)
+        await batch.hook(step, pipeline.connection)
 
 
-async def _load(uow: UnitOfWork, batch: Batch) -> tuple[Snapshot, dict[Key, Transaction]]:
+async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, Transaction]]:
     """Everything the batch touches, in two round trips: what commands name, then what those rows lead to."""
-    connection = uow.connection
-    cursors: list[tuple[RowSet[Any, Any], Any]] = []
-    async with connection.pipeline():
-        await connection.execute("BEGIN")
-        await connection.execute(TAKE_FENCE, {"fence": FENCE})
-        day = await connection.execute(BUSINESS_DATE)
-        keys = connection.cursor(binary=True)
-        await keys.execute(
-            FIND_KEYS,
-            {"callers": [command.caller for command in batch.commands], "keys": [c.key for c in batch.commands]},
-        )
-        for rows, wanted in batch.touched:
-            own = wanted - batch.gather[rows].keys() if rows in batch.gather else wanted
-            cursors.append((rows, await _query(connection, rows, list(own), batch.slot)))
-    record = await day.fetchone()
-    assert record is not None, "there is no open business day"
-    snapshot = Snapshot(record[0])
+    named = []
+    for rows, wanted in batch.touched:
+        own = wanted - batch.gather[rows].keys() if rows in batch.gather else wanted
+        named.append((rows, own))
+    keys = {"keys": list(batch.key_digests.values())}
+    calls: list[Call] = [("BEGIN", {}), (TAKE_FENCE, {"fence": FENCE}), (BUSINESS_DATE, {}), (FIND_KEYS, keys)]
+    _, _, day, first, *loaded = await pipeline.run(calls + _loads(named, batch.slot))
+    assert day, "there is no open business day"
+    snapshot = Snapshot(day[0][0])
     known = {}
-    for record in await keys.fetchall():
+    for record in first:
         transaction = make_transaction(record)
         known[transaction.caller, transaction.idempotency_key] = transaction
     led: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
-    for rows, cursor in cursors:
-        found = dict(map(rows.make, await cursor.fetchall()))
+    for (rows, _), records in zip(named, loaded, strict=True):
+        found = dict(map(rows.make, records))
         snapshot.rows[rows] = found
         if rows.leads is not None:
             target, key_of = rows.leads
             led[target].update(map(key_of, found.values()))
     if led:
-        followers = []
-        async with connection.pipeline():
-            for rows, wanted in sorted(led.items(), key=lambda item: item[0].order):
-                followers.append((rows, await _query(connection, rows, list(wanted), batch.slot)))
-        for rows, cursor in followers:
-            snapshot[rows].update(map(rows.make, await cursor.fetchall()))
+        followers = sorted(led.items(), key=lambda item: item[0].order)
+        loaded = await pipeline.run(_loads(followers, batch.slot))
+        for (rows, _), records in zip(followers, loaded, strict=True):
+            snapshot[rows].update(map(rows.make, records))
     for rows, needs in batch.gather.items():
         assert rows.refill is not None
+        uow = UnitOfWork(pipeline.connection)
         snapshot[rows].update(await rows.refill(uow, sorted(needs.items()), batch.slot))
     return snapshot, known
 
 
-async def _query(connection: Connection, rows: RowSet[Any, Any], keys: list[Any], slot: int) -> Any:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(rows.load, {"keys": keys, "slot": slot})
-    return cursor
+def _loads(wanted: Sequence[tuple[RowSet[Any, Any], set[Any]]], slot: int) -> list[Call]:
+    return [(rows.load, {"keys": list(keys), "slot": slot}) for rows, keys in wanted]
 
 
 def decide_all(
@@ -198,21 +189,23 @@ def _apply(decision: Decision, snapshot: Snapshot, effects: Effects) -> None:
     for target, row in decision.inserts:
         effects.inserts[target].append(row)
     if decision.recorded:
-        effects.inserts[TRANSACTION_LOG].append(transaction)
+        effects.recorded.append(transaction)
 
 
-async def _write(uow: UnitOfWork, batch: Batch, effects: Effects, business_date: date) -> None:
+async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_date: date) -> None:
     """All effects in sets, then the commit."""
-    for target, inserted in effects.inserts.items():
-        await copy_rows(uow, target, inserted)
-    if effects.entries:
-        await write_entries(uow, effects.entries, business_date)
-    await _at(batch, "written", uow)
-    async with uow.connection.pipeline():
-        for rows, changed in sorted(effects.dirty.items(), key=lambda item: item[0].order):
-            assert rows.save is not None
-            assert rows.columns is not None
-            await uow.connection.execute(rows.save, {**rows.columns(list(changed.items())), "slot": batch.slot})
-        commit = await uow.connection.execute("COMMIT")
+    tables = [*effects.inserts.items(), *rows_of(effects.entries, business_date)]
+    if effects.recorded:
+        digests = batch.key_digests
+        recorded = [(*row, digests[row.caller, row.idempotency_key]) for row in effects.recorded]
+        tables.append((TRANSACTION_LOG, recorded))
+    await pipeline.copy(tables)
+    await _at(batch, "written", pipeline)
+    saves: list[Call] = []
+    for rows, changed in sorted(effects.dirty.items(), key=lambda item: item[0].order):
+        assert rows.save is not None
+        assert rows.columns is not None
+        saves.append((rows.save, {**rows.columns(list(changed.items())), "slot": batch.slot}))
+    await pipeline.run([*saves, ("COMMIT", {})])
     # PostgreSQL answers the COMMIT of a unit of work that failed with ROLLBACK, and no error.
-    assert commit.statusmessage == "COMMIT", "the unit of work was rolled back"
+    assert pipeline.last_status == "COMMIT", "the unit of work was rolled back"

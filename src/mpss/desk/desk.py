@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import psycopg
 
-from mpss.db.database import Connection, Database, UnitOfWork
+from mpss.db.database import Connection, Database
+from mpss.db.pipeline import Pipeline
 from mpss.desk.batch import Batch, serve_batch
 from mpss.desk.model import Answer, Command
 from mpss.desk.store import LIMIT_IDLE, SLOT, TAKE_SLOT
@@ -68,7 +69,7 @@ class Desk:
         self._queue: deque[tuple[Command, asyncio.Future[Answer]]] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
+        self._pipeline: Pipeline | None = None
         self._stopping = False
         self._away_since: float | None = None
         self.slot = 0
@@ -154,12 +155,12 @@ class Desk:
         meetings = doubles = 0
         while True:
             try:
-                if self._connection is None or self._connection.closed:
+                if self._pipeline is None or self._pipeline.connection.closed:
                     await self._connect()
                 batch.slot = self.slot
-                assert self._connection is not None
+                assert self._pipeline is not None
                 started = time.perf_counter()
-                answers = await serve_batch(UnitOfWork(self._connection), batch)
+                answers = await serve_batch(self._pipeline, batch)
                 self._away_since = None
                 DESK_BATCH_SECONDS.observe(time.perf_counter() - started)
                 DESK_BATCH_SIZE.observe(len(commands))
@@ -190,20 +191,22 @@ class Desk:
 
     def _lost(self, problem: psycopg.Error) -> bool:
         """Whether the connection failed, and not a command of the batch."""
-        if self._connection is None or self._connection.closed:
+        if self._pipeline is None or self._pipeline.connection.closed:
             return True
         if problem.sqlstate is None:
             return isinstance(problem, psycopg.OperationalError)
         return problem.sqlstate[:2] in _LOST_CLASSES
 
     async def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            await pipeline.connection.close()
 
     async def _connect(self) -> None:
         connection = await self._database.connect()
+        pipeline = Pipeline(connection)
         try:
+            await pipeline.set_up()
             await connection.execute(LIMIT_IDLE)
             cursor = await connection.execute(TAKE_SLOT, {"most": _MAX_SLOT, "slot": SLOT})
             record = await cursor.fetchone()
@@ -212,7 +215,7 @@ class Desk:
             await connection.close()
             raise
         self.slot = record[0]
-        self._connection = connection
+        self._pipeline = pipeline
         log.info("desk.connected", slot=self.slot)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -26,12 +27,16 @@ LIMIT_IDLE = """
 BUSINESS_DATE = "SELECT business_date FROM business_day WHERE cut_at IS NULL"
 
 FIND_KEYS = """
-    SELECT t.id, t.kind, t.state, t.first_state, t.refusal, t.caller, t.idempotency_key, t.digest, t.account_id,
-           t.merchant_id, t.product_id, t.quantity, t.amount_fen, t.fee_fen, t.restricted_fen, t.channel,
-           t.merchant_order_no, t.original_id, t.business_date, t.created_at, t.finished_at, t.metadata
-      FROM unnest(%(callers)b::text[], %(keys)b::text[]) AS k (caller, key)
-      JOIN transaction AS t ON t.caller = k.caller AND t.idempotency_key = k.key
+    SELECT id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id, merchant_id,
+           product_id, quantity, amount_fen, fee_fen, restricted_fen, channel, merchant_order_no, original_id,
+           business_date, created_at, finished_at, metadata
+      FROM transaction WHERE key_digest = ANY(%(keys)b::uuid[])
 """
+
+
+def key_digest(caller: str, key: str) -> UUID:
+    """What stands for a caller's key in the index; no two keys are ever found to share one."""
+    return UUID(bytes=hashlib.blake2b(f"{caller}\0{key}".encode(), digest_size=16).digest())
 
 
 def make_transaction(record: Sequence[Any]) -> Transaction:
@@ -92,7 +97,7 @@ TRANSACTION_LOG = InsertSet(
     copy="""
         COPY transaction (id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id,
                           merchant_id, product_id, quantity, amount_fen, fee_fen, restricted_fen, channel,
-                          merchant_order_no, original_id, business_date, created_at, finished_at, metadata)
+                          merchant_order_no, original_id, business_date, created_at, finished_at, metadata, key_digest)
         FROM STDIN (FORMAT BINARY)
     """,
     types=(
@@ -118,5 +123,6 @@ TRANSACTION_LOG = InsertSet(
         "timestamptz",
         "timestamptz",
         "text",
+        "uuid",
     ),
 )

@@ -6,12 +6,11 @@ of its postings (both `apply` and the postings are written in one unit of work).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from mpss.db.database import UnitOfWork
-from mpss.db.rows import InsertSet, RowSet, copy_rows
+from mpss.db.rows import InsertSet, RowSet
 from mpss.kernel.errors import MpssError
 from mpss.ledger.model import Balance, JournalEntry, Part
 
@@ -110,17 +109,16 @@ def apply(entry: JournalEntry, balances: dict[int, Balance]) -> list[int]:
     return changed
 
 
-async def write(uow: UnitOfWork, entries: Sequence[tuple[JournalEntry, datetime]], business_date: date) -> None:
-    """Write the entries, each with the instant it was posted at, and their postings."""
-    await copy_rows(
-        uow,
-        JOURNAL,
-        [(entry.id, business_date, posted_at, entry.kind, entry.reverses_id) for entry, posted_at in entries],
-    )
-    await copy_rows(uow, POSTINGS, list(_posting_rows((entry for entry, _ in entries), business_date)))
-
-
-def _posting_rows(entries: Iterable[JournalEntry], business_date: date) -> Iterable[tuple[Any, ...]]:
-    for entry in entries:
-        for line, (ledger_account_id, amount_fen, part) in enumerate(entry.postings, start=1):
-            yield entry.id, line, ledger_account_id, part, amount_fen, business_date
+def rows_of(
+    entries: Sequence[tuple[JournalEntry, datetime]], business_date: date
+) -> list[tuple[InsertSet, list[tuple[Any, ...]]]]:
+    """The rows of entries, each with the instant it was posted at, and of their postings; nothing for none. Pure."""
+    if not entries:
+        return []
+    journal = [(entry.id, business_date, posted_at, entry.kind, entry.reverses_id) for entry, posted_at in entries]
+    postings = [
+        (entry.id, line, ledger_account_id, part, amount_fen, business_date)
+        for entry, _ in entries
+        for line, (ledger_account_id, amount_fen, part) in enumerate(entry.postings, start=1)
+    ]
+    return [(JOURNAL, journal), (POSTINGS, postings)]

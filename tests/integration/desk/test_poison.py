@@ -101,8 +101,14 @@ def writes_an_amount_too_large(made: Shop) -> Command:
     return scripted(decide)
 
 
-def has_a_key_too_long_for_the_index(made: Shop) -> Command:
-    return scripted(nothing, key="".join(random.Random(1).choices("0123456789abcdef", k=20_000)))
+def takes_an_order_too_long_for_the_index(made: Shop) -> Command:
+    order = "".join(random.Random(1).choices("0123456789abcdef", k=20_000))
+
+    def decide(command: Scripted, snapshot: Snapshot) -> Decision:
+        puts = [(MERCHANT_ORDERS, order, MerchantOrderRow(None, NOON))]
+        return Decision(command.becomes(snapshot.business_date), puts=puts)
+
+    return scripted(decide)
 
 
 def takes_an_order_that_is_taken(made: Shop) -> Command:
@@ -141,7 +147,7 @@ POISONS: dict[Poison, type[Exception]] = {
     writes_a_zero_byte: psycopg.DataError,
     writes_half_a_character: UnicodeEncodeError,
     writes_an_amount_too_large: OverflowError,
-    has_a_key_too_long_for_the_index: psycopg.errors.ProgramLimitExceeded,
+    takes_an_order_too_long_for_the_index: psycopg.errors.ProgramLimitExceeded,
     takes_an_order_that_is_taken: psycopg.errors.UniqueViolation,
     asks_for_more_of_what_has_no_portions: AssertionError,
     speaks_of_rows_it_does_not_touch: KeyError,
