@@ -109,7 +109,7 @@ class TestUnitsOfWork:
             for node in ast.walk(tree_of(path))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UnitOfWork"
         }
-        assert makers <= {"db/database.py", "desk/desk.py"}
+        assert makers <= {"db/database.py", "desk/batch.py"}
 
     @pytest.mark.parametrize("path", MODULES, ids=name_of)
     def test_are_not_opened_by_a_step(self, path: Path) -> None:
