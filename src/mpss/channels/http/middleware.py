@@ -6,6 +6,8 @@ the last resort for an error nobody expected.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import time
 import traceback
@@ -23,6 +25,8 @@ from mpss.kernel.ids import request_id
 from mpss.observability import HTTP_REQUESTS, HTTP_SECONDS, log
 
 MAX_BODY_BYTES = 1024 * 1024
+_READ_AWAY_BYTES = 8 * MAX_BODY_BYTES
+_READ_AWAY_SECONDS = 2.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}", re.ASCII)
 _UNMATCHED = "unmatched"
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -54,11 +58,15 @@ class Edge:
         try:
             if length is None or length > MAX_BODY_BYTES:
                 code = ErrorCode.MALFORMED_REQUEST if length is None else ErrorCode.PAYLOAD_TOO_LARGE
+                await _read_away(receive)
                 await problem_response(told, code)(scope, receive, answer.send)
             else:
                 await self._app(scope, _Limited(receive), answer.send)
         except ClientDisconnect:
-            answer.status = 499
+            # Whoever is gone does not read it; whoever sent a broken body may still be there.
+            if not answer.status:
+                detail = "the body broke off"
+                await problem_response(told, ErrorCode.MALFORMED_REQUEST, detail=detail)(scope, receive, answer.send)
         except Exception as problem:
             _log_failure(problem)
             if answer.status:
@@ -132,14 +140,30 @@ class _Limited:
         if message["type"] == "http.request":
             self._seen += len(message.get("body", b""))
             if self._seen > MAX_BODY_BYTES:
+                if message.get("more_body", False):
+                    await _read_away(self._receive)
                 raise Refused(ErrorCode.PAYLOAD_TOO_LARGE, detail=f"at most {MAX_BODY_BYTES} bytes are read")
         return message
+
+
+async def _read_away(receive: Receive) -> None:
+    """Read what is left of a body that is refused, up to a point: a caller who is still sending when the connection
+    closes may never see the answer.
+    """
+    seen = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_READ_AWAY_SECONDS):
+            while seen < _READ_AWAY_BYTES:
+                message = await receive()
+                seen += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
 
 
 def _log_failure(problem: Exception) -> None:
     """Where it happened and of what kind. Neither values of variables nor the message, which may quote a row."""
     stack: list[Any] = [
-        f"{frame.filename.rpartition('/mpss/')[2]}:{frame.lineno} {frame.name}"
+        f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(problem.__traceback__)[-12:]
     ]
     cause = type(problem.__cause__).__name__ if problem.__cause__ else None
