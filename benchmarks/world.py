@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 import psycopg
 
+PASSWORD = "135246"
 PASSWORD_KEY_VERSION = 1
 OPENING_FEN = 100_000_000
 TUNE = {
@@ -37,9 +39,13 @@ def product_id(number: int) -> UUID:
     return UUID(int=(3 << 100) | number)
 
 
+def phone(number: int) -> str:
+    return f"+86189{number:08d}"
+
+
 def digest(number: int) -> bytes:
     """The stored digest of account `number`'s payment password; a real HMAC, under a key of the benchmark's own."""
-    return hmac.digest(b"benchmark key", account_id(number).bytes + b"135246", hashlib.sha256)
+    return hmac.digest(b"benchmark key", account_id(number).bytes + PASSWORD.encode(), hashlib.sha256)
 
 
 _ACCOUNTS = """
@@ -50,24 +56,39 @@ _ACCOUNTS = """
     INSERT INTO account_usage (account_id, day, wrong_day)
     SELECT (lpad(to_hex(1::bigint << 36), 16, '0') || lpad(to_hex(n), 16, '0'))::uuid, %(today)s::date, %(today)s::date
       FROM generate_series(%(first)s::int, %(last)s::int) AS n;
-    INSERT INTO posting (entry_id, line, ledger_account_id, part, amount_fen, business_date)
-    SELECT '00000000-0000-7000-8000-000000000001', 1, 1000000 + n, 1, -%(opening)s::bigint, %(today)s::date
-      FROM generate_series(%(first)s::int, %(last)s::int) AS n;
+    INSERT INTO transaction (id, kind, state, first_state, caller, idempotency_key, digest, amount_fen, channel,
+                             business_date, created_at, finished_at, key_digest)
+    VALUES (%(entry)s, 'adjustment', 'SUCCEEDED', 'SUCCEEDED', 'benchmark', %(entry)s::text, '', %(total)s, 'benchmark',
+            %(today)s, now(), now(), %(entry)s);
+    INSERT INTO journal_entry (id, business_date, posted_at, kind) VALUES (%(entry)s, %(today)s, now(), 'adjustment');
     INSERT INTO posting (entry_id, line, ledger_account_id, amount_fen, business_date)
-    SELECT '00000000-0000-7000-8000-000000000001', 0, 2, %(opening)s::bigint * (%(last)s::int - %(first)s::int + 1),
-           %(today)s::date;
-    INSERT INTO journal_entry (id, business_date, posted_at, kind)
-    VALUES ('00000000-0000-7000-8000-000000000001', %(today)s::date, now(), 'adjustment') ON CONFLICT DO NOTHING;
+    VALUES (%(entry)s, 0, 2, %(total)s, %(today)s);
+    INSERT INTO posting (entry_id, line, ledger_account_id, part, amount_fen, business_date)
+    SELECT %(entry)s, 1, 1000000 + n, 1, -%(opening)s::bigint, %(today)s::date
+      FROM generate_series(%(first)s::int, %(last)s::int) AS n;
 """
 
 
-def fill_accounts(owner_url: str, *, first: int, last: int, today: date) -> None:
-    """Open wallets number `first` to `last` (inclusive), each with a balance and a payment password."""
-    params = {"first": first, "last": last, "opening": OPENING_FEN, "today": today}
+def fill_accounts(
+    owner_url: str, *, first: int, last: int, today: date, digest_of: Callable[[int], bytes] = digest
+) -> None:
+    """Open wallets number `first` to `last` (inclusive), each with a balance and a payment password.
+
+    `digest_of` makes the stored digest of an account's payment password from its number. The opening balances come
+    from the reserve by one adjustment, so that the books hold.
+    """
+    params = {
+        "first": first,
+        "last": last,
+        "opening": OPENING_FEN,
+        "total": OPENING_FEN * (last - first + 1),
+        "entry": UUID(int=(7 << 76) | (2 << 62) | first),
+        "today": today,
+    }
     with psycopg.connect(owner_url) as connection:
         for statement in _ACCOUNTS.strip().split(";\n"):
             if statement.strip():
-                connection.execute(statement, params)  # type: ignore[arg-type]
+                connection.execute(statement, params)
         with connection.cursor().copy(
             "COPY account (id, phone, home_province, kind, life, ledger_account_id, password_digest, password_key,"
             " daily_limit_fen, language, terms_version, channel, opened_at) FROM STDIN (FORMAT BINARY)"
@@ -78,7 +99,7 @@ def fill_accounts(owner_url: str, *, first: int, last: int, today: date) -> None
             now = datetime.now(UTC)
             for n in range(first, last + 1):
                 copy.write_row(
-                    (account_id(n), f"+86189{n:08d}", "GD", "wallet", "active", 1_000_000 + n, digest(n),
+                    (account_id(n), phone(n), "GD", "wallet", "active", 1_000_000 + n, digest_of(n),
                      PASSWORD_KEY_VERSION, 10**12, "en", "2026-01", "benchmark", now)
                 )  # fmt: skip
 

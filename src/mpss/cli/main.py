@@ -16,6 +16,7 @@ from rich.table import Table
 
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
+from mpss.cli.bench import bench_command
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
 from mpss.cli.processes import follow
@@ -47,6 +48,7 @@ app.add_typer(staff_app, name="staff")
 keys_app = typer.Typer(help="The key store.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.command("reference")(reference_command)
+app.command("bench")(bench_command)
 console = Console()
 
 DataOption = Annotated[
