@@ -99,7 +99,8 @@ def spend(
     spent_fen, spent_count = (usage.spent_fen, usage.spent_count) if usage.day == today else (0, 0)
     if spent_fen + amount_fen > account.daily_limit_fen:
         return ErrorCode.DAILY_LIMIT_EXCEEDED, usage
-    return None, usage._replace(day=today, spent_fen=spent_fen + amount_fen, spent_count=spent_count + 1)
+    # The first three fields anew; `_replace`, which looks names up, takes three times as long.
+    return None, UsageRow(today, spent_fen + amount_fen, spent_count + 1, *usage[3:])
 
 
 def give_back(usage: UsageRow, amount_fen: int, day: date) -> UsageRow:

@@ -10,7 +10,7 @@ from uuid import UUID
 from mpss.db.rows import InsertSet, RowSet
 from mpss.desk.model import Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import TransactionId
+from mpss.kernel.ids import Id, TransactionId
 
 SLOT = 7_002
 """Advisory lock class: the slot of a desk that lives."""
@@ -36,7 +36,7 @@ FIND_KEYS = """
 
 def key_digest(caller: str, key: str) -> UUID:
     """What stands for a caller's key in the index; no two keys are ever found to share one."""
-    return UUID(bytes=hashlib.blake2b(f"{caller}\0{key}".encode(), digest_size=16).digest())
+    return Id.of(int.from_bytes(hashlib.blake2b(f"{caller}\0{key}".encode(), digest_size=16).digest()))
 
 
 def make_transaction(record: Sequence[Any]) -> Transaction:

@@ -18,4 +18,7 @@ def quote(schedule: Schedule | None, amount_fen: int) -> int:
 
 def in_force(schedules: Schedules | None, at: datetime) -> Schedule | None:
     """The schedule in force at an instant; None before the first."""
-    return next((schedule for valid_from, schedule in schedules or () if valid_from <= at), None)
+    for valid_from, schedule in schedules or ():
+        if valid_from <= at:
+            return schedule
+    return None

@@ -48,6 +48,11 @@ class Id(uuid.UUID):
         return cls.of(value.int)
 
     @classmethod
+    def outside(cls, value: uuid.UUID) -> str:
+        """The outside form of a plain uuid, as the database returns it."""
+        return f"{cls.prefix}_{value.int:032x}"
+
+    @classmethod
     def parse(cls, text: str, *, field: str) -> Self:
         """Read the outside form.
 

@@ -32,6 +32,10 @@ class OutboxState(StrEnum):
     DEAD = "dead"
 
 
+# Reading `.value` of a member costs more than making the row's tuple does.
+_DELIVERY, _NOTICE, _WEBHOOK = (kind.value for kind in (Kind.DELIVERY, Kind.NOTICE, Kind.WEBHOOK))
+_PENDING = OutboxState.PENDING.value
+
 OutboxRow = tuple[UUID, str, UUID, str, str, str, datetime, datetime]
 """A new row for the OUTBOX set: id, kind, reference, recipient, payload, state, created_at, due_at."""
 
@@ -70,7 +74,7 @@ def notice(
     `reference` is the transaction or account it speaks of.
     """
     payload = _text({"event": event, "language": language, "params": params})
-    return (id, Kind.NOTICE.value, reference, phone, payload, OutboxState.PENDING.value, now, now)
+    return (id, _NOTICE, reference, phone, payload, _PENDING, now, now)
 
 
 def delivery(
@@ -87,18 +91,17 @@ def delivery(
     """The delivery order of a sale to its CP/SP. Its id is the transaction's, so a sale is ordered once."""
     payload = _text(
         {
-            "transaction_id": str(TransactionId.from_uuid(transaction_id)),
-            "product_id": None if product_id is None else str(ProductId.from_uuid(product_id)),
+            "transaction_id": TransactionId.outside(transaction_id),
+            "product_id": None if product_id is None else ProductId.outside(product_id),
             "quantity": quantity,
             "amount_fen": amount_fen,
             "phone": phone,
             "merchant_order_no": merchant_order_no,
-            "ordered_at": now.isoformat(),
+            "ordered_at": now,
         }
     )
-    recipient = str(MerchantId.from_uuid(merchant_id))
-    return (transaction_id, Kind.DELIVERY.value, transaction_id, recipient, payload,
-            OutboxState.PENDING.value, now, now)  # fmt: skip
+    recipient = MerchantId.outside(merchant_id)
+    return (transaction_id, _DELIVERY, transaction_id, recipient, payload, _PENDING, now, now)
 
 
 def webhook(
@@ -108,9 +111,9 @@ def webhook(
 
     `data` holds plain JSON values; ids in their outside form, amounts as `…_fen`.
     """
-    payload = _text({"type": event, "timestamp": now.isoformat(), "data": data})
-    recipient = str(MerchantId.from_uuid(merchant_id))
-    return (id, Kind.WEBHOOK.value, reference, recipient, payload, OutboxState.PENDING.value, now, now)
+    payload = _text({"type": event, "timestamp": now, "data": data})
+    recipient = MerchantId.outside(merchant_id)
+    return (id, _WEBHOOK, reference, recipient, payload, _PENDING, now, now)
 
 
 def _text(value: Mapping[str, Any]) -> str:

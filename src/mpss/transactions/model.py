@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from mpss.desk.model import Transaction, TransactionKind, TransactionState
@@ -12,8 +13,7 @@ from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import TransactionId
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Who asks, under which key, when and by what channel; the head of every command.
 
     `caller` scopes the key ("account:acc_…", "merchant:mer_…", "hall:H01/C02"); `digest` covers the body without its
@@ -51,8 +51,7 @@ class Asking:
         return self.asked.digest
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """What the payer offers: digests of the payment password by key version, made before the desk.
 
     `challenged` asks for an SMS code beside the password (one password was seen over many numbers); `fingerprint` and

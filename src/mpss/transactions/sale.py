@@ -31,6 +31,7 @@ from mpss.outbox.store import OUTBOX
 from mpss.transactions.postings import purchase_legs
 from mpss.transactions.store import MERCHANT_ORDERS, order_key
 
+_FEE_KIND = TransactionKind.PURCHASE.value
 _NO_STOCK = StockRow(0, False)
 
 
@@ -64,7 +65,7 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     yield USAGE, sale.account_id
     yield ACCOUNTS, sale.account_id
     yield MERCHANTS, sale.merchant_id
-    yield FEES, TransactionKind.PURCHASE.value
+    yield FEES, _FEE_KIND
     if sale.product_id is not None:
         yield PRODUCTS, sale.product_id
         yield STOCK, sale.product_id
@@ -145,7 +146,7 @@ def settle_terms(
                     raise NeedsMore(STOCK, product.id, sale.quantity)
                 return ErrorCode.OUT_OF_STOCK
             stock = StockRow(stock.available - sale.quantity, stock.exhausted)
-    fee_fen = quote(in_force(snapshot[FEES].get(TransactionKind.PURCHASE.value), at), amount_fen)
+    fee_fen = quote(in_force(snapshot[FEES].get(_FEE_KIND), at), amount_fen)
     if sale.fee_fen is not None and sale.fee_fen != fee_fen:
         return ErrorCode.PRICE_CHANGED
     balance = parties.balance

@@ -133,7 +133,7 @@ def speaks_of_rows_it_does_not_touch(made: Shop) -> Command:
 
 def has_no_id(made: Shop) -> Command:
     command = pay(made.people[0], made.goods)
-    return replace(command, asked=replace(command.asked, id=None))  # type: ignore[arg-type]
+    return replace(command, asked=command.asked._replace(id=None))  # type: ignore[arg-type]
 
 
 POISONS: dict[Poison, type[Exception]] = {
