@@ -22,19 +22,20 @@ OUTBOX = InsertSet(
 
 CLAIM = """
     -- At most %(each)s of one recipient, so that a dead one does not fill the batch. A claim is a lease: the row is
-    -- due again when the claimer has not written a result by then, because it was killed.
+    -- due again when the claimer has not written a result by then, because it was killed. What was written at one
+    -- instant goes in the order it was written, which its serial tells and its id does not.
     WITH due AS MATERIALIZED (
-        SELECT id, recipient, due_at FROM outbox
+        SELECT id, recipient, due_at, serial FROM outbox
          WHERE kind = %(kind)s AND state = 'pending' AND due_at <= %(now)s AND recipient <> ALL(%(busy)s::text[])
            AND (%(only)s::text[] IS NULL OR recipient = ANY(%(only)s::text[]))
          ORDER BY due_at LIMIT %(window)s
     ), fair AS (
-        SELECT id, row_number() OVER (PARTITION BY recipient ORDER BY due_at, id) AS place FROM due
+        SELECT id, row_number() OVER (PARTITION BY recipient ORDER BY due_at, serial) AS place FROM due
     ), locked AS (
         SELECT outbox.id FROM outbox
          WHERE outbox.id IN (SELECT id FROM fair WHERE place <= %(each)s)
            AND state = 'pending' AND due_at <= %(now)s
-         ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+         ORDER BY due_at, serial LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox SET attempts = attempts + 1, due_at = %(until)s
       FROM locked WHERE outbox.id = locked.id
