@@ -23,7 +23,7 @@ from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.config import Policy
 from mpss.desk.batch import decide_all
 from mpss.desk.model import Answer, Command, Snapshot, Transaction, TransactionKind, TransactionState
-from mpss.desk.store import TRANSACTION_LOG, TRANSACTIONS
+from mpss.desk.store import TRANSACTIONS
 from mpss.fees.model import Schedule
 from mpss.fees.store import FEES
 from mpss.kernel.errors import ErrorCode
@@ -218,8 +218,7 @@ class TheDesk(RuleBasedStateMachine):
         commands = [made for step in steps if (made := self._command(step, before, orders)) is not None]
         expected = [self._expect(step, command) for step, command in commands]
         answers, effects = decide_all([command for _, command in commands], self.snapshot, self.known)
-        for row in effects.inserts[TRANSACTION_LOG]:
-            recorded = Transaction(*row)
+        for recorded in effects.recorded:
             self.snapshot[TRANSACTIONS].setdefault(recorded.id, recorded)
         for (step, _), answer, said in zip(commands, answers, expected, strict=True):
             assert _said(answer) == said, step

@@ -90,6 +90,8 @@ class Pipeline:
 
     async def set_up(self) -> None:
         """Make the connection ready; once, before anything else."""
+        # Were the driver to prepare statements too, it would throw away all that the session has after a rollback.
+        self.connection.prepare_threshold = None
         await self.connection.execute(SETTINGS)
 
     async def run(self, calls: Sequence[Call]) -> list[list[Row]]:
@@ -134,15 +136,19 @@ class Pipeline:
             # Answers may be under way that the next user would take for his own.
             pgconn.finish()
             raise
-        rows = []
-        for prepared, result in zip(preparing, results, strict=True):
+        answers = []
+        # Before any row is read, which may fail: what is prepared is known.
+        for prepared, result in zip(preparing, results, strict=False):
             _check(result)
             if prepared is not None:
                 self._prepared.add(prepared)
             else:
-                rows.append(self._rows(result))
+                answers.append(result)
+        if len(results) < len(preparing):
+            pgconn.finish()
+            raise errors.OperationalError("the connection ended before the last answer")
         self.last_status = (results[-1].command_status or b"").decode()
-        return rows
+        return [self._rows(result) for result in answers]
 
     def _rows(self, result: PGresult) -> list[Row]:
         if not result.ntuples:
