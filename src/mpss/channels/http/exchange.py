@@ -25,7 +25,7 @@ Caller = Session | Merchant | StaffMember
 @dataclass(slots=True)
 class Context:
     """What the channel keeps in this process. `methods` are the methods of each path template; `readiness` is what was
-    found last, and when."""
+    found last, and when; `reference` is the reference page once it was asked for."""
 
     runtime: Runtime
     sessions: SessionCache
@@ -34,6 +34,7 @@ class Context:
     proven: Proven
     methods: dict[str, list[str]] = field(default_factory=dict)
     readiness: tuple[dict[str, bool], float] | None = None
+    reference: str = ""
 
 
 @dataclass(slots=True)

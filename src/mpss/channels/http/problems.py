@@ -74,7 +74,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.PRICE_CHANGED: Reply(409, "价格或手续费已变动", "The price or the fee has changed"),
     _C.INSUFFICIENT_FUNDS: Reply(402, "余额不足", "The balance is insufficient"),
     _C.SAME_PERSON: Reply(403, "须由另一人复核", "A second person must approve"),
-    _C.BUSY: Reply(503, "系统繁忙,请用同一 Idempotency-Key 重试", "Busy: ask again with the same Idempotency-Key"),
+    _C.BUSY: Reply(503, "系统繁忙，请用同一 Idempotency-Key 重试", "Busy: ask again with the same Idempotency-Key"),
     _C.INTERNAL: Reply(500, "系统内部错误", "Internal error"),
 }
 

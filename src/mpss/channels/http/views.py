@@ -27,7 +27,8 @@ AT_EXAMPLE = "2026-03-01T04:00:00.000000Z"
 
 At = Annotated[datetime, Field(examples=[AT_EXAMPLE])]
 NextCursor = Annotated[
-    str | None, Field(description="`cursor` of the next page; null after the last", examples=["AZ5rPF96fD6NL0prjA0eLw"])
+    str | None,
+    Field(description="the `cursor` of the next page; null after the last", examples=["AZ5rPF96fD6NL0prjA0eLw"]),
 ]
 
 

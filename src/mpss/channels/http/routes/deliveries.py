@@ -59,7 +59,7 @@ class AttemptView(View):
     duration_ms: int = Field(examples=[37])
 
 
-class MessageView(View):
+class SentMessageView(View):
     """An order or a webhook with every attempt at it."""
 
     id: str = Field(description="webhook-id of what was sent", examples=[TRANSACTION_EXAMPLE])
@@ -72,14 +72,14 @@ class MessageView(View):
 
 class DeliveryLogView(View):
     delivery: DeliveryView | None
-    messages: list[MessageView]
+    messages: list[SentMessageView]
 
 
 def delivery_log_view(found: DeliveryLog) -> DeliveryLogView:
     return DeliveryLogView(
         delivery=delivery_view(found.status),
         messages=[
-            MessageView(
+            SentMessageView(
                 id=message.id,
                 kind=message.kind,
                 state=message.state,

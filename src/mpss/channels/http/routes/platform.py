@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
 
 import prometheus_client
 from pydantic import Field
@@ -16,14 +15,16 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Context, exchange
 from mpss.channels.http.fields import View
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.pages import page
+from mpss.channels.http.pages import HTML, html_answer, page, rendered
 from mpss.channels.http.reference_page import reference_values
+from mpss.channels.http.start_page import start_values
 from mpss.channels.http.views import reply
 from mpss.db.readiness import is_current
 from mpss.observability import log
 
 SUBJECT = Subject("Platform")
 
+_DOCUMENT_CACHE = "public, max-age=300"
 _READY_TIMEOUT_SECONDS = 2.0
 _READY_FRESH_SECONDS = 1.0
 
@@ -102,7 +103,7 @@ async def metrics(request: Request) -> Response:
 async def openapi_document(request: Request) -> Response:
     """Every operation, with examples and every error."""
     body = json.dumps(request.app.openapi(), ensure_ascii=False, separators=(",", ":"))
-    return Response(body, 200, {"cache-control": "public, max-age=300"}, "application/json")
+    return Response(body, 200, {"cache-control": _DOCUMENT_CACHE}, "application/json")
 
 
 @SUBJECT.operation(
@@ -110,9 +111,25 @@ async def openapi_document(request: Request) -> Response:
     "/v1/reference",
     summary="The reference page",
     access=Access.OPEN,
-    says={200: Said("The OpenAPI document as a page", media_type="text/html")},
+    says={200: Said("The OpenAPI document as a page", media_type=HTML)},
 )
 async def reference(request: Request) -> Response:
     """The same as the OpenAPI document, to read."""
-    values: dict[str, Any] = reference_values(request.app.openapi())
-    return page("reference.html", values, language="en")
+    context = exchange(request).context
+    if not context.reference:
+        context.reference = rendered("reference.html", reference_values(request.app.openapi()), language="en")
+    return html_answer(context.reference, language="en", cache=_DOCUMENT_CACHE)
+
+
+@SUBJECT.operation(
+    "GET",
+    "/",
+    summary="The start page",
+    access=Access.OPEN,
+    says={200: Said("A page that says what is where", media_type=HTML)},
+)
+async def start(request: Request) -> Response:
+    """For a person who opens the platform's address."""
+    told = exchange(request)
+    values = start_values(language=told.language, number=told.runtime.settings.sms_number)
+    return page("start.html", values, language=told.language)

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,6 +32,9 @@ from mpss.channels.http.fields import (
 )
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.views import (
+    MERCHANT_EXAMPLE,
+    PRODUCT_EXAMPLE,
+    TRANSACTION_EXAMPLE,
     PurchaseView,
     TransactionView,
     answered,
@@ -71,6 +74,23 @@ class QuoteView(View):
 class PurchaseBody(Body):
     """A product with its quantity, or a free amount. `amount_fen` is what the payer was shown, without the fee."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "merchant_id": MERCHANT_EXAMPLE,
+                    "product_id": PRODUCT_EXAMPLE,
+                    "quantity": 1,
+                    "amount_fen": 2500,
+                    "fee_fen": 0,
+                    "currency": "CNY",
+                    "payment_password": "495173",
+                },
+                {"phone": "18912340001", "amount_fen": 1250, "currency": "CNY", "merchant_order_no": "K-20260301-0042"},
+            ]
+        }
+    )
+
     amount_fen: AmountFen
     currency: Currency
     merchant_id: MerchantIdField | None = Field(
@@ -97,6 +117,15 @@ class PurchaseBody(Body):
 
 class ReversalBody(Body):
     """The sale is named by its transaction or by the merchant's own order number, one of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"transaction_id": TRANSACTION_EXAMPLE, "reason": "sold out"},
+                {"merchant_order_no": "K-20260301-0042", "reason": "the customer left"},
+            ]
+        }
+    )
 
     transaction_id: TransactionIdField | None = Field(default=None)
     merchant_order_no: OrderNo | None = Field(default=None)

@@ -79,7 +79,7 @@ class AdjustmentBody(Body):
         description="that sum to zero",
         examples=[[{"ledger_account_id": 3, "amount_fen": 2500}, {"ledger_account_id": 61, "amount_fen": -2500}]],
     )
-    memo: Annotated[str, *paragraphs(MAX_MEMO)] = Field(description="why", examples=["手续费多收,退回"])
+    memo: Annotated[str, *paragraphs(MAX_MEMO)] = Field(description="why", examples=["手续费多收，退回"])
 
 
 class LegView(View):
@@ -97,14 +97,14 @@ class ProposalView(View):
     proposed_by: str = Field(examples=[STAFF_EXAMPLE])
     proposed_at: datetime = Field(examples=[AT_EXAMPLE])
     legs: list[LegView]
-    memo: str = Field(examples=["手续费多收,退回"])
+    memo: str = Field(examples=["手续费多收，退回"])
 
 
 class ProposalsView(View):
     items: list[ProposalView]
 
 
-class MessageView(View):
+class DeadMessageView(View):
     """A message that was refused or given up."""
 
     id: str = Field(examples=["out_019e6b3c4e557f65e708192a3b4c5d6e"])
@@ -118,7 +118,7 @@ class MessageView(View):
 
 class OutboxView(View):
     waiting: dict[Kind, int] = Field(description="messages yet to leave, by kind", examples=[{"notice": 2}])
-    dead: list[MessageView] = Field(description="newest first")
+    dead: list[DeadMessageView] = Field(description="newest first")
     next_cursor: NextCursor
 
 
@@ -245,7 +245,7 @@ async def read_outbox(
         found = await dead(uow, before=before, limit=limit + 1)
     found, following = cut(found, limit, lambda item: encode_id(item.id))
     items = [
-        MessageView(
+        DeadMessageView(
             id=str((TransactionId if item.kind == Kind.DELIVERY else OutboxId).from_uuid(item.id)),
             kind=Kind(item.kind),
             serial=item.serial,

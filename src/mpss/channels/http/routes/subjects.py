@@ -9,6 +9,7 @@ from mpss.channels.http.routes import (
     goods,
     merchant,
     merchant_goods,
+    password_page,
     passwords,
     platform,
     purchases,
@@ -27,7 +28,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     """The subjects; with `sandbox_too` those of a sandbox alone as well."""
     always = [
         purchases.SUBJECT, topups.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT, passwords.SUBJECT,
-        merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
+        password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
         staff_members.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip

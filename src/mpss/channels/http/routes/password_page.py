@@ -1,0 +1,160 @@
+"""The page behind a one-time link, where a person sets the payment password; it works without script. Spec: CT 5.2."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mpss.accounts.links import PATH, find_link
+from mpss.channels.http.authentication import Access
+from mpss.channels.http.exchange import Exchange, exchange
+from mpss.channels.http.fields import Body, PaymentPassword
+from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.pages import HTML, page
+from mpss.channels.http.problems import status_of, title_of
+from mpss.channels.http.routes.passwords import set_with_link
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+
+SUBJECT = Subject("Password")
+
+_LONGEST_FORM = 1024
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,100}", re.ASCII)
+
+# Whatever a person's phone made of the link is answered with a page.
+Token = Annotated[str, Path(description="as it stands in the link")]
+
+_WORDS = {
+    "zh-CN": {
+        "title": "设置支付密码",
+        "problem": "有误：",
+        "hint": "请输入六位数字。不要使用生日、本机号码的一部分、连续或重复的数字。",
+        "password": "支付密码",
+        "again": "再次输入支付密码",
+        "submit": "设置密码",
+        "done": "支付密码已设置。",
+        "after": "我们已发送短信确认，您可以关闭本页。切勿将支付密码告诉任何人。",
+        "another": "链接只能使用一次，并会过期。发送短信 MM 到 {number}，即可获取新链接。",
+        "expired": "此链接已失效。",
+        "differ": "两次输入不一致，请重新输入。",
+        "form": "支付密码应为六位数字，请重新输入。",
+        "weak": "这个密码容易被猜到，请换一个。",
+    },
+    "en": {
+        "title": "Set your payment password",
+        "problem": "Problem: ",
+        "hint": "Six digits; no birthday, no part of your number, no runs or repeated digits.",
+        "password": "Payment password",
+        "again": "Payment password once more",
+        "submit": "Set password",
+        "done": "Your payment password is set.",
+        "after": "We have sent you an SMS to confirm it; you can close this page. Never tell anybody your password.",
+        "another": "A link works once and runs out. Send MM by SMS to {number} for a new one.",
+        "expired": "This link no longer works.",
+        "differ": "The two are not the same. Enter both again.",
+        "form": "A payment password has six digits. Enter it again.",
+        "weak": "This password is easily guessed. Choose another one.",
+    },
+}
+
+
+class LinkForm(Body):
+    password: PaymentPassword
+    again: PaymentPassword
+
+
+@SUBJECT.operation(
+    "GET",
+    PATH + "{token}",
+    summary="The page behind a one-time link",
+    access=Access.OPEN,
+    says={200: Said("The form", media_type=HTML), 403: Said("The link no longer holds", media_type=HTML)},
+    clauses=("CT 5.2", "CM 7.4"),
+)
+async def show_password_form(request: Request, token: Token) -> Response:
+    """A form that works without script. Looking at it does not use the link up."""
+    told = exchange(request)
+    try:
+        await find_link(told.runtime, token=_sane(token))
+    except Refused as problem:
+        return _refused(told, problem.code)
+    return _show(told, form=True)
+
+
+@SUBJECT.operation(
+    "POST",
+    PATH + "{token}",
+    summary="The form behind a one-time link",
+    access=Access.OPEN,
+    says={
+        200: Said("The password is set", media_type=HTML),
+        403: Said("The link no longer holds", media_type=HTML),
+        422: Said("The password is weak, or the two are not the same: the form again", media_type=HTML),
+    },
+    errors=(ErrorCode.UNKNOWN_ACCOUNT,),
+    form=LinkForm,
+    clauses=("CT 5.2", "CM 7.4"),
+)
+async def submit_password_form(request: Request, token: Token) -> Response:
+    """What the page sends. The token in the address is the proof; there is no cookie that another site could use."""
+    told = exchange(request)
+    fields = _fields(await request.body())
+    password = fields.get("password", "")
+    if password != fields.get("again"):
+        return _show(told, "differ", form=True, status=422)
+    try:
+        await set_with_link(told, _sane(token), password)
+    except MalformedField:
+        return _show(told, "form", form=True, status=422)
+    except Refused as problem:
+        return _refused(told, problem.code)
+    return _show(told)
+
+
+def _sane(token: str) -> str:
+    """
+    Raises:
+        Refused: CODE_EXPIRED, it is no token of ours.
+    """
+    if _TOKEN.fullmatch(token) is None:
+        raise Refused(ErrorCode.CODE_EXPIRED)
+    return token
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """The fields of a form, each once.
+
+    Raises:
+        MalformedField: it is no form of ours.
+    """
+    try:
+        pairs = parse_qs(
+            body[: _LONGEST_FORM + 1].decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=8
+        )
+    except ValueError:
+        pairs = {}
+    if len(body) > _LONGEST_FORM or not pairs or any(len(values) != 1 for values in pairs.values()):
+        raise MalformedField(field="", problem="must be the form's fields, each once")
+    return {name: values[0] for name, values in pairs.items()}
+
+
+def _refused(told: Exchange, code: ErrorCode) -> Response:
+    match code:
+        case ErrorCode.WEAK_PASSWORD:
+            return _show(told, "weak", form=True, status=status_of(code))
+        case ErrorCode.CODE_EXPIRED:
+            return _show(told, "expired", status=status_of(code))
+        case _:
+            return _show(told, text=title_of(code, told.language), status=status_of(code))
+
+
+def _show(told: Exchange, problem: str = "", *, text: str = "", form: bool = False, status: int = 200) -> Response:
+    """The page: `problem` names a text of ours, `text` is one; without a form it is the end."""
+    words = dict(_WORDS[told.language])
+    words["another"] = words["another"].format(number=told.runtime.settings.sms_number)
+    values = {"words": words, "problem": words[problem] if problem else text, "form": form}
+    return page("set_password.html", values, language=told.language, status=status)
