@@ -27,6 +27,7 @@ from mpss.security.signing import SignatureInvalid, verify_webhook
 from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
 from mpss.simulators.merchant_book import OrderBook
 from mpss.simulators.merchant_page import shop_page
+from mpss.simulators.page import POLICY
 
 _CODES_SHOWN = 5
 
@@ -191,8 +192,9 @@ class MerchantShop:
         return _json({"webhooks": [asdict(webhook) for webhook in self.book.webhooks()]})
 
     async def _page(self, request: Request) -> Response:
-        page = shop_page(self.name, self.book.orders()[-50:], self.book.webhooks()[-50:])
-        return Response(200, page.encode(), "text/html; charset=utf-8")
+        html = shop_page(self.name, self.book.orders()[-50:], self.book.webhooks()[-50:])
+        headers = (("content-security-policy", POLICY), ("cache-control", "no-store"))
+        return Response(200, html.encode(), "text/html; charset=utf-8", headers)
 
 
 def _next(faults: list[_Fault]) -> _Fault | None:

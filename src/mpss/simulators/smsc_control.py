@@ -8,7 +8,7 @@
     GET  /stats, GET /faults               counts; faults in force
     POST /faults                           {"kind": "throttled", "count": 2, "seconds": 0.5, "phone": "+86…"}
     DELETE /faults                         everything works again
-    GET  /, GET /phones/{phone}            pages; a handset's page has a form that sends
+    GET  /, GET /phones/{phone}            pages; a handset's page has a form that sends, and shows the answer
 
 It serves this machine only: a request that names another host, or comes from another site's page, is refused.
 """
@@ -27,6 +27,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.phone import parse_phone
+from mpss.simulators.page import POLICY
 from mpss.simulators.smsc_faults import Fault, FaultKind
 from mpss.simulators.smsc_pages import handset_page, handsets_page
 
@@ -39,6 +40,7 @@ _LARGEST_BODY = 65_536
 _LONGEST_TEXT = 2_000
 _LONGEST_WAIT_SECONDS = 30.0
 _CALL_TIMEOUT_SECONDS = 40.0
+_ANSWER_SECONDS = 3.0
 
 
 class ControlServer:
@@ -147,8 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "POST", ["phones", text]:
                 phone = parse_phone(text)
                 form = parse_qs(body.decode("utf-8", "replace"))
-                self.call(self.smsc.send_from(phone, _text_of(form.get("text", [""])[0])))
-                self._respond(b"", "text/plain", HTTPStatus.SEE_OTHER, location=f"/phones/{phone}")
+                self.call(_send_and_wait(self.smsc, phone, _text_of(form.get("text", [""])[0])))
+                self._respond(b"", "text/plain", HTTPStatus.SEE_OTHER, location=f"/phones/{phone}#send")
             case "GET", ["handsets"]:
                 self._json({"handsets": self.call(_handsets(self.smsc))})
             case "GET", ["handsets", text, "inbox"]:
@@ -184,7 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'")
+        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Referrer-Policy", "same-origin")
         if location:
             self.send_header("Location", location)
         self.end_headers()
@@ -196,7 +199,15 @@ async def _handsets(smsc: Smsc) -> list[dict[str, Any]]:
 
 
 async def _conversation(smsc: Smsc, phone: str) -> list[dict[str, Any]]:
-    return [message.to_json() for message in smsc.store.messages(phone)]
+    return [message.to_json() for message in smsc.store.conversation(phone)]
+
+
+async def _send_and_wait(smsc: Smsc, phone: str, text: str) -> None:
+    """Send what was typed, and wait a little, so that the page which is shown next has the answer."""
+    before = smsc.store.conversation(phone, limit=1)
+    await smsc.send_from(phone, text)
+    if (await smsc.stats())["bound"]:
+        await smsc.inbox(phone, after=before[-1].id if before else 0, wait_seconds=_ANSWER_SECONDS)
 
 
 async def _faults(smsc: Smsc) -> list[dict[str, Any]]:

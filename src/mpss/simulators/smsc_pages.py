@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import datetime
 from html import escape
 from typing import Any
 
-from mpss.kernel.clock import SHANGHAI
+from mpss.simulators.page import page, shown_time, table
 
-_HEAD = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733 }}
-table {{ border-collapse: collapse; width: 100% }} td, th {{ text-align: left; padding: .4rem; vertical-align: top }}
-tr {{ border-bottom: 1px solid #d5dce3 }} ol {{ list-style: none; padding: 0 }}
-li {{ max-width: 75%; margin: .5rem 0; padding: .5rem .8rem; border-radius: .8rem; background: #eef2f6 }}
-li {{ white-space: pre-wrap }}
-li.sent {{ margin-left: auto; background: #d3efdc }} small {{ color: #5a6875; display: block }}
-input {{ font: inherit; width: 70%; padding: .4rem }} button {{ font: inherit; padding: .4rem 1rem }}
-</style></head><body><h1>{title}</h1>
-"""
+_LINK = re.compile(r"https?://[!-~]+")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 def handsets_page(handsets: Sequence[dict[str, Any]], stats: dict[str, Any]) -> str:
     """A line for each handset: its number, how many messages it received, the last one."""
-    rows = "".join(
-        f'<tr><td><a href="/phones/{escape(line["phone"])}">{escape(line["phone"])}</a></td>'
-        f"<td>{line['received']}</td><td>{escape(line['last'] or '')}</td></tr>"
+    rows = [
+        (
+            f'<a class="number" href="/phones/{escape(line["phone"])}#send">{escape(line["phone"])}</a>',
+            str(line["received"]),
+            f"<span{_language(line['last'] or '')}>{escape(line['last'] or '')}</span>",
+        )
         for line in handsets
-    )
+    ]
     bound = escape(", ".join(stats["bound"])) or "nobody"
-    return (
-        _HEAD.format(title="The town's handsets")
-        + f"<p>Bound: {bound}. Received: {stats['received']}. On the way upstream: {stats['waiting_upstream']}.</p>"
-        + f"<table><tr><th>Phone</th><th>Received</th><th>Last message</th></tr>{rows}</table></body></html>"
+    return page(
+        "The town's handsets",
+        f"<p>Bound: {bound}. Received by phones: {stats['received']}. "
+        f"On the way to the center: {stats['waiting_upstream']}. Times are Shanghai's.</p>\n"
+        + table(("Phone", "Received", "Last message"), rows, empty="No phone has sent or received anything yet."),
     )
 
 
 def handset_page(phone: str, messages: Sequence[dict[str, Any]]) -> str:
     """One handset's conversation with our number, oldest first, and a form that sends."""
     lines = "".join(
-        f'<li class="{"sent" if message["sent"] else "received"}">{escape(message["text"])}'
-        f"<small>{_time(message['at'])}</small></li>"
+        f'<li class="{"sent" if message["sent"] else "received"}"{_language(message["text"])}>'
+        f"{_linked(message['text'])}<small>{shown_time(message['at'])}</small></li>\n"
         for message in messages
     )
-    return (
-        _HEAD.format(title=escape(phone))
-        + f'<p><a href="/">All handsets</a></p><ol>{lines or "<li>No messages yet.</li>"}</ol>'
-        + f'<form method="post" action="/phones/{escape(phone)}"><label>Message <input name="text" required '
-        + 'maxlength="500" autocomplete="off"></label> <button>Send</button></form></body></html>'
+    return page(
+        phone,
+        '<p><a href="/">All handsets</a></p>\n'
+        + (f"<ol>\n{lines}</ol>" if lines else '<p class="soft">No messages yet.</p>')
+        + f'\n<form method="post" action="/phones/{escape(phone)}" id="send">\n'
+        + '<label for="text">Send a message, such as BZ for help</label>\n'
+        + '<input id="text" name="text" required maxlength="500" autocomplete="off">\n<button>Send</button>\n</form>',
     )
 
 
-def _time(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+def _language(text: str) -> str:
+    return ' lang="zh-CN"' if _CHINESE.search(text) else ""
+
+
+def _linked(text: str) -> str:
+    """The text, what is an address in it as a link."""
+    parts, end = [], 0
+    for match in _LINK.finditer(text):
+        address = escape(match.group())
+        parts += [escape(text[end : match.start()]), f'<a href="{address}" rel="noreferrer">{address}</a>']
+        end = match.end()
+    return "".join([*parts, escape(text[end:])])

@@ -117,6 +117,14 @@ class HandsetStore:
         )
         return [StoredMessage(i, p, bool(sent), t, s, n, at) for i, p, sent, t, s, n, at in rows]
 
+    def conversation(self, phone: str, *, limit: int = 200) -> list[StoredMessage]:
+        """The handset's latest messages, both directions, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, phone, sent, text, serial, segments, at FROM message WHERE phone = ? ORDER BY id DESC LIMIT ?",
+            (phone, limit),
+        )
+        return [StoredMessage(i, p, bool(sent), t, s, n, at) for i, p, sent, t, s, n, at in rows][::-1]
+
     def waiting_phones(self) -> list[str]:
         """Numbers that have something on its way to us."""
         return [phone for (phone,) in self._db.execute("SELECT DISTINCT phone FROM upstream WHERE done_at IS NULL")]

@@ -173,7 +173,7 @@ class TestPages:
 
     async def test_send_from_a_handset(self, smsc: Smsc, client: httpx.AsyncClient) -> None:
         sent = await client.post(f"/phones/{LI}", data={"text": "余额"})
-        assert (sent.status_code, sent.headers["Location"]) == (303, f"/phones/{LI}")
+        assert (sent.status_code, sent.headers["Location"]) == (303, f"/phones/{LI}#send")
         assert [(message.text, message.sent) for message in smsc.store.messages(LI)] == [("余额", True)]
 
 
