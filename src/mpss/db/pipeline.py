@@ -121,7 +121,7 @@ class Pipeline:
         try:
             pgconn.enter_pipeline_mode()
             for statement, parameters in calls:
-                if statement not in self._prepared:
+                if statement not in self._prepared and statement not in preparing:
                     pgconn.send_prepare(statement.name, statement.sql)
                     preparing.append(statement)
                 pgconn.send_query_prepared(statement.name, parameters, statement.formats, result_format=Format.BINARY)
