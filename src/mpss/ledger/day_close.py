@@ -73,13 +73,16 @@ async def close_day(database: Database, *, today: date, now: datetime) -> list[d
 
     Safe to repeat and to run in several processes. A day that was cut when a process died is sealed by the next run.
     """
-    async with database.transaction() as uow:
-        await uow.execute(_TAKE_FENCE, {"fence": FENCE})
-        open_day: date = await uow.value(_OPEN_DAY)
-        if open_day < today:
-            await uow.execute(_CUT, {"day": open_day, "now": now})
-            await uow.execute(_OPEN_NEXT, {"day": today, "now": now})
-            log.info("ledger.day_cut", business_date=str(open_day), opened=str(today))
+    async with database.read() as uow:
+        due: bool = await uow.value(_OPEN_DAY) < today
+    if due:  # The fence holds every desk up, so it is not taken to look.
+        async with database.transaction() as uow:
+            await uow.execute(_TAKE_FENCE, {"fence": FENCE})
+            open_day: date = await uow.value(_OPEN_DAY)
+            if open_day < today:
+                await uow.execute(_CUT, {"day": open_day, "now": now})
+                await uow.execute(_OPEN_NEXT, {"day": today, "now": now})
+                log.info("ledger.day_cut", business_date=str(open_day), opened=str(today))
     return await seal_cut_days(database, now=now)
 
 

@@ -80,6 +80,8 @@ class TestClosingADay:
             armed = True
             selling = asyncio.create_task(made.desk.submit(pay(made.people[0], made.goods)))
             await reached.wait()
+            async with asyncio.timeout(5):
+                assert await close_day(database, today=TODAY, now=NOON) == []
             closing = asyncio.create_task(close_day(database, today=TODAY + DAY, now=NOON + DAY))
             await asyncio.sleep(0.1)
             assert not closing.done()
