@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 pytestmark = [
     pytest.mark.asyncio(loop_scope="package"),
     pytest.mark.xdist_group("center"),
-    clause("CT 5.3", "CT 6.3.2"),
+    clause("CT 4.1", "CT 5.3", "CT 6.3.2"),
 ]
 
 
