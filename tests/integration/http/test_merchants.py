@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mpss.channels.http.outgoing import EVENTS
 from mpss.kernel.ids import ProductId
 from mpss.simulators.merchant_shop import Fault
 from mpss.staff.permissions import Permission
@@ -304,6 +305,28 @@ class TestADelivery:
         assert (await merchant.post(f"/v1/merchant/webhooks/{told['id']}/resend")).status_code == 202
         problem(await merchant.post("/v1/merchant/webhooks/out_" + "0" * 32 + "/resend"), 404, "not_found")
         problem(await merchant.get("/v1/merchant/deliveries/txn_" + "0" * 32), 404, "unknown_transaction")
+
+    async def test_and_every_event_have_the_shape_that_is_documented(self, shop: Counter) -> None:
+        merchant, payer = shop.merchant(), await shop.subscriber()
+        product = {"product_id": str(ProductId.from_uuid(shop.market.product.id)), "quantity": 1}
+        sold = (await payer.post("/v1/purchases", shop.purchase(**product))).json()
+        await payer.post("/v1/purchases", shop.purchase())
+        book = shop.market.shop.book
+
+        async def told() -> bool:
+            return {event.body["type"] for event in book.webhooks()} == set(EVENTS)
+
+        async def delivered() -> bool:
+            now = await payer.get(f"/v1/purchases/{sold['transaction_id']}")
+            return bool(now.json()["delivery"]["state"] == "delivered")
+
+        async with shop.market.working():
+            await eventually(delivered)
+            await merchant.post("/v1/reversals", {"transaction_id": sold["transaction_id"], "reason": "x"})
+            await eventually(told)
+        for event in book.webhooks():
+            view, _ = EVENTS[event.body["type"]]
+            view.model_validate(event.body, strict=True)
 
     async def test_that_was_refused_is_reversed_and_not_ordered_again(self, shop: Counter) -> None:
         merchant, payer = shop.merchant(), await shop.subscriber()

@@ -14,6 +14,7 @@ import traceback
 from typing import Any
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,6 +46,7 @@ class Edge:
         self._app = app
         self._context = context
         self._trusted_proxy = trusted_proxy
+        self._meters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # Looking them up by label costs more.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -100,8 +102,11 @@ class Edge:
 
     def _record(self, scope: Scope, told: Exchange, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", _UNMATCHED)
-        HTTP_REQUESTS.labels(route, status).inc()
-        HTTP_SECONDS.labels(route).observe(seconds)
+        meters = self._meters.get((route, status))
+        if meters is None:
+            meters = self._meters[route, status] = HTTP_REQUESTS.labels(route, status), HTTP_SECONDS.labels(route)
+        meters[0].inc()
+        meters[1].observe(seconds)
         if route not in _QUIET:
             # The route and not the path: a path may hold a one-time link's token.
             log.info(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from mpss import __version__
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.operation import FORM, JSON, Operation, Said
+from mpss.channels.http.outgoing import shapes, webhooks
 from mpss.channels.http.problems import MEDIA_TYPE, REPLIES, problem_document, title_of
 from mpss.kernel.errors import ErrorCode
 
@@ -167,6 +169,8 @@ def draw(app: FastAPI, operations: Iterable[Operation]) -> dict[str, Any]:
     for operation in operations:
         drawn = document["paths"][operation.path][operation.method.lower()]
         _finish(drawn, operation, schemas)
+    schemas.update(shapes())
+    document["webhooks"] = webhooks(partial(example_of, schemas=schemas))
     return document
 
 
@@ -181,7 +185,11 @@ def _finish(drawn: dict[str, Any], operation: Operation, schemas: dict[str, Any]
     if request_body is not None:
         (content,) = request_body["content"].values()
         body_schema = _resolve(content["schema"], schemas)
-        content["example"] = example_of(content["schema"], schemas)
+        given = body_schema.get("examples", ())
+        if len(given) > 1:
+            content["examples"] = {str(place): {"value": value} for place, value in enumerate(given, start=1)}
+        else:
+            content["example"] = example_of(content["schema"], schemas)
     takes_parameters = bool(drawn.get("parameters"))
     if operation.money:
         drawn.setdefault("parameters", []).append(_KEY_PARAMETER)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import fields
 from typing import Any
 
 import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 
+from mpss.adapters.merchant_http import read_delivery_answer
 from mpss.channels.http.app import create_app, operations_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.operation import Operation
+from mpss.channels.http.outgoing import EVENTS, DeliveryOrderBody
 from mpss.channels.http.problems import REPLIES
 from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.desk.desk import Desk
 from mpss.kernel.clock import SystemClock
 from mpss.kernel.errors import ErrorCode
+from mpss.kernel.outcome import Approved
+from mpss.ports.merchant import DeliveryOrder
 from mpss.runtime import Runtime
 
 OPERATIONS = operations_of(sandbox_too=False)
@@ -84,6 +90,24 @@ class TestTheDocument:
         silent = {ErrorCode(code) for code in ErrorCode} - {ErrorCode(code) for code in told} - EVERYWHERE
         # The payer's reply by SMS meets it; here it is a purchase's state.
         assert silent == {ErrorCode.CONFIRMATION_EXPIRED}
+
+
+class TestTheWebhooks:
+    def test_have_the_shape_of_what_is_sent(self) -> None:
+        order = {field.name for field in fields(DeliveryOrder)}
+        assert DeliveryOrderBody.model_fields.keys() == order
+
+    @pytest.mark.parametrize("name", ["delivery", *EVENTS])
+    def test_have_true_examples(self, document: dict[str, Any], name: str) -> None:
+        told = document["webhooks"][name]["post"]
+        found = [bodies(part) for part in (told["requestBody"], *told["responses"].values())]
+        assert found[0]
+        for schema, example in [pair for part in found for pair in part]:
+            validator(document, schema).validate(example)
+
+    def test_answer_an_order_as_it_is_read(self, document: dict[str, Any]) -> None:
+        (_, example), *_ = bodies(document["webhooks"]["delivery"]["post"]["responses"]["200"])
+        assert isinstance(read_delivery_answer("txn_1", json.dumps(example).encode()), Approved)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")

