@@ -11,7 +11,7 @@ TESTS ?= tests
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 POSTGRES_15 := /usr/lib/postgresql/15/bin
-PEER_PACKAGES := postgresql-15 wrk
+PEER_PACKAGES := chromium fonts-noto-cjk postgresql-15 wrk
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -41,6 +41,8 @@ _LONGEST_TEXT = 2_000
 _LONGEST_WAIT_SECONDS = 30.0
 _CALL_TIMEOUT_SECONDS = 40.0
 _ANSWER_SECONDS = 3.0
+_MORE_SECONDS = 0.5
+"""Some commands are answered by two messages."""
 
 
 class ControlServer:
@@ -208,6 +210,7 @@ async def _send_and_wait(smsc: Smsc, phone: str, text: str) -> None:
     await smsc.send_from(phone, text)
     if (await smsc.stats())["bound"]:
         await smsc.inbox(phone, after=before[-1].id if before else 0, wait_seconds=_ANSWER_SECONDS)
+        await asyncio.sleep(_MORE_SECONDS)
 
 
 async def _faults(smsc: Smsc) -> list[dict[str, Any]]:
