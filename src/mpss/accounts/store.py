@@ -24,14 +24,11 @@ def _account(record: Sequence[Any]) -> tuple[UUID, AccountRow]:
 
 
 def _usage(record: Sequence[Any]) -> tuple[UUID, UsageRow]:
-    return record[0], UsageRow._make(record[1:])
+    return record[0], UsageRow._make(record[1:-1])
 
 
 def _usage_columns(rows: Sequence[tuple[UUID, UsageRow]]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {"id": [account_id for account_id, _ in rows]}
-    for place, name in enumerate(UsageRow._fields):
-        columns[name] = [row[place] for _, row in rows]
-    return columns
+    return {name: [row[place] for _, row in rows] for place, name in enumerate(UsageRow._fields)}
 
 
 ACCOUNTS: RowSet[UUID, AccountRow] = RowSet(
@@ -52,7 +49,7 @@ USAGE: RowSet[UUID, UsageRow] = RowSet(
     order=10,
     load="""
         SELECT account_id, day, spent_fen, spent_count,
-               wrong_day, wrong_today, wrong_in_a_row, voucher_wrong, locked_until
+               wrong_day, wrong_today, wrong_in_a_row, voucher_wrong, locked_until, ctid
           FROM account_usage WHERE account_id = ANY(%(keys)b::uuid[]) ORDER BY account_id FOR UPDATE
     """,
     make=_usage,
@@ -61,13 +58,15 @@ USAGE: RowSet[UUID, UsageRow] = RowSet(
            SET day = n.day, spent_fen = n.spent_fen, spent_count = n.spent_count, wrong_day = n.wrong_day,
                wrong_today = n.wrong_today, wrong_in_a_row = n.wrong_in_a_row, voucher_wrong = n.voucher_wrong,
                locked_until = n.locked_until
-          FROM unnest(%(id)b::uuid[], %(day)b::date[], %(spent_fen)b::bigint[], %(spent_count)b::integer[],
+          FROM unnest(%(places)b::tid[], %(day)b::date[], %(spent_fen)b::bigint[], %(spent_count)b::integer[],
                       %(wrong_day)b::date[], %(wrong_today)b::smallint[], %(wrong_in_a_row)b::smallint[],
                       %(voucher_wrong)b::smallint[], %(locked_until)b::timestamptz[])
-            AS n (id, day, spent_fen, spent_count, wrong_day, wrong_today, wrong_in_a_row, voucher_wrong, locked_until)
-         WHERE u.account_id = n.id
+            AS n (place, day, spent_fen, spent_count, wrong_day, wrong_today, wrong_in_a_row, voucher_wrong,
+                  locked_until)
+         WHERE u.ctid = n.place
     """,
     columns=_usage_columns,
+    by_place=True,
 )
 
 PASSWORD_FAILURES = InsertSet(
@@ -87,6 +86,13 @@ _INSERT_ACCOUNT: LiteralString = """
 _INSERT_USAGE: LiteralString = (
     "INSERT INTO account_usage (account_id, day, wrong_day) VALUES (%(id)s, %(day)s, %(day)s)"
 )
+_SAVE_USAGE: LiteralString = """
+    UPDATE account_usage
+       SET day = %(day)s, spent_fen = %(spent_fen)s, spent_count = %(spent_count)s, wrong_day = %(wrong_day)s,
+           wrong_today = %(wrong_today)s, wrong_in_a_row = %(wrong_in_a_row)s, voucher_wrong = %(voucher_wrong)s,
+           locked_until = %(locked_until)s
+     WHERE account_id = %(id)s
+"""
 _FIND_BY_PHONE: LiteralString = """
     SELECT id FROM account WHERE phone = %(phone)s AND kind = 'wallet' AND life <> 'closed'
 """
@@ -129,8 +135,7 @@ async def _load_one(uow: UnitOfWork, rows: RowSet[UUID, R], key: UUID) -> R | No
 
 async def save_usage(uow: UnitOfWork, account_id: UUID, usage: UsageRow) -> None:
     """Write the usage of an account that is locked."""
-    assert USAGE.save is not None
-    await uow.execute(USAGE.save, _usage_columns([(account_id, usage)]))
+    await uow.execute(_SAVE_USAGE, {"id": account_id, **usage._asdict()})
 
 
 async def set_password(uow: UnitOfWork, account_id: UUID, *, digest: bytes, key: int) -> None:

@@ -75,6 +75,7 @@ _ENCODERS: dict[str, tuple[int, _Encoder]] = {
     "int2": (21, _int2),
     "int4": (23, _int4),
     "text": (25, _text),
+    "tid": (27, _bytea),
     "date": (1082, _date),
     "timestamptz": (1184, _timestamptz),
     "uuid": (2950, _uuid),

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from mpss.db.database import Connection, UnitOfWork
-from mpss.db.pipeline import Call, Pipeline
+from mpss.db.pipeline import Call, Pipeline, Row
 from mpss.db.rows import InsertSet, NeedsMore, RowSet
 from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import BUSINESS_DATE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, key_digest, make_transaction
@@ -22,6 +22,8 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES, apply, rows_of
 
 Key = tuple[str, str]
+Places = dict[RowSet[Any, Any], dict[Any, bytes]]
+"""Where the locked rows of sets that are saved by place are: the ctid of each key."""
 
 
 class Batch:
@@ -66,11 +68,11 @@ async def serve_batch(pipeline: Pipeline, batch: Batch) -> list[Answer]:
     while True:
         token = unit_of_work_open.set(True)
         try:
-            snapshot, known = await _load(pipeline, batch)
+            snapshot, known, places = await _load(pipeline, batch)
             await _at(batch, "loaded", pipeline)
             answers, effects = decide_all(batch.commands, snapshot, known)
             await _at(batch, "decided", pipeline)
-            await _write(pipeline, batch, effects, snapshot.business_date)
+            await _write(pipeline, batch, effects, snapshot.business_date, places)
             await _at(batch, "committed", pipeline)
             return answers
         except NeedsMore as need:
@@ -99,7 +101,7 @@ async def _at(batch: Batch, step: str, pipeline: Pipeline) -> None:
         await batch.hook(step, pipeline.connection)
 
 
-async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, Transaction]]:
+async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, Transaction], Places]:
     """Everything the batch touches, in two round trips: what commands name, then what those rows lead to."""
     named = []
     for rows, wanted in batch.touched:
@@ -114,10 +116,18 @@ async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, T
     for record in first:
         transaction = make_transaction(record)
         known[transaction.caller, transaction.idempotency_key] = transaction
+    places: Places = defaultdict(dict)
+
+    def take(rows: RowSet[Any, Any], records: list[Row]) -> dict[Any, Any]:
+        found = dict(map(rows.make, records))
+        snapshot[rows].update(found)
+        if rows.by_place:
+            places[rows].update({record[0]: record[-1] for record in records})
+        return found
+
     led: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
     for (rows, _), records in zip(named, loaded, strict=True):
-        found = dict(map(rows.make, records))
-        snapshot.rows[rows] = found
+        found = take(rows, records)
         if rows.leads is not None:
             target, key_of = rows.leads
             led[target].update(map(key_of, found.values()))
@@ -125,12 +135,12 @@ async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, T
         followers = sorted(led.items(), key=lambda item: item[0].order)
         loaded = await pipeline.run(_loads(followers, batch.slot))
         for (rows, _), records in zip(followers, loaded, strict=True):
-            snapshot[rows].update(map(rows.make, records))
+            take(rows, records)
     for rows, needs in batch.gather.items():
         assert rows.refill is not None
         uow = UnitOfWork(pipeline.connection)
         snapshot[rows].update(await rows.refill(uow, sorted(needs.items()), batch.slot))
-    return snapshot, known
+    return snapshot, known, places
 
 
 def _loads(wanted: Sequence[tuple[RowSet[Any, Any], set[Any]]], slot: int) -> list[Call]:
@@ -192,7 +202,7 @@ def _apply(decision: Decision, snapshot: Snapshot, effects: Effects) -> None:
         effects.recorded.append(transaction)
 
 
-async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_date: date) -> None:
+async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_date: date, places: Places) -> None:
     """All effects in sets, then the commit."""
     tables = [*effects.inserts.items(), *rows_of(effects.entries, business_date)]
     if effects.recorded:
@@ -205,7 +215,10 @@ async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_da
     for rows, changed in sorted(effects.dirty.items(), key=lambda item: item[0].order):
         assert rows.save is not None
         assert rows.columns is not None
-        saves.append((rows.save, {**rows.columns(list(changed.items())), "slot": batch.slot}))
+        parameters = {**rows.columns(list(changed.items())), "slot": batch.slot}
+        if rows.by_place:
+            parameters["places"] = [places[rows][key] for key in changed]
+        saves.append((rows.save, parameters))
     await pipeline.run([*saves, ("COMMIT", {})])
     # PostgreSQL answers the COMMIT of a unit of work that failed with ROLLBACK, and no error.
     assert pipeline.last_status == "COMMIT", "the unit of work was rolled back"

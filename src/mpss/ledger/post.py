@@ -42,7 +42,6 @@ def _make_balance(record: Sequence[Any]) -> tuple[int, Balance]:
 
 def _balance_columns(rows: Sequence[tuple[int, Balance]]) -> dict[str, list[Any]]:
     return {
-        "ids": [key for key, _ in rows],
         "balances": [row.balance_fen for _, row in rows],
         "restricted": [row.restricted_fen for _, row in rows],
         "held": [row.held_fen for _, row in rows],
@@ -54,18 +53,19 @@ BALANCES: RowSet[int, Balance] = RowSet(
     order=20,
     load="""
         -- In id order, so that two batches on the same accounts cannot deadlock.
-        SELECT ledger_account_id, balance_fen, restricted_fen, held_fen FROM ledger_balance
+        SELECT ledger_account_id, balance_fen, restricted_fen, held_fen, ctid FROM ledger_balance
          WHERE ledger_account_id = ANY(%(keys)b::bigint[]) ORDER BY ledger_account_id FOR UPDATE
     """,
     make=_make_balance,
     save="""
         UPDATE ledger_balance AS b
            SET balance_fen = n.balance_fen, restricted_fen = n.restricted_fen, held_fen = n.held_fen
-          FROM unnest(%(ids)b::bigint[], %(balances)b::bigint[], %(restricted)b::bigint[], %(held)b::bigint[])
-               AS n (id, balance_fen, restricted_fen, held_fen)
-         WHERE b.ledger_account_id = n.id
+          FROM unnest(%(places)b::tid[], %(balances)b::bigint[], %(restricted)b::bigint[], %(held)b::bigint[])
+               AS n (place, balance_fen, restricted_fen, held_fen)
+         WHERE b.ctid = n.place
     """,
     columns=_balance_columns,
+    by_place=True,
 )
 
 JOURNAL = InsertSet(
