@@ -23,6 +23,7 @@ from mpss.config import Policy
 from mpss.db.database import Database
 from mpss.desk.desk import Desk
 from mpss.desk.model import digest_of
+from mpss.kernel.garbage import calm_collector
 from mpss.kernel.ids import TransactionId
 from mpss.observability import configure_logging
 from mpss.transactions.model import Asked, Proof
@@ -36,9 +37,8 @@ def command(payer: int, seller: int, serial: str) -> PurchaseCommand:
     now = datetime.now(UTC)
     account = account_id(payer)
     sale = Sale(account, merchant_id(seller), product_id(seller), 1, 25, None)
-    asked = Asked(
-        TransactionId.new(now), f"account:{account.hex}", serial, digest_of("purchase", *map(str, sale)), now, "http"
-    )
+    body = digest_of("purchase", *map(str, sale))
+    asked = Asked(TransactionId.new(now), f"account:{account}", serial, body, now, "http")
     proof = Proof({PASSWORD_KEY_VERSION: digest(payer)}, False, b"", "benchmark")
     return PurchaseCommand(asked, sale, POLICY, proof)
 
@@ -62,8 +62,8 @@ async def run(
         while time.perf_counter() < stop_at and (asked < payments or not payments):
             asked += 1
             serial += 1
-            payer = random_.randint(1, accounts)
-            seller = 1 if hot else random_.randint(1, sellers)
+            payer = 1 + int(random_.random() * accounts)  # A fifth of what `randint` costs.
+            seller = 1 if hot else 1 + int(random_.random() * sellers)
             started = time.perf_counter()
             answer = await desk.submit(command(payer, seller, f"{run_name}-{number}-{serial}"))
             ended = time.perf_counter()
@@ -74,6 +74,7 @@ async def run(
             if started >= measure_from:
                 latencies.append(ended - started)
 
+    calm_collector()
     warm_up = 0.0 if payments else min(2.0, seconds / 4)
     measure_from = time.perf_counter() + warm_up
     stop_at = measure_from + seconds

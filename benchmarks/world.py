@@ -14,6 +14,8 @@ from uuid import UUID
 
 import psycopg
 
+from mpss.kernel.ids import AccountId, MerchantId, ProductId
+
 PASSWORD = "135246"
 PASSWORD_KEY_VERSION = 1
 OPENING_FEN = 100_000_000
@@ -27,16 +29,16 @@ TUNE = {
 """Both the TPC-B-like script and the desk run on this server. Commits are durable: fsync stays on."""
 
 
-def account_id(number: int) -> UUID:
-    return UUID(int=(1 << 100) | number)
+def account_id(number: int) -> AccountId:
+    return AccountId.of((1 << 100) | number)
 
 
-def merchant_id(number: int) -> UUID:
-    return UUID(int=(2 << 100) | number)
+def merchant_id(number: int) -> MerchantId:
+    return MerchantId.of((2 << 100) | number)
 
 
-def product_id(number: int) -> UUID:
-    return UUID(int=(3 << 100) | number)
+def product_id(number: int) -> ProductId:
+    return ProductId.of((3 << 100) | number)
 
 
 def phone(number: int) -> str:

@@ -7,7 +7,6 @@ A center runs as two kinds of process, any number of each: `http` answers reques
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from mpss.desk.desk import Desk
 from mpss.jobs.outbox import outbox_worker
 from mpss.jobs.schedule import run_schedule
 from mpss.kernel.clock import Clock, SandboxClock, SystemClock, business_date
+from mpss.kernel.garbage import calm_collector
 from mpss.ledger.seed import seed
 from mpss.observability import configure_logging, log
 from mpss.ports.bundle import Ports
@@ -105,9 +105,7 @@ def http_application() -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with running(runtime):
-            # What is alive now stays so: the collector need not walk it again at every turn.
-            gc.collect()
-            gc.freeze()
+            calm_collector()
             yield
 
     return create_app(runtime, lifespan=lifespan)
