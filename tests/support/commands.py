@@ -39,10 +39,11 @@ class Scripted(Asking):
     def becomes(
         self, business_date: date, *, amount_fen: int = 0, refusal: ErrorCode | None = None, metadata: str | None = None
     ) -> Transaction:
-        """Its transaction, SUCCEEDED unless refused."""
+        """Its transaction, SUCCEEDED unless refused; one without an amount may go without an entry."""
+        kind = TransactionKind.ADJUSTMENT if amount_fen else TransactionKind.REVERSAL
         state = TransactionState.SUCCEEDED if refusal is None else TransactionState.DECLINED
         return transaction(
-            self.asked, TransactionKind.ADJUSTMENT, state, business_date, amount_fen=amount_fen, refusal=refusal,
+            self.asked, kind, state, business_date, amount_fen=amount_fen, refusal=refusal,
             metadata=metadata,
         )  # fmt: skip
 

@@ -16,7 +16,8 @@ _ENTRIES: LiteralString = """
       LEFT JOIN journal_entry AS e ON e.id = t.id
       LEFT JOIN journal_entry AS r ON r.reverses_id = t.id
      WHERE CASE
-        WHEN t.state = 'SUCCEEDED' AND t.amount_fen > 0 THEN e.id IS NULL OR r.id IS NOT NULL
+        -- A reversal of what never moved money, a tombstone or a cancelled question, moves none.
+        WHEN t.state = 'SUCCEEDED' AND (t.amount_fen > 0 OR t.kind <> 'reversal') THEN e.id IS NULL OR r.id IS NOT NULL
         WHEN t.state = 'REVERSED' THEN e.id IS NULL OR r.id IS NULL
         ELSE e.id IS NOT NULL OR r.id IS NOT NULL END
 """
@@ -25,10 +26,13 @@ _ENTRY_WITHOUT: LiteralString = """
 """
 _REVERSALS_DIFFER: LiteralString = """
     SELECT count(*) FROM (
-        SELECT e.reverses_id FROM journal_entry AS e
-          JOIN posting AS p ON p.entry_id = e.id OR p.entry_id = e.reverses_id
-         WHERE e.reverses_id IS NOT NULL
-         GROUP BY e.reverses_id, p.ledger_account_id, p.part HAVING sum(p.amount_fen) <> 0) AS uncancelled
+        SELECT pair.id FROM (
+            SELECT e.reverses_id AS id, p.ledger_account_id, p.part, p.amount_fen
+              FROM journal_entry AS e JOIN posting AS p ON p.entry_id = e.id WHERE e.reverses_id IS NOT NULL
+             UNION ALL
+            SELECT e.reverses_id, p.ledger_account_id, p.part, p.amount_fen
+              FROM journal_entry AS e JOIN posting AS p ON p.entry_id = e.reverses_id) AS pair
+         GROUP BY pair.id, pair.ledger_account_id, pair.part HAVING sum(pair.amount_fen) <> 0) AS uncancelled
 """
 _SPENT_DIFFER: LiteralString = """
     SELECT count(*) FROM account_usage AS u
