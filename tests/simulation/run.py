@@ -123,7 +123,7 @@ async def run(seed: int, cluster: Cluster, url: str, folder: Path) -> Counter[st
             platform.kill()
         await database.close()
     complaints = [text for platform in town.platforms for text in platform.complaints]
-    assert complaints == []
+    assert not complaints, "\n".join(complaints)
     town.counts["processes killed"] = sum(platform.deaths - 1 for platform in town.platforms)
     town.counts["databases killed"] = cluster.kills
     return town.counts
