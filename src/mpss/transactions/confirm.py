@@ -18,11 +18,19 @@ from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import TransactionId
+from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
 from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms
+from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
 from mpss.transactions.store import CONFIRMATIONS, find_confirmation, lapsed
+
+_ENDED = {
+    Event.REFUSE: "purchase.declined",
+    Event.CANCEL: "purchase.cancelled",
+    Event.LAPSE: "purchase.expired",
+}
+"""What a merchant is told of a sale it asked for that was not paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,12 @@ class AnswerCommand:
             (TRANSACTIONS, waiting.id, moved),
             (CONFIRMATIONS, waiting.id, answered),
         ]
-        return Decision(moved, puts=puts, recorded=False)
+        decision = Decision(moved, puts=puts, recorded=False)
+        # Who asked over HTTP waits for an answer; a sale asked for by SMS was never announced to its merchant.
+        if event in _ENDED and waiting.caller.startswith("merchant:"):
+            phone = snapshot[CONFIRMATIONS][waiting.id].phone
+            decision.inserts.append((OUTBOX, tell_merchant(moved, _ENDED[event], phone)))
+        return decision
 
 
 async def confirm(runtime: Runtime, *, phone: str, code: str) -> Transaction:

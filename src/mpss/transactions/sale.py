@@ -211,23 +211,27 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
         )
         decision.inserts.append((OUTBOX, ordered))
     else:
-        decision.inserts.append((OUTBOX, _told(paid, "purchase.succeeded", account.phone)))
+        decision.inserts.append((OUTBOX, tell_merchant(paid, "purchase.succeeded", account.phone)))
     return decision
 
 
-def _told(paid: Transaction, event: str, phone: str) -> tuple[Any, ...]:
-    assert paid.merchant_id is not None
-    now = paid.finished_at or paid.created_at
+def tell_merchant(transaction: Transaction, event: str, phone: str) -> tuple[Any, ...]:
+    """The webhook that tells a merchant what became of a sale; `reason` is the refusal's code, where there is one."""
+    assert transaction.merchant_id is not None
+    now = transaction.finished_at or transaction.created_at
+    data: dict[str, Any] = {
+        "transaction_id": str(transaction.id),
+        "merchant_order_no": transaction.merchant_order_no,
+        "amount_fen": transaction.amount_fen,
+        "phone": phone,
+    }
+    if transaction.refusal is not None:
+        data["reason"] = transaction.refusal.value
     return webhook(
         OutboxId.new(now),
-        merchant_id=paid.merchant_id,
+        merchant_id=transaction.merchant_id,
         event=event,
-        reference=paid.id,
-        data={
-            "transaction_id": str(paid.id),
-            "merchant_order_no": paid.merchant_order_no,
-            "amount_fen": paid.amount_fen,
-            "phone": phone,
-        },
+        reference=transaction.id,
+        data=data,
         now=now,
     )

@@ -122,6 +122,32 @@ class TestConfirm:
         assert (await balance(runtime.database, person)).balance_fen == 1_000
         assert await breaches(runtime.database) == []
 
+    async def test_tells_the_merchant_that_asked_how_it_ended(self, runtime: Runtime, clock: FixedClock) -> None:
+        person, goods = await payer(runtime, 150), await put_on_sale(runtime.database, stock=5)
+        for key in ("paid", "declined", "cancelled", "expired"):
+            await ask(runtime, person, goods, key=key)
+        async with runtime.database.read() as uow:
+            waiting = await uow.dicts(
+                "SELECT c.code, t.idempotency_key AS key"
+                " FROM confirmation c JOIN transaction t ON t.id = c.transaction_id"
+            )
+        code = {row["key"]: row["code"] for row in waiting}
+        for key in ("paid", "declined"):
+            await confirm(runtime, phone=person.phone, code=code[key])
+        await cancel(runtime, phone=person.phone, code=code["cancelled"])
+        clock.advance(timedelta(seconds=runtime.policy.confirmation_ttl_seconds))
+        assert await lapse_waiting(runtime) == 1
+        async with runtime.database.read() as uow:
+            told = await uow.dicts(
+                "SELECT o.payload::jsonb AS said, t.idempotency_key AS key FROM outbox o"
+                " JOIN transaction t ON t.id = o.reference WHERE o.kind = 'webhook'"
+            )
+        assert {(row["key"], row["said"]["type"], row["said"]["data"].get("reason")) for row in told} == {
+            ("declined", "purchase.declined", "insufficient_funds"),
+            ("cancelled", "purchase.cancelled", None),
+            ("expired", "purchase.expired", "confirmation_expired"),
+        }
+
     async def test_is_too_late_even_where_nothing_lapsed_it_yet(self, runtime: Runtime, clock: FixedClock) -> None:
         person, goods = await payer(runtime), await put_on_sale(runtime.database)
         await ask(runtime, person, goods)

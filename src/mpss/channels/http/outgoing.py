@@ -58,6 +58,14 @@ class ReversedData(View):
     reason: str = Field(examples=["sold out"])
 
 
+class EndedData(View):
+    transaction_id: str = Field(examples=[TRANSACTION_EXAMPLE])
+    merchant_order_no: str | None = Field(examples=[_ORDER_NO_EXAMPLE])
+    amount_fen: int = Field(examples=[2500])
+    phone: str = Field(description="of who was asked", examples=["+8618912340001"])
+    reason: str | None = Field(default=None, description="the error's code; none for a no", examples=["out_of_stock"])
+
+
 class SucceededEvent(View):
     type: Literal["purchase.succeeded"] = Field(examples=["purchase.succeeded"])
     timestamp: str = Field(examples=[AT_EXAMPLE])
@@ -70,6 +78,12 @@ class DeliveredEvent(View):
     data: DeliveredData
 
 
+class EndedEvent(View):
+    type: Literal["purchase.declined", "purchase.cancelled", "purchase.expired"] = Field(examples=["purchase.expired"])
+    timestamp: str = Field(examples=[AT_EXAMPLE])
+    data: EndedData
+
+
 class ReversedEvent(View):
     type: Literal["purchase.reversed"] = Field(examples=["purchase.reversed"])
     timestamp: str = Field(examples=[AT_EXAMPLE])
@@ -79,9 +93,16 @@ class ReversedEvent(View):
 EVENTS: dict[str, tuple[type[View], str]] = {
     "purchase.succeeded": (SucceededEvent, "A sale without goods was paid"),
     "purchase.delivered": (DeliveredEvent, "A sale's goods were delivered"),
+    "purchase.declined": (EndedEvent, "A sale the merchant asked for was confirmed, and declined"),
+    "purchase.cancelled": (EndedEvent, "The payer said no to a sale the merchant asked for"),
+    "purchase.expired": (EndedEvent, "The payer did not answer in time"),
     "purchase.reversed": (ReversedEvent, "A sale was reversed, whoever asked for it"),
 }
-_SHAPES: tuple[type[View], ...] = (DeliveryOrderBody, DeliveryAnswer, *(view for view, _ in EVENTS.values()))
+_SHAPES: tuple[type[View], ...] = (
+    DeliveryOrderBody,
+    DeliveryAnswer,
+    *dict.fromkeys(view for view, _ in EVENTS.values()),
+)
 
 _SIGNED = [
     {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
