@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -68,12 +69,21 @@ async def authenticate_session(runtime: Runtime, token: str) -> Session:
     Raises:
         Refused: UNAUTHENTICATED, there is no such session, or it ran out.
     """
-    digest = token_digest(token)
-    async with runtime.database.transaction() as uow:
-        found = await token_store.find_session(uow, digest, now=runtime.clock.now())
-    if found is None:
+    (session,) = await find_sessions(runtime, [token_digest(token)])
+    if session is None:
         raise Refused(ErrorCode.UNAUTHENTICATED, detail="sign in again")
-    return _session(*found, digest)
+    return session
+
+
+async def find_sessions(runtime: Runtime, digests: Sequence[bytes]) -> list[Session | None]:
+    """The session of each token's digest, in their order; None where there is none, or it ran out."""
+    async with runtime.database.transaction() as uow:
+        rows = await token_store.find_sessions(uow, digests, now=runtime.clock.now())
+    found = {row.token_digest: row for row in rows}
+    return [
+        None if row is None else _session(row.phone, row.account_id, row.expires_at, row.token_digest)
+        for row in map(found.get, digests)
+    ]
 
 
 async def sign_out(runtime: Runtime, session: Session) -> None:

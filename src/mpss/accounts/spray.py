@@ -9,8 +9,9 @@ Each process reads the hot ones at most once a second; its own failures make it 
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from mpss.db.database import Database
 from mpss.runtime import Runtime
 
 _FRESH_SECONDS = 1.0
+_FRESH = timedelta(seconds=_FRESH_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,22 @@ class _Seen:
     read_at: float
 
 
-_seen: WeakKeyDictionary[Database, _Seen] = WeakKeyDictionary()
+@dataclass(slots=True)
+class _Watch:
+    """What a process saw last. One caller reads at a time; those who come meanwhile use what it read."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    seen: _Seen | None = None
+    noticed_at: float = 0.0
+
+    def fresh(self, now: datetime) -> _Seen | None:
+        seen = self.seen
+        if seen is None or seen.read_at <= self.noticed_at or time.monotonic() - seen.read_at >= _FRESH_SECONDS:
+            return None
+        return seen if abs(now - seen.at) < _FRESH else None
+
+
+_watches: WeakKeyDictionary[Database, _Watch] = WeakKeyDictionary()
 
 
 def failure(*, account_id: UUID, fingerprint: bytes, source: str, now: datetime) -> tuple[Any, ...]:
@@ -46,24 +63,37 @@ async def hot(runtime: Runtime, fingerprint: bytes, source: str) -> bool:
 
     Spec: CT 12.1; CM 9.
     """
-    seen, now = _seen.get(runtime.database), runtime.clock.now()
-    if seen is None or time.monotonic() - seen.read_at >= _FRESH_SECONDS or abs(now - seen.at) >= timedelta(seconds=1):
-        read_at = time.monotonic()
-        policy = runtime.policy
-        async with runtime.database.read() as uow:
-            fingerprints, sources = await token_store.sprayed(
-                uow,
-                since=now - timedelta(seconds=policy.spray_window_seconds),
-                numbers=policy.spray_numbers,
-                numbers_per_source=policy.spray_numbers_per_source,
-            )
-        seen = _seen[runtime.database] = _Seen(fingerprints, sources, now, read_at)
+    watch = _watches.get(runtime.database)
+    if watch is None:
+        watch = _watches[runtime.database] = _Watch()
+    now = runtime.clock.now()
+    seen = watch.fresh(now)
+    if seen is None:
+        async with watch.lock:
+            seen = watch.fresh(now)
+            if seen is None:
+                seen = watch.seen = await _look(runtime, now)
     return fingerprint in seen.fingerprints or source in seen.sources
+
+
+async def _look(runtime: Runtime, now: datetime) -> _Seen:
+    read_at = time.monotonic()
+    policy = runtime.policy
+    async with runtime.database.read() as uow:
+        fingerprints, sources = await token_store.sprayed(
+            uow,
+            since=now - timedelta(seconds=policy.spray_window_seconds),
+            numbers=policy.spray_numbers,
+            numbers_per_source=policy.spray_numbers_per_source,
+        )
+    return _Seen(fingerprints, sources, now, read_at)
 
 
 def noticed(runtime: Runtime) -> None:
     """A password was wrong in this process: the next `hot` reads again."""
-    _seen.pop(runtime.database, None)
+    watch = _watches.get(runtime.database)
+    if watch is not None:
+        watch.noticed_at = time.monotonic()
 
 
 async def challenged(runtime: Runtime, *, phone: str, fingerprint: bytes, source: str, code: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import LiteralString, NamedTuple
 from uuid import UUID
@@ -35,9 +36,9 @@ _INSERT_SESSION: LiteralString = """
     INSERT INTO account_session (token_digest, phone, account_id, created_at, expires_at)
     VALUES (%(digest)s, %(phone)s, %(account_id)s, %(now)s, %(expires_at)s)
 """
-_FIND_SESSION: LiteralString = """
-    SELECT phone, account_id, expires_at FROM account_session
-     WHERE token_digest = %(digest)s AND expires_at > %(now)s
+_FIND_SESSIONS: LiteralString = """
+    SELECT token_digest, phone, account_id, expires_at FROM account_session
+     WHERE token_digest = ANY(%(digests)s) AND expires_at > %(now)s
 """
 _GIVE_ACCOUNT: LiteralString = """
     UPDATE account_session SET account_id = %(account_id)s WHERE phone = %(phone)s AND account_id IS NULL
@@ -100,6 +101,7 @@ class CodeCounts(NamedTuple):
 
 
 class SessionRow(NamedTuple):
+    token_digest: bytes
     phone: str
     account_id: UUID | None
     expires_at: datetime
@@ -154,8 +156,9 @@ async def insert_session(
     await uow.execute(_INSERT_SESSION, values)
 
 
-async def find_session(uow: UnitOfWork, digest: bytes, *, now: datetime) -> SessionRow | None:
-    return await uow.row(SessionRow, _FIND_SESSION, {"digest": digest, "now": now})
+async def find_sessions(uow: UnitOfWork, digests: Sequence[bytes], *, now: datetime) -> list[SessionRow]:
+    """Those of the sessions that are there and have not run out, in no order."""
+    return await uow.rows(SessionRow, _FIND_SESSIONS, {"digests": list(digests), "now": now})
 
 
 async def give_account(uow: UnitOfWork, *, phone: str, account_id: UUID) -> None:
