@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import date, datetime
-from typing import Any
+from functools import cache
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -15,7 +16,7 @@ from mpss.db.pipeline import Call, Pipeline, Row
 from mpss.db.rows import InsertSet, NeedsMore, RowSet
 from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import BUSINESS_DATE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, key_digest, make_transaction
-from mpss.kernel.errors import ErrorCode
+from mpss.kernel.errors import ErrorCode, MpssError
 from mpss.kernel.unit_flag import unit_of_work_open
 from mpss.ledger.day_close import FENCE
 from mpss.ledger.model import JournalEntry
@@ -51,6 +52,10 @@ class Batch:
         """
         wanted = self.gather.setdefault(need.rows, dict.fromkeys(dict(self.touched)[need.rows], 0))
         wanted[need.key] = max(need.quantity * len(self.commands), 2 * wanted[need.key])
+
+
+class RowGone(MpssError):
+    """A row that was locked was not found again when it was to be written; nothing was."""
 
 
 class Effects:
@@ -202,6 +207,13 @@ def _apply(decision: Decision, snapshot: Snapshot, effects: Effects) -> None:
         effects.recorded.append(transaction)
 
 
+@cache
+def _all_or_nothing(save: LiteralString) -> LiteralString:
+    """The statement, failing where it does not write as many rows as expected: it stands before the COMMIT, and nobody
+    looks at its answer first."""
+    return "WITH saved AS (" + save + " RETURNING 1) SELECT 1 / (count(*) = %(expected)s)::int FROM saved"
+
+
 async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_date: date, places: Places) -> None:
     """All effects in sets, then the commit."""
     tables = [*effects.inserts.items(), *rows_of(effects.entries, business_date)]
@@ -218,7 +230,10 @@ async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_da
         parameters = {**rows.columns(list(changed.items())), "slot": batch.slot}
         if rows.by_place:
             parameters["places"] = [places[rows][key] for key in changed]
-        saves.append((rows.save, parameters))
-    await pipeline.run([*saves, ("COMMIT", {})])
+        saves.append((_all_or_nothing(rows.save), {**parameters, "expected": len(changed)}))
+    try:
+        await pipeline.run([*saves, ("COMMIT", {})])
+    except psycopg.errors.DivisionByZero as problem:
+        raise RowGone("a row was not where it had been locked") from problem
     # PostgreSQL answers the COMMIT of a unit of work that failed with ROLLBACK, and no error.
     assert pipeline.last_status == "COMMIT", "the unit of work was rolled back"

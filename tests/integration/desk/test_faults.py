@@ -24,6 +24,10 @@ from tests.support.world import Shop, balance, blocked, breaches, count, pay, re
 
 STEPS = ["loaded", "decided", "written", "committed"]
 _LOCK_USAGE: LiteralString = "SELECT FROM account_usage WHERE account_id = %s FOR UPDATE"
+_MOVE: dict[str, LiteralString] = {
+    "account_usage": "UPDATE account_usage SET spent_fen = spent_fen",
+    "ledger_balance": "UPDATE ledger_balance SET held_fen = held_fen",
+}
 
 
 class Once:
@@ -109,6 +113,43 @@ def question(made: Shop, code: str) -> PurchaseCommand:
     person, goods = made.people[0], made.goods
     sale = Sale(person.id, goods.merchant_id, goods.id, 1, None, None)
     return PurchaseCommand(asked(code, sale, caller="merchant:test"), sale, Policy(), confirm_code=code)
+
+
+class TestALockedRow:
+    async def test_that_is_not_where_it_was_is_not_passed_over(self, database: Database) -> None:
+        """The rows move within the unit of work, so that the places they were locked at are empty."""
+
+        async def move(connection: Connection) -> None:
+            await connection.execute("UPDATE ledger_balance SET held_fen = held_fen")
+
+        hook = Once("decided", move)
+        async with shop(database, people=4, hook=hook) as made:
+            hook.armed = True
+            answers = await made.serve(*(pay(person, made.goods) for person in made.people for _ in range(2)))
+            assert hook.happened == 1
+            assert [answer.transaction.refusal for answer in answers] == [None] * 8
+            assert [(await balance(database, person)).balance_fen for person in made.people] == [99_800] * 4
+        assert await breaches(database) == []
+
+    async def test_that_others_changed_while_it_was_waited_for_is_found(
+        self, database: Database, database_urls: DatabaseUrls
+    ) -> None:
+        """Another session moves the row, and moves it again, between the desk's waiting and its lock."""
+        async with (
+            shop(database, people=1) as made,
+            await psycopg.AsyncConnection.connect(database_urls.run_url) as other,
+        ):
+            (person,) = made.people
+            for _ in range(6):
+                for table in ("account_usage", "ledger_balance"):
+                    await other.execute(_MOVE[table])
+                serving = asyncio.create_task(made.serve(pay(person, made.goods)))
+                await blocked(database, 1)
+                await other.commit()
+                (answer,) = await serving
+                assert answer.transaction.refusal is None
+            assert (await balance(database, person)).balance_fen == 99_400
+        assert await breaches(database) == []
 
 
 class TestAMeetingOfTwo:
