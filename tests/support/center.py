@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter as Counts
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -149,21 +148,3 @@ async def refusal(call: Awaitable[object]) -> str:
     except ApiProblem as refused:
         return refused.code
     raise AssertionError(f"it was not refused: {answer}")
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """The processes that a process started, and theirs: their command lines by process id, parents first."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    found: dict[int, str] = {}
-    parents = {pid}
-    while new := {int(row[0]): row[2] for row in rows if int(row[1]) in parents and int(row[0]) not in found}:
-        found |= new
-        parents = set(new)
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether the process is there, and not merely waits to be reaped."""
-    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return state.strip()[:1] not in ("", "Z")

@@ -1,0 +1,117 @@
+"""`mpss` as a program: run to its end, or started, watched and signaled; and the processes of a tree."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+def run(*arguments: str, timeout_seconds: float = 120.0, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `mpss` to its end, with these MPSS_* variables and no others."""
+    return subprocess.run(
+        [sys.executable, "-m", "mpss", *arguments],
+        env=environment(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Ours, without our MPSS_* variables, on a wide terminal."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MPSS_")}
+    return {**kept, "COLUMNS": "200", **variables}
+
+
+class Program:
+    """`mpss` running; what it prints is in `output`. Stopped with all it started at the end of a `with` block."""
+
+    def __init__(self, *arguments: str, output: Path, **variables: str) -> None:
+        self.output = output
+        with output.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mpss", *arguments],
+                env=environment(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def said(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def wait_for(self, text: str, *, seconds: float = 120.0) -> None:
+        """Wait until it has printed `text`; fail where it ends before."""
+
+        def printed() -> bool:
+            assert text in self.said() or self._process.poll() is None, self.said()
+            return text in self.said()
+
+        wait_until(printed, seconds=seconds)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, *, seconds: float = 60.0) -> int:
+        """Its exit code."""
+        return self._process.wait(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            started = descendants(self.pid)
+            self._process.kill()
+            self._process.wait()
+            for pid in started:
+                kill(pid)
+
+
+def wait_until(check: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    """Return as soon as `check` is true; fail when it is not within `seconds`."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.05)
+
+
+def kill(pid: int) -> None:
+    """SIGKILL; nothing where the process is gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes that a process started, and theirs: their command lines by process id, parents first."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    found: dict[int, str] = {}
+    parents = {pid}
+    while new := {int(row[0]): row[2] for row in rows if int(row[1]) in parents and int(row[0]) not in found}:
+        found |= new
+        parents = set(new)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there, and does not merely wait to be reaped."""
+    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return state.strip()[:1] not in ("", "Z")
