@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import date, datetime
-from functools import cache
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -15,7 +14,15 @@ from mpss.db.database import Connection, UnitOfWork
 from mpss.db.pipeline import Call, Pipeline, Row
 from mpss.db.rows import InsertSet, NeedsMore, RowSet
 from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction, TransactionState
-from mpss.desk.store import BUSINESS_DATE, FIND_KEYS, TAKE_FENCE, TRANSACTION_LOG, key_digest, make_transaction
+from mpss.desk.store import (
+    BUSINESS_DATE,
+    FIND_KEYS,
+    TAKE_FENCE,
+    TRANSACTION_LOG,
+    all_or_nothing,
+    key_digest,
+    make_transaction,
+)
 from mpss.kernel.errors import ErrorCode, MpssError
 from mpss.kernel.unit_flag import unit_of_work_open
 from mpss.ledger.day_close import FENCE
@@ -207,13 +214,6 @@ def _apply(decision: Decision, snapshot: Snapshot, effects: Effects) -> None:
         effects.recorded.append(transaction)
 
 
-@cache
-def _all_or_nothing(save: LiteralString) -> LiteralString:
-    """The statement, failing where it does not write as many rows as expected: it stands before the COMMIT, and nobody
-    looks at its answer first."""
-    return "WITH saved AS (" + save + " RETURNING 1) SELECT 1 / (count(*) = %(expected)s)::int FROM saved"
-
-
 async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_date: date, places: Places) -> None:
     """All effects in sets, then the commit."""
     tables = [*effects.inserts.items(), *rows_of(effects.entries, business_date)]
@@ -230,7 +230,7 @@ async def _write(pipeline: Pipeline, batch: Batch, effects: Effects, business_da
         parameters = {**rows.columns(list(changed.items())), "slot": batch.slot}
         if rows.by_place:
             parameters["places"] = [places[rows][key] for key in changed]
-        saves.append((_all_or_nothing(rows.save), {**parameters, "expected": len(changed)}))
+        saves.append((all_or_nothing(rows.save), {**parameters, "expected": len(changed)}))
     try:
         await pipeline.run([*saves, ("COMMIT", {})])
     except psycopg.errors.DivisionByZero as problem:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import Any, LiteralString
 from uuid import UUID
 
 from mpss.db.rows import InsertSet, RowSet
@@ -32,6 +33,13 @@ FIND_KEYS = """
            business_date, created_at, finished_at, metadata
       FROM transaction WHERE key_digest = ANY(%(keys)b::uuid[])
 """
+
+
+@cache
+def all_or_nothing(save: LiteralString) -> LiteralString:
+    """The statement, failing where it does not write as many rows as expected: it stands before the COMMIT, and nobody
+    looks at its answer first."""
+    return "WITH saved AS (" + save + " RETURNING 1) SELECT 1 / (count(*) = %(expected)s)::int FROM saved"
 
 
 def key_digest(caller: str, key: str) -> UUID:
