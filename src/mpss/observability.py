@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
+import orjson
 import structlog
 import structlog.tracebacks
 from prometheus_client import Counter, Histogram
@@ -30,6 +32,7 @@ HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
 
 _PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86)?1[3-9][0-9]{9}(?![0-9A-Za-z])")
+_SHORTEST_PHONE = 11
 _SECRET_FIELDS = re.compile(r"password|secret|token|code_digest|api_key|authorization", re.IGNORECASE)
 
 
@@ -40,16 +43,29 @@ def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     return event
 
 
+@lru_cache(1000)
+def _is_secret(name: str) -> bool:
+    return _SECRET_FIELDS.search(name) is not None
+
+
 def _masked(name: str, value: Any) -> Any:
-    if _SECRET_FIELDS.search(name):
+    if _is_secret(name):
         return "***"
     if isinstance(value, str):
-        return _PHONE.sub(lambda found: mask_phone(found.group()), value)
+        return _PHONE.sub(_mask_found, value) if len(value) >= _SHORTEST_PHONE else value
     if isinstance(value, dict):
         return {inner: _masked(str(inner), part) for inner, part in value.items()}
     if isinstance(value, list | tuple):
         return [_masked("", part) for part in value]
     return value
+
+
+def _mask_found(found: re.Match[str]) -> str:
+    return mask_phone(found.group())
+
+
+def _json(event: Mapping[str, Any], **options: Any) -> str:
+    return orjson.dumps(event, **options).decode()
 
 
 def configure_logging(level: str) -> None:
@@ -65,8 +81,8 @@ def configure_logging(level: str) -> None:
             # Without the frames' local variables: passwords and codes pass through them.
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
             mask_event,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
