@@ -17,10 +17,10 @@ _PATIENCE_SECONDS = 120
 def run_desk(
     server: BenchServer, world: World, *, desks: int, callers: int, hot: bool, seconds: float, payments: int = 0
 ) -> Run:
-    """Payments for `seconds`, or `payments` in all, from random payers to random merchants or, `hot`, to one."""
+    """Payments for `seconds`, or until there are `payments`, from random payers to random merchants; `hot`: to one."""
     server.settle()
     options = ["--accounts", str(world.accounts), "--sellers", str(SELLERS), "--callers", str(callers // desks)]
-    options += ["--seconds", str(3600.0 if payments else seconds), "--payments", str(-(-payments // desks))]
+    options += ["--seconds", str(seconds), "--payments", str(-(-payments // desks))]
     options += ["--hot"] if hot else []
     with server.metered() as meter:
         processes = [
@@ -32,7 +32,7 @@ def run_desk(
             for number in range(1, desks + 1)
         ]
         try:
-            told = [_told(process, seconds, payments) for process in processes]
+            told = [_told(process, seconds) for process in processes]
         finally:
             for process in processes:
                 process.kill()
@@ -54,8 +54,8 @@ def run_desk(
     )
 
 
-def _told(process: subprocess.Popen[str], seconds: float, payments: int) -> dict[str, Any]:
-    output, _ = process.communicate(timeout=_PATIENCE_SECONDS + seconds + payments / 1000)
+def _told(process: subprocess.Popen[str], seconds: float) -> dict[str, Any]:
+    output, _ = process.communicate(timeout=_PATIENCE_SECONDS + seconds)
     if process.returncode:
         raise RuntimeError(f"a desk ended with {process.returncode}")
     told: dict[str, Any] = json.loads(output)

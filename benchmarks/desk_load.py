@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--sellers", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--payments", type=int, default=0, help="stop after so many; 0: after the seconds")
+    parser.add_argument("--payments", type=int, default=0, help="stop after so many (0: any number)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hot", action="store_true")
     configure_logging("WARNING")
