@@ -12,7 +12,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,80 +24,20 @@ from mpss.fees.model import Schedule
 from mpss.fees.store import add_schedule
 from mpss.kernel.clock import SandboxClock
 from mpss.kernel.errors import ErrorCode
-from mpss.ledger.balances import gathered_balance_fen, stored_balance
-from mpss.ledger.chart import FEE_INCOME
 from mpss.runtime import Runtime
 from mpss.staff.permissions import Permission
-from mpss.transactions.verify import verify
 from mpss.transactions.voucher_activation import activate_batch
 from mpss.vouchers.issue import generate_batch
+from tests.simulation.audit import compare, settle
 from tests.simulation.processes import Cluster, Lost, Platform
-from tests.simulation.steps import KEYED, Found, Step
+from tests.simulation.steps import KEYED, Step
+from tests.simulation.town import STOCK, Town
 from tests.support.house import PASSWORD, employee, house
 from tests.support.instants import NOON
-from tests.support.world import Goods, Person, available, open_wallets, put_on_sale
+from tests.support.world import Goods, open_wallets, put_on_sale
 
 PEOPLE, CLIENTS, CARDS, CARD_FEN = 6, 10, 40, 3_000
-STOCK = (60, 400, None)
 DESK_STEPS = ("loaded", "decided", "written", "committed")
-ALLOWED = {
-    "the process died", "not up", "DeskUnavailable", "OperationalError", "PoolTimeout", "AdminShutdown",
-    "CannotConnectNow", "InterfaceError", "ConnectionTimeout", "CrashShutdown",
-}  # fmt: skip
-"""How a step may end without an acknowledgement: its process or PostgreSQL was away."""
-
-
-@dataclass(slots=True)
-class Town:
-    """The world of one seed, and what is known of it: `finals` are the acknowledged answers, by step."""
-
-    random: random.Random
-    clock: SandboxClock
-    people: list[Person]
-    goods: list[Goods]
-    merchants: list[UUID]
-    platforms: list[Platform] = field(default_factory=list)
-    steps: dict[int, Step] = field(default_factory=dict)
-    finals: dict[int, Found] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    losses: Counter[str] = field(default_factory=Counter)
-
-    def acknowledged(self, *kinds: str, state: str = "SUCCEEDED") -> list[tuple[Step, Found]]:
-        """Recorded answers of these kinds of step in this state, oldest first."""
-        return [
-            (self.steps[number], found)
-            for number, found in sorted(self.finals.items())
-            if self.steps[number].kind in kinds and found.state == state
-        ]
-
-    async def ask(self, step: Step) -> Found | None:
-        """Carry the step out on any process; ask again, mostly, when nothing was acknowledged.
-
-        Raises:
-            Lost: nothing was acknowledged, and the client gave up.
-        """
-        self.steps[step.number] = step
-        while True:
-            self.clock.set(self.clock.now() + timedelta(milliseconds=100))
-            try:
-                found = await self.random.choice(self.platforms).carry_out(step)
-            except Lost as lost:
-                reason = str(lost)
-                self.losses[reason.split(":")[0]] += 1
-                if reason.split(":")[0] not in ALLOWED:
-                    raise AssertionError(f"{step}: {reason}") from lost
-                await asyncio.sleep(self.random.uniform(0.05, 0.4))
-                if self.random.random() < 0.3:
-                    raise
-                continue
-            self.counts[f"{step.kind} {'' if found is None else found.refusal or found.state}"] += 1
-            if found is not None and step.kind in KEYED and found.recorded:
-                self.remember(step, found)
-            return found
-
-    def remember(self, step: Step, found: Found) -> None:
-        first = self.finals.setdefault(step.number, found)
-        assert found.said == first.said, f"{step} was answered {first} and then {found}"
 
 
 async def run(seed: int, cluster: Cluster, url: str, folder: Path) -> Counter[str]:
@@ -115,8 +55,8 @@ async def run(seed: int, cluster: Cluster, url: str, folder: Path) -> Counter[st
         async with house(database, folder, clock) as runtime:
             town, world = await _make(runtime, chance, clock)
         await _play(town, cluster, seed, url, folder, world)
-        await _settle(town)
-        await _compare(town, database)
+        await settle(town)
+        await compare(town, database)
         await asyncio.gather(*(platform.stop() for platform in town.platforms))
     finally:
         for platform in town.platforms:
@@ -202,16 +142,8 @@ async def _trouble(town: Town, cluster: Cluster, repairs: set[asyncio.Task[None]
                 await cluster.kill_and_restart()
             case _:
                 town.clock.set(town.clock.now() + timedelta(hours=town.random.choice((20, 26, 50))))
-                await _until_done(town, Step(0, "close", ""))
+                await town.insist(Step(0, "close", ""))
     await asyncio.sleep(0.5)
-
-
-async def _until_done(town: Town, step: Step) -> Found | None:
-    while True:
-        try:
-            return await town.ask(step)
-        except Lost:
-            continue
 
 
 async def _client(town: Town, next_number: Callable[[], int], over: asyncio.Event) -> None:
@@ -291,75 +223,3 @@ async def _misuse(town: Town, step: Step) -> None:
         return
     assert found is not None
     assert (found.refusal, found.recorded) == (ErrorCode.KEY_REUSED, False), f"{other}: {found}"
-
-
-async def _settle(town: Town) -> None:
-    """Nothing is killed any more: everything is asked for again, and what waits for its payer lapses."""
-    async with asyncio.timeout(60):
-        await asyncio.gather(*(platform.up() for platform in town.platforms))
-    for step in list(town.steps.values()):
-        if step.kind not in KEYED:
-            continue
-        before = town.finals.get(step.number)
-        found = await _until_done(town, replace(step, right=True))
-        assert found is not None
-        if before is not None:
-            assert found.repeated, f"{step} was answered {before} and then done again: {found}"
-    town.clock.set(town.clock.now() + timedelta(days=1))
-    await _until_done(town, Step(0, "lapse", ""))
-    await _until_done(town, Step(0, "close", ""))
-
-
-async def _compare(town: Town, database: Database) -> None:
-    """The answers, added up, against the books."""
-    balances: Counter[str] = Counter()
-    restricted: Counter[str] = Counter()
-    payables: Counter[UUID] = Counter()
-    sold: Counter[int | None] = Counter()
-    fees = 0
-    sales: dict[str, Step] = {}
-    paid = town.acknowledged("buy")
-    for step, found in town.acknowledged("ask", state="CONFIRMING"):
-        last = await _until_done(town, Step(0, "reply", "", original=found.id, yes=False))
-        assert last is not None
-        assert last.state != "CONFIRMING"
-        if last.state in ("SUCCEEDED", "REVERSED"):
-            paid.append((step, last))
-    for sign, done in ((1, paid), (-1, _with_sales(town, paid, sales))):
-        for step, found in done:
-            account = str(found.account_id)
-            merchant = town.merchants[step.merchant] if step.goods is None else town.goods[step.goods].merchant_id
-            balances[account] -= sign * (found.amount_fen + found.fee_fen)
-            restricted[account] -= sign * found.restricted_fen
-            payables[merchant] += sign * found.amount_fen
-            fees += sign * found.fee_fen
-            sold[step.goods] += sign * step.quantity
-    for kind, sign in (("cash", 1), ("undo", -1), ("redeem", 1)):
-        for _, found in town.acknowledged(kind):
-            balances[str(found.account_id)] += sign * found.amount_fen
-            if kind == "redeem":
-                restricted[str(found.account_id)] += found.amount_fen
-    async with database.read() as uow:
-        broken = [check for check in await verify(uow) if not check.holds]
-        assert broken == []
-        for person in town.people:
-            stored = await stored_balance(uow, person.ledger_account_id)
-            assert stored is not None
-            account = str(UUID(int=person.id.int))
-            assert (stored.balance_fen, stored.restricted_fen) == (balances[account], restricted[account]), person
-        for one in {one.merchant_id: one for one in town.goods}.values():
-            assert -await gathered_balance_fen(uow, one.payable) == payables[one.merchant_id]
-        assert -await gathered_balance_fen(uow, FEE_INCOME) == fees
-        recorded = await uow.value("SELECT count(*) FROM transaction WHERE kind <> 'voucher_activation'")
-        assert recorded == len(town.finals)
-    for place, stock in enumerate(STOCK):
-        if stock is not None:
-            assert await available(database, town.goods[place]) == stock - sold[place], town.goods[place]
-
-
-def _with_sales(town: Town, paid: list[tuple[Step, Found]], sales: dict[str, Step]) -> list[tuple[Step, Found]]:
-    """The reversals that gave money back, each with the step of its sale."""
-    sales.update({found.id: step for step, found in paid})
-    undone = [found for _, found in town.acknowledged("reverse") if found.amount_fen]
-    assert len({found.original_id for found in undone}) == len(undone)
-    return [(sales[str(found.original_id)], found) for found in undone]
