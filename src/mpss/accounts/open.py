@@ -60,7 +60,7 @@ async def open_wallet(
             detail=f"the terms in force are {runtime.policy.terms_version}",
             field="terms_version",
         )
-    check_new(password, phone=phone)
+    check_new(password, phone=phone, field="payment_password")
     code_id = await check_code(runtime, phone=phone, purpose=Purpose.OPEN, code=code)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:

@@ -64,7 +64,8 @@ class TestOpening:
     async def test_is_refused(self, shop: Counter, changed: dict[str, Any], status: int, code: str) -> None:
         body = await opening(shop, **changed)
         before = await shop.left()
-        problem(await shop.nobody().post("/v1/accounts", body), status, code)
+        document = problem(await shop.nobody().post("/v1/accounts", body), status, code)
+        assert [error["field"] for error in document["errors"]] == list(changed)
         assert await shop.left() == before
 
     async def test_a_second_time_is_refused(self, shop: Counter) -> None:

@@ -154,7 +154,9 @@ class TestGoods:
         problem(await reviewer.post(f"{review}/publish", {"revision": 2}), 409, "product_changed")
         published = await reviewer.post(f"{review}/publish", {"note": "fine", "revision": waiting[0]["revision"]})
         assert published.json()["state"] == "published"
-        assert (await shop.client.get(outside)).json()["available"] == 5
+        shown = (await shop.client.get(outside)).json()
+        assert shown["available"] == 5
+        assert "review_note" not in shown
         picture = await shop.client.get(f"{outside}/picture")
         assert (picture.content, picture.headers["content-type"]) == (PNG, "image/png")
         assert "max-age" in picture.headers["cache-control"]

@@ -111,6 +111,9 @@ class TestASubscribersPurchase:
             "malformed_request",
         )
         assert document["errors"][0]["field"] == "amount_fen"
+        without = product(shop) | {"quantity": 0}
+        document = problem(await payer.post("/v1/purchases", without), 400, "malformed_request")
+        assert document["errors"][0]["field"] == "quantity"
 
     @pytest.mark.parametrize(
         ("changed", "status", "code"),

@@ -78,7 +78,7 @@ class TestTheBooks:
         trial = (await staff.get("/v1/staff/trial-balance")).json()
         assert trial["difference_fen"] == 0
         wallets = next(line for line in trial["lines"] if line["code"] == "2011")
-        assert wallets["credit_fen"] == 100_000
+        assert (wallets["credit_fen"], wallets["name"]) == (100_000, "虚拟账户")
 
     async def test_are_corrected_by_two_people(self, shop: Counter) -> None:
         proposer = await shop.staff(Permission.LEDGER_ADJUST, name="proposer")

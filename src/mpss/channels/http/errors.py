@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ _HTTP_CODES = {
     413: ErrorCode.PAYLOAD_TOO_LARGE,
     415: ErrorCode.UNSUPPORTED_MEDIA_TYPE,
 }
+_SUBJECT = re.compile(r"^[A-Z][a-z]+ (?=should)")
+"""What the library calls the field, which is named beside the problem."""
 _MOST_FIELDS = 20
 _LONGEST_FIELD = 80
 _BUSY_RETRY_SECONDS = 1
@@ -124,8 +127,7 @@ def _problem(error: Mapping[str, Any]) -> str:
         case "string_pattern_mismatch":
             return f"must match {context.get('pattern')}"
         case _:
-            message = str(error["msg"])
-            return message.replace("Input should", "should", 1)
+            return _SUBJECT.sub("", str(error["msg"]), count=1)
 
 
 HANDLERS = {

@@ -50,7 +50,9 @@ SUBJECT = Subject("Account")
 class OpenBody(Body):
     phone: Phone
     code: SmsCode = Field(description="an `open` code sent to the phone")
-    terms_version: Annotated[str, *text(32)] = Field(description="the terms accepted", examples=["2026-01"])
+    terms_version: Annotated[str, *text(32)] = Field(
+        description="version of the terms accepted; `terms_not_accepted` tells the one in force", examples=["2026-01"]
+    )
     payment_password: PaymentPassword
     language: Language = Field(default="zh-CN", description="of our SMS", examples=["zh-CN"])
 

@@ -17,8 +17,8 @@ from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import PageLimit, ProductIdField, Province, View, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, Place, cut, decode_place, encode_place
-from mpss.channels.http.routes.merchant_goods import ProductsView, ProductView, picture_reply, product_view
-from mpss.channels.http.views import reply
+from mpss.channels.http.routes.merchant_goods import GoodsView, goods_fields, picture_reply
+from mpss.channels.http.views import NextCursor, reply
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import ProductId
 
@@ -32,6 +32,11 @@ HomeProvince = Annotated[
 VisitedProvince = Annotated[Province | None, Query(description="where the subscriber is, if not at home")]
 
 
+class GoodsListView(View):
+    items: list[GoodsView]
+    next_cursor: NextCursor
+
+
 class CategoryView(View):
     name: str = Field(examples=["票务"])
     products: int = Field(description="how many the subscriber may see", examples=[12])
@@ -39,6 +44,10 @@ class CategoryView(View):
 
 class CategoriesView(View):
     items: list[CategoryView]
+
+
+def _view(product: Product) -> GoodsView:
+    return GoodsView(**goods_fields(product, root="/v1/products"))
 
 
 def _home(told: Exchange, home_province: str | None) -> str:
@@ -50,7 +59,7 @@ def _home(told: Exchange, home_province: str | None) -> str:
     "/v1/products",
     summary="Browse the goods",
     access=Access.OPEN,
-    says={200: Said("A page, latest first; of the hot list, what sold most first", ProductsView)},
+    says={200: Said("A page, latest first; of the hot list, what sold most first", GoodsListView)},
     clauses=("CT 4.2", "CT 5.5"),
 )
 async def list_products(
@@ -73,7 +82,7 @@ async def list_products(
             if value is not None:
                 raise MalformedField(field=name, problem="does not go with hot")
         found = await hot_list(told.runtime, home_province=home, visited_province=visited_province, limit=limit)
-        return reply(ProductsView(items=[product_view(product) for product in found], next_cursor=None))
+        return reply(GoodsListView(items=[_view(product) for product in found], next_cursor=None))
     found = await browse(
         told.runtime,
         home_province=home,
@@ -84,7 +93,7 @@ async def list_products(
         limit=limit + 1,
     )
     found, following = cut(found, limit, _place)
-    return reply(ProductsView(items=[product_view(product) for product in found], next_cursor=following))
+    return reply(GoodsListView(items=[_view(product) for product in found], next_cursor=following))
 
 
 def _place(product: Product) -> str:
@@ -125,13 +134,13 @@ async def _published(told: Exchange, product_id: ProductId) -> Product:
     "/v1/products/{product_id}",
     summary="Look at a product",
     access=Access.OPEN,
-    says={200: Said("The product", ProductView)},
+    says={200: Said("The product", GoodsView)},
     errors=(ErrorCode.UNKNOWN_PRODUCT,),
     clauses=("CT 5.5",),
 )
 async def read_product(request: Request, product_id: Annotated[ProductIdField, Path()]) -> Response:
     """Name, introduction, provider, price, quantity available, picture. Published ones only."""
-    return reply(product_view(await _published(exchange(request), product_id)))
+    return reply(_view(await _published(exchange(request), product_id)))
 
 
 @SUBJECT.operation(

@@ -6,7 +6,7 @@ import base64
 import binascii
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import Field
@@ -82,8 +82,8 @@ class RestockBody(Body):
     )
 
 
-class ProductView(View):
-    """A product as its merchant and the reviewers see it."""
+class GoodsView(View):
+    """A product on sale."""
 
     product_id: str = Field(examples=[PRODUCT_EXAMPLE])
     merchant_id: str = Field(examples=[MERCHANT_EXAMPLE])
@@ -95,16 +95,21 @@ class ProductView(View):
     price_fen: int = Field(examples=[2500])
     currency: str = Field(examples=["CNY"])
     scope: Scope = Field(examples=["national"])
-    state: ProductState = Field(examples=["published"])
     available: int | None = Field(description="null: unlimited", examples=[100])
     picture: str | None = Field(
         description="where it can be read", examples=[f"/v1/products/{PRODUCT_EXAMPLE}/picture"]
     )
     sms_code: int = Field(description="what subscribers type to buy it by SMS", examples=[8012])
-    revision: int = Field(description="grows with each edit; a reviewer names the one looked at", examples=[1])
-    review_note: str = Field(examples=[""])
-    created_at: datetime = Field(examples=[AT_EXAMPLE])
     published_at: datetime | None = Field(examples=[AT_EXAMPLE])
+
+
+class ProductView(GoodsView):
+    """A product as its merchant and the reviewers see it."""
+
+    state: ProductState = Field(examples=["submitted"])
+    revision: int = Field(description="grows with each edit; a reviewer names the one looked at", examples=[1])
+    review_note: str = Field(description="the reviewer's to the merchant", examples=[""])
+    created_at: datetime = Field(examples=[AT_EXAMPLE])
 
 
 class ProductsView(View):
@@ -112,28 +117,35 @@ class ProductsView(View):
     next_cursor: NextCursor
 
 
-def product_view(product: Product, *, root: str = "/v1/products") -> ProductView:
-    """The product; its picture can be read below `root`, by whom the operations there are for."""
+def goods_fields(product: Product, *, root: str) -> dict[str, Any]:
+    """The fields of a `GoodsView`; the picture can be read below `root`, by whom the operations there are for."""
     product_id = str(ProductId.from_uuid(product.id))
+    return {
+        "product_id": product_id,
+        "merchant_id": str(MerchantId.from_uuid(product.merchant_id)),
+        "merchant_name": product.merchant_name,
+        "province": product.province,
+        "name": product.name,
+        "description": product.description,
+        "category": product.category,
+        "price_fen": product.price_fen,
+        "currency": "CNY",
+        "scope": Scope(product.scope),
+        "available": product.available,
+        "picture": None if product.picture_type is None else f"{root}/{product_id}/picture",
+        "sms_code": product.sms_code,
+        "published_at": product.published_at,
+    }
+
+
+def product_view(product: Product, *, root: str) -> ProductView:
+    """The product as its merchant and the reviewers see it; `root` as in `goods_fields`."""
     return ProductView(
-        product_id=product_id,
-        merchant_id=str(MerchantId.from_uuid(product.merchant_id)),
-        merchant_name=product.merchant_name,
-        province=product.province,
-        name=product.name,
-        description=product.description,
-        category=product.category,
-        price_fen=product.price_fen,
-        currency="CNY",
-        scope=Scope(product.scope),
+        **goods_fields(product, root=root),
         state=ProductState(product.state),
-        available=product.available,
-        picture=None if product.picture_type is None else f"{root}/{product_id}/picture",
-        sms_code=product.sms_code,
         revision=product.revision,
         review_note=product.review_note,
         created_at=product.created_at,
-        published_at=product.published_at,
     )
 
 

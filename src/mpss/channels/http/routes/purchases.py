@@ -227,8 +227,10 @@ def _refuse_field(name: str, value: object, problem: str) -> None:
 def _sale(body: PurchaseBody, account_id: UUID, merchant_id: UUID) -> Sale:
     price_fen = body.amount_fen
     if body.product_id is not None:
-        if body.quantity == 0 or body.amount_fen % body.quantity:
-            raise MalformedField(field="amount_fen", problem="must be the quantity, from 1, times the price")
+        if body.quantity == 0:
+            raise MalformedField(field="quantity", problem="must be from 1, for a product")
+        if body.amount_fen % body.quantity:
+            raise MalformedField(field="amount_fen", problem="must be the quantity times the price")
         price_fen = body.amount_fen // body.quantity
     metadata = None if body.metadata is None else json.dumps(body.metadata, ensure_ascii=False, sort_keys=True)
     return Sale(

@@ -29,6 +29,7 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import ApprovalId, OutboxId, StaffId, TransactionId
 from mpss.kernel.money import MAX_FEN
 from mpss.ledger.balances import difference_fen, trial_balance
+from mpss.ledger.chart import CHART, Code
 from mpss.ledger.model import Part, Posting
 from mpss.outbox.model import Kind
 from mpss.outbox.queries import dead, waiting
@@ -55,6 +56,7 @@ _PART_NAMES: dict[Part, PartName] = {Part.WITHDRAWABLE: "withdrawable", Part.RES
 
 class TrialLineView(View):
     code: str = Field(description="the ledger account code (科目)", examples=["2011"])
+    name: str = Field(description="of the code, in the caller's language", examples=["虚拟账户"])
     accounts: int = Field(examples=[3])
     debit_fen: int = Field(examples=[0])
     credit_fen: int = Field(examples=[12500])
@@ -133,12 +135,20 @@ class OutboxView(View):
 )
 async def read_trial_balance(request: Request) -> Response:
     """The books as they stand now (试算平衡)."""
-    async with exchange(request).runtime.database.read() as uow:
+    told = exchange(request)
+    async with told.runtime.database.read() as uow:
         lines = await trial_balance(uow)
     view = TrialBalanceView(
-        lines=[TrialLineView(**line._asdict()) for line in lines], difference_fen=difference_fen(lines), currency="CNY"
+        lines=[TrialLineView(**line._asdict(), name=_code_name(line.code, told.language)) for line in lines],
+        difference_fen=difference_fen(lines),
+        currency="CNY",
     )
     return reply(view)
+
+
+def _code_name(code: str, language: str) -> str:
+    line = CHART[Code(code)]
+    return line.name_en if language == "en" else line.name_zh
 
 
 @SUBJECT.operation(
