@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from mpss.accounts.password_rules import candidate_digests, fingerprint
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.config import Settings
@@ -199,7 +201,12 @@ async def serve(config: dict[str, Any], out: Out) -> None:
     database = Database(config["url"], pool_size=6, timeout_seconds=15)
     await database.open()
     desk = Desk(database, batch_size=config["batch_size"], patience_seconds=40, hook=faults)
-    await desk.start()
+    while True:
+        try:
+            await desk.start()
+            break
+        except psycopg.OperationalError:  # killed while this process started
+            await asyncio.sleep(0.1)
     ports = Ports(FileKeyStore.open_or_make(folder / "keys.json"), NoSms(), NoMerchants())
     clock = SandboxClock(folder / "clock")
     platform = Platform(Runtime(database, desk, clock, ports, Settings(data_dir=folder)), config["world"])
