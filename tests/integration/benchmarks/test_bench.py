@@ -1,4 +1,4 @@
-"""`mpss bench --quick` runs every part and prints every figure. What these are is for the benchmarks to say, not tests."""
+"""`mpss bench --quick` runs every part and prints every figure; what the figures are is not for tests to judge."""
 
 from __future__ import annotations
 
