@@ -24,7 +24,7 @@ def reference_values(document: Mapping[str, Any]) -> dict[str, Any]:
     """What the template shows: the operations by tag, in the document's order; the shapes of answers; the errors."""
     schemas = document["components"]["schemas"]
     # What a request holds stands with its operation; what answers and parts of requests hold is listed once.
-    referred = set(_REFERENCE.findall(json.dumps([schemas, list(_responses(document["paths"]))])))
+    referred = set(_REFERENCE.findall(json.dumps([schemas, list(_responses(document["paths"])), document["webhooks"]])))
     tags = [{**tag, "operations": []} for tag in document["tags"]]
     by_name = {tag["name"]: tag["operations"] for tag in tags}
     for path, methods in document["paths"].items():
@@ -34,6 +34,7 @@ def reference_values(document: Mapping[str, Any]) -> dict[str, Any]:
         "info": document["info"],
         "intro": prose(document["info"]["description"]),
         "tags": tags,
+        "sent": [_sent(name, methods["post"], schemas) for name, methods in document["webhooks"].items()],
         "shapes": [
             {"name": name, "text": prose(schema.get("description", "")), "fields": _fields(schema, schemas)}
             for name, schema in sorted(schemas.items())
@@ -88,6 +89,12 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Ma
         "bodies": [_json(example) for example in _examples(body)],
         "answers": [_answer(status, response) for status, response in operation["responses"].items()],
     }
+
+
+def _sent(name: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """What we send to a merchant's server, as an operation of its."""
+    described = _operation("POST", name, {**operation, "operationId": name, "security": []}, schemas)
+    return {**described, "access": runs("Signed by us, by the Standard Webhooks scheme.")}
 
 
 def _parameter(parameter: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
