@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import time
 from pathlib import Path
 from typing import Any
+
+from mpss.kernel.phone import PROVINCES
+from mpss.security.networks import parse_networks
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LONGEST_SMPP_PASSWORD = 8
+
+
+class SettingInvalid(ValueError):
+    """A variable has a value that it cannot have; the message names it, and does not repeat what may be a secret."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
 
 
 def _setting(default: object, meaning: str, unit: str = "") -> Any:
@@ -82,7 +95,7 @@ class Settings:
         """Read MPSS_<NAME> for every field, Policy's too.
 
         Raises:
-            ValueError: a variable is not of its type; the message names it.
+            SettingInvalid: a variable is not of its type, or out of its range.
         """
         source = os.environ if environment is None else environment
         policy = Policy(**_read(Policy, source))
@@ -96,18 +109,66 @@ def _read(kind: type[Policy] | type[Settings], source: Mapping[str, str]) -> dic
         text = source.get(name, "")
         if item.name == "policy" or not text:
             continue
-        try:
-            found[item.name] = _convert(str(item.type), text)
-        except ValueError as problem:
-            raise ValueError(f"{name}: {problem}") from None
+        value = _convert(name, str(item.type), text)
+        problem = _PROBLEMS[item.name](value) if item.name in _PROBLEMS else ""
+        if problem:
+            raise SettingInvalid(name, problem)
+        found[item.name] = value
     return found
 
 
-def _convert(kind: str, text: str) -> object:
+def _convert(name: str, kind: str, text: str) -> object:
     if kind == "int":
+        if not (text.isascii() and text.isdigit()):
+            raise SettingInvalid(name, "must be a whole number from 0 up")
         return int(text)
     if kind.startswith("Path"):
         return Path(text)
     if kind == "time":
-        return time.fromisoformat(text)
+        try:
+            return time.fromisoformat(text)
+        except ValueError:
+            raise SettingInvalid(name, "must be a time of the day as hh:mm") from None
     return text
+
+
+def _range(least: int, most: int) -> Callable[[int], str]:
+    return lambda value: "" if least <= value <= most else f"must be from {least} to {most}"
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    return lambda value: "" if value in allowed else f"must be one of {', '.join(allowed)}"
+
+
+def _address(*schemes: str) -> Callable[[str], str]:
+    expected = " or ".join(f"{scheme}://" for scheme in schemes)
+    return lambda value: "" if value.partition("://")[0] in schemes else f"must begin with {expected}"
+
+
+def _networks(value: str) -> str:
+    try:
+        parse_networks(value)
+    except ValueError as problem:
+        return f"must be networks with commas between them: {problem}"
+    return ""
+
+
+def _smpp_password(value: str) -> str:
+    right = value.isascii() and len(value) <= _LONGEST_SMPP_PASSWORD
+    return "" if right else f"must have at most {_LONGEST_SMPP_PASSWORD} ASCII characters, as SMPP has it"
+
+
+_PROBLEMS: dict[str, Callable[[Any], str]] = {
+    "database_url": _address("postgresql", "postgres"),
+    "owner_database_url": _address("postgresql", "postgres"),
+    "public_url": _address("http", "https"),
+    "port": _range(1, 65_535),
+    "smsc_port": _range(1, 65_535),
+    "pool_size": _range(1, 1_000),
+    "desk_batch": _range(1, 10_000),
+    "province": _one_of(*PROVINCES.values()),
+    "log_level": _one_of(*LOG_LEVELS),
+    "merchant_networks": _networks,
+    "smsc_password": _smpp_password,
+}
+"""What is wrong with a value, or '': for the settings that have more than a type."""

@@ -12,8 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import httpx
 
-def run(*arguments: str, timeout_seconds: float = 120.0, **variables: str) -> subprocess.CompletedProcess[str]:
+
+_TIMEOUT_SECONDS = 240.0
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `mpss` to its end, with these MPSS_* variables and no others."""
     return subprocess.run(
         [sys.executable, "-m", "mpss", *arguments],
@@ -21,7 +26,7 @@ def run(*arguments: str, timeout_seconds: float = 120.0, **variables: str) -> su
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout_seconds,
+        timeout=_TIMEOUT_SECONDS,
         check=False,
     )
 
@@ -61,6 +66,21 @@ class Program:
             return text in self.said()
 
         wait_until(printed, seconds=seconds)
+
+    def wait_ready(self, url: str, *, seconds: float = 90.0) -> None:
+        """Wait until the center at `url` serves."""
+
+        def ready() -> bool:
+            assert self._process.poll() is None, self.said()
+            try:
+                return httpx.get(f"{url}/readyz", trust_env=False, timeout=2).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        wait_until(ready, seconds=seconds)
+
+    def terminate(self) -> None:
+        self._process.terminate()
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

@@ -10,27 +10,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
+from psycopg_pool import PoolTimeout
 from rich.console import Console
 from rich.table import Table
 
-from mpss.adapters.key_store_file import FileKeyStore
+from mpss.adapters.key_store_file import FileKeyStore, KeyFileDamaged
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
 from mpss.cli.bench import bench_command
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
-from mpss.cli.processes import follow
+from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
 from mpss.cli.replay import replay as replay_month
 from mpss.cli.serve import Role
 from mpss.cli.serve import serve as serve_role
-from mpss.config import Settings
+from mpss.config import SettingInvalid, Settings
+from mpss.db.backup import BackupDamaged, BackupFailed, NotEmpty
 from mpss.db.backup import backup as make_backup
 from mpss.db.backup import restore as restore_backup
 from mpss.db.database import Database
-from mpss.db.migrate import role_of
+from mpss.db.migrate import MigrationChanged, NoSuchRole, role_of
+from mpss.db.postmaster import PostmasterError
+from mpss.db.readiness import NotMigrated, check_current
+from mpss.db.service_user import NoServiceUser
+from mpss.kernel.errors import MpssError
 from mpss.ledger.verify import Check
 from mpss.observability import configure_logging
+from mpss.ports.key_store import UnknownKey
 from mpss.simulators.town import run as run_town
 from mpss.staff.members import CreatedMember, create_member
 from mpss.staff.permissions import Permission, parse_permission
@@ -90,6 +98,7 @@ def serve(
     if follow_parent is not None:
         follow(follow_parent)
     with settled(data) as settings:
+        asyncio.run(check_current(settings.database_url))
         serve_role(settings, role, workers=workers)
 
 
@@ -113,6 +122,7 @@ def verify(
 
 
 async def _verify(settings: Settings) -> list[Check]:
+    await check_current(settings.database_url)
     database = Database(settings.database_url, pool_size=1)
     await database.open()
     try:
@@ -142,6 +152,7 @@ def staff_add(
 async def _add_staff(
     settings: Settings, name: str, permissions: list[Permission], hall: str | None, clerk: str | None
 ) -> CreatedMember:
+    await check_current(settings.database_url)
     async with running(make_runtime(settings)) as runtime:
         return await create_member(runtime, name=name, permissions=permissions, hall=hall, clerk=clerk)
 
@@ -215,6 +226,31 @@ def simulate(
     )
 
 
+OPERATORS_PROBLEMS = (
+    SettingInvalid,
+    MigrationChanged,
+    NoSuchRole,
+    NotMigrated,
+    PostmasterError,
+    NoServiceUser,
+    KeyFileDamaged,
+    UnknownKey,
+    BackupFailed,
+    BackupDamaged,
+    NotEmpty,
+    ProcessEnded,
+    MpssError,
+    OSError,
+    psycopg.OperationalError,
+    PoolTimeout,
+)
+"""What an operator can do something about, and is told in a sentence; anything else is ours, with its traceback."""
+
+
 def main() -> None:
-    """The entry point."""
-    app()
+    """The entry point. Exits 2 where a command could not be carried out, 1 where what it looked at is wrong."""
+    try:
+        app()
+    except OPERATORS_PROBLEMS as problem:
+        print(f"mpss: {str(problem).strip() or type(problem).__name__}", file=sys.stderr)
+        sys.exit(2)
