@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 TESTS ?= tests
 WORKERS ?= auto
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 PEER_PACKAGES := chromium fonts-noto-cjk postgresql-15 wrk
 
