@@ -1,7 +1,8 @@
-"""Which addresses we call for somebody else: public ones, and those of the networks the operator names.
+"""Which addresses we call for somebody else, and what of an address is one caller's.
 
-A merchant chooses the address its orders go to. Were any address called, a merchant could have us call what only we
-can reach: our own database, a cloud's metadata service, a neighbor's console.
+We call public ones, and those of the networks the operator names. A merchant chooses the address its orders go to. Were
+any address called, a merchant could have us call what only we can reach: our own database, a cloud's metadata
+service, a neighbor's console.
 """
 
 from __future__ import annotations
@@ -38,6 +39,20 @@ def may_be_called(address: Address, networks: Sequence[Network]) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return any(address in network for network in networks) or _is_public(address)
+
+
+def one_callers(address: str) -> str:
+    """What is counted as one caller's: an IPv4 address itself, of an IPv6 address its network of 64 bits.
+
+    Whoever has one IPv6 address has the rest of its network too, and would else be counted anew for each. What is no
+    address stays as it is.
+    """
+    if ":" not in address:
+        return address
+    found = literal_address(address.partition("%")[0])
+    if not isinstance(found, IPv6Address):
+        return address
+    return str(found.ipv4_mapped or IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 def _is_public(address: Address) -> bool:

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from mpss.security.networks import literal_address, may_be_called, parse_networks
+from mpss.security.networks import literal_address, may_be_called, one_callers, parse_networks
 
 PRIVATE = [
     "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",  # noqa: S104
@@ -42,3 +42,20 @@ def test_a_setting_that_names_no_network_is_refused() -> None:
     for wrong in ("localhost", "10.0.0.1/8", "10.0.0.0/33"):
         with pytest.raises(ValueError, match=r"IPv4 or IPv6|host bits"):
             parse_networks(wrong)
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("::1", "::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+        ("no:address", "no:address"),
+    ],
+)
+def test_a_whole_network_of_ipv6_is_one_caller(address: str, counted: str) -> None:
+    assert one_callers(address) == counted

@@ -39,7 +39,7 @@ class Context:
 
 @dataclass(slots=True)
 class Exchange:
-    """`source` is the caller's address; `key` the Idempotency-Key of a money call, checked."""
+    """`source` is the caller's address, of IPv6 its network; `key` the Idempotency-Key of a money call, checked."""
 
     context: Context
     request_id: str

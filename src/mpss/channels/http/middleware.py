@@ -24,6 +24,7 @@ from mpss.channels.http.problems import preferred_language
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import request_id
 from mpss.observability import HTTP_REQUESTS, HTTP_SECONDS, log
+from mpss.security.networks import one_callers
 
 MAX_BODY_BYTES = 1024 * 1024
 _READ_AWAY_BYTES = 8 * MAX_BODY_BYTES
@@ -96,9 +97,9 @@ class Edge:
             # The proxy adds the address it saw at the end; what stands before it anybody may have written.
             source = forwarded.rpartition(b",")[2].strip().decode("latin-1")[:64]
         identity = given if _REQUEST_ID.fullmatch(given) else request_id()
-        return Exchange(self._context, identity, source, language), int(length) if length.isdigit() and len(
+        return Exchange(self._context, identity, one_callers(source), language), int(
             length
-        ) < 20 else None
+        ) if length.isdigit() and len(length) < 20 else None
 
     def _record(self, scope: Scope, told: Exchange, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", _UNMATCHED)
