@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
@@ -25,7 +26,7 @@ from mpss.runtime import Runtime
 from mpss.security import signing
 from mpss.security.networks import parse_networks
 from mpss.security.tokens import new_token, token_digest
-from mpss.staff.audit import record
+from mpss.staff.audit import NO_DETAIL, record
 
 _MAX_API_KEY = 100
 
@@ -128,7 +129,15 @@ async def change_public_key(runtime: Runtime, *, merchant_id: UUID, public_key: 
         MalformedField: not an Ed25519 public key.
     """
     check_public_key(public_key)
-    await _change(runtime, merchant_id, SET_PUBLIC_KEY, public_key, "merchant.change_public_key", by)
+    await _change(
+        runtime,
+        merchant_id,
+        SET_PUBLIC_KEY,
+        public_key,
+        "merchant.change_public_key",
+        by,
+        {"public_key": base64.b64encode(public_key).decode()},
+    )
 
 
 async def change_notify_url(runtime: Runtime, *, merchant_id: UUID, notify_url: str, by: str) -> None:
@@ -140,15 +149,21 @@ async def change_notify_url(runtime: Runtime, *, merchant_id: UUID, notify_url: 
     """
     check_notify_url(notify_url, networks=parse_networks(runtime.settings.merchant_networks))
     url = notify_url.rstrip("/")
-    await _change(runtime, merchant_id, SET_NOTIFY_URL, url, "merchant.change_notify_url", by)
+    await _change(runtime, merchant_id, SET_NOTIFY_URL, url, "merchant.change_notify_url", by, {"notify_url": url})
 
 
 async def _change(
-    runtime: Runtime, merchant_id: UUID, statement: LiteralString, value: bytes | str, action: str, by: str
+    runtime: Runtime,
+    merchant_id: UUID,
+    statement: LiteralString,
+    value: bytes | str,
+    action: str,
+    by: str,
+    detail: Mapping[str, str] = NO_DETAIL,
 ) -> None:
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         if not await uow.execute(statement, {"id": merchant_id, "value": value}):
             raise Refused(ErrorCode.UNKNOWN_MERCHANT)
         subject = str(MerchantId.from_uuid(merchant_id))
-        await record(uow, at=now, actor=by, action=action, subject=subject, detail={})
+        await record(uow, at=now, actor=by, action=action, subject=subject, detail=detail)

@@ -52,6 +52,7 @@ class Town:
 @asynccontextmanager
 async def town(folder: Path, *, shop_names: tuple[str, ...], smsc_password: str, number: str) -> AsyncIterator[Town]:
     """Run the town on yesterday's ports where they are free. `number` is the center's, which phones send to."""
+    _make_private(folder)
     ports = _read(folder / "ports.json")
     shops: dict[str, MerchantShop] = {}
     smsc_settings = SmscSettings(folder, password=smsc_password, number=number)
@@ -74,6 +75,12 @@ async def _start_shop(shop: MerchantShop, preferred: int) -> None:
         await shop.start(preferred)
     except OSError:  # Somebody else has yesterday's port.
         await shop.start(0)
+
+
+def _make_private(folder: Path) -> None:
+    """The shops' private keys and everybody's SMS are in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def _read(path: Path) -> dict[str, int]:

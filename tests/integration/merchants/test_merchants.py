@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -219,6 +220,9 @@ class TestChangingCredentials:
         assert await code_of(runtime, signed(fresh)) is ErrorCode.SIGNATURE_INVALID
         assert await verify(runtime, signed(fresh, key=new_key)) == "Kiosk"
         assert len(await actions(runtime)) == 5
+        async with runtime.database.read() as uow:
+            told = await uow.value("SELECT detail FROM audit_record WHERE action = 'merchant.change_notify_url'")
+        assert json.loads(told) == {"notify_url": "https://new.example/x"}
 
     async def test_of_an_unknown_merchant_is_refused(self, runtime: Runtime) -> None:
         with pytest.raises(Refused) as refused:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from mpss.merchants.credentials import rotate_api_key, rotate_webhook_secret
 from mpss.observability import mask_event
 from mpss.ports.sms import InboundSms
 from mpss.runtime import Runtime
+from mpss.simulators.town import town
 from mpss.staff.members import create_member, renew_key
 from mpss.staff.permissions import Permission
 from tests.support.cards import cards_on_sale
@@ -109,3 +112,9 @@ async def test_no_secret_is_at_rest_or_logged_in_clear(database: Database, tmp_p
         assert alone.search(log) is None, name
     assert PHONE not in log
     assert PHONE.removeprefix("+86") not in log
+
+
+async def test_the_towns_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "town"
+    async with town(folder, shop_names=("Kiosk",), smsc_password="town", number="10001888"):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
