@@ -13,7 +13,7 @@ from mpss.kernel.clock import SHANGHAI
 _STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
-body { margin: 0; color: #1c2733; background: #fff; line-height: 1.5; overflow-wrap: anywhere;
+body { margin: 0; color: #1c2733; background: #fff; line-height: 1.5; overflow-wrap: break-word;
   font-family: system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
 main { max-width: 64rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 0.75rem; } h2 { font-size: 1.15rem; margin: 2rem 0 0.25rem; }
@@ -21,7 +21,7 @@ a { color: #0b5cad; } :focus-visible { outline: 3px solid #0b5cad; outline-offse
 small, .soft { color: #4c5968; } small { display: block; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: 0.4rem 0.6rem 0.4rem 0; vertical-align: top; border-bottom: 1px solid #d5dce3; }
-th { color: #4c5968; } .number { white-space: nowrap; }
+th { color: #4c5968; white-space: nowrap; } time, .number { white-space: nowrap; }
 ol { list-style: none; padding: 0; max-width: 46rem; }
 li { width: fit-content; max-width: 80%; margin: 0.5rem 0; padding: 0.5rem 0.8rem; border-radius: 0.8rem; }
 li { background: #eef2f6; white-space: pre-wrap; } li.sent { margin-left: auto; background: #d3efdc; }
@@ -29,7 +29,8 @@ form { display: flex; flex-wrap: wrap; gap: 0.5rem; max-width: 46rem; } label { 
 input, button { font: inherit; min-height: 2.75rem; padding: 0.4rem 0.75rem; border-radius: 6px; }
 input { flex: 1 1 12rem; min-width: 0; border: 1px solid #6b7886; color: inherit; }
 button { border: 0; background: #0b5cad; color: #fff; font-weight: 600; cursor: pointer; }
-@media (max-width: 40rem) {
+@media (max-width: 60rem) {
+  body { overflow-wrap: anywhere; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   tr { display: block; border-bottom: 1px solid #d5dce3; padding: 0.4rem 0; }
   td { display: block; border: 0; padding: 0.05rem 0; }

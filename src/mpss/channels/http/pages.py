@@ -17,7 +17,7 @@ from starlette.responses import Response
 STYLE = """
 :root { color-scheme: light; --ink: #1b2430; --soft: #4c5968; --line: #d3dae2; --wash: #f3f6f9; --blue: #0b5cad; }
 * { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff; overflow-wrap: anywhere; line-height: 1.55;
+body { margin: 0; color: var(--ink); background: #fff; overflow-wrap: break-word; line-height: 1.55;
   font-family: system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
 main { max-width: 64rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 main.narrow { max-width: 28rem; }
@@ -33,7 +33,7 @@ table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 1rem; }
 caption { text-align: left; font-weight: 600; padding: 0.25rem 0; }
 td, th { border-bottom: 1px solid var(--line); padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; }
 td { vertical-align: top; }
-th { color: var(--soft); font-weight: 600; }
+th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; }
 nav.operations ul { display: block; columns: 20rem; }
 summary { cursor: pointer; padding: 0.25rem 0; }
@@ -48,6 +48,7 @@ button { margin-top: 1rem; border: 0; background: var(--blue); color: #fff; font
 .problem { color: #8c0019; background: #fdecee; border-left: 4px solid #b00020; padding: 0.6rem 0.8rem; }
 .done { background: #e8f5ec; border-left: 4px solid #1b7a3d; padding: 0.6rem 0.8rem; }
 @media (max-width: 40rem) {
+  body { overflow-wrap: anywhere; }
   table.rows thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table.rows tr { display: block; border-bottom: 1px solid var(--line); padding: 0.4rem 0; }
   table.rows td { display: block; border: 0; padding: 0.05rem 0; }
