@@ -11,7 +11,7 @@ from mpss.db.embedded import EmbeddedPostgres
 from mpss.observability import configure_logging
 from tests.support.postgres import NOT_DURABLE, DatabaseUrls, PostgresForTests, bin_dir, data_folder
 
-configure_logging("WARNING")
+configure_logging("INFO")
 
 
 @pytest.fixture(scope="session")
