@@ -30,8 +30,8 @@ input, button { font: inherit; min-height: 2.75rem; padding: 0.4rem 0.75rem; bor
 input { flex: 1 1 12rem; min-width: 0; border: 1px solid #6b7886; color: inherit; }
 button { border: 0; background: #0b5cad; color: #fff; font-weight: 600; cursor: pointer; }
 @media (max-width: 60rem) {
-  body { overflow-wrap: anywhere; }
-  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  body { overflow-wrap: anywhere; } th { white-space: normal; }
+  thead { display: none; }
   tr { display: block; border-bottom: 1px solid #d5dce3; padding: 0.4rem 0; }
   td { display: block; border: 0; padding: 0.05rem 0; }
   td[data-name]::before { content: attr(data-name) " "; color: #4c5968; }
