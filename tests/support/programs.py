@@ -14,7 +14,6 @@ from typing import Self
 
 import httpx
 
-
 _TIMEOUT_SECONDS = 240.0
 
 

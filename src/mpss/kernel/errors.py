@@ -1,9 +1,9 @@
 """The errors of the platform: one code for every reason a command can be refused, and the tree of exceptions.
 
-    MpssError                 whatever stops a flow and leaves nothing written
-    ├── MalformedField        an external field is not of its form; names the field
-    ├── Refused               a flow outside the desk says no with an ErrorCode (the desk's refusals are values)
-    └── (others live beside the code that raises them and carry an ErrorCode)
+MpssError                 whatever stops a flow and leaves nothing written
+├── MalformedField        an external field is not of its form; names the field
+├── Refused               a flow outside the desk says no with an ErrorCode (the desk's refusals are values)
+└── (others live beside the code that raises them and carry an ErrorCode)
 """
 
 from __future__ import annotations
