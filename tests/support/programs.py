@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import psutil
 
 _TIMEOUT_SECONDS = 240.0
 
@@ -120,17 +121,18 @@ def kill(pid: int) -> None:
 
 def descendants(pid: int) -> dict[int, str]:
     """The processes that a process started, and theirs: their command lines by process id, parents first."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
     found: dict[int, str] = {}
-    parents = {pid}
-    while new := {int(row[0]): row[2] for row in rows if int(row[1]) in parents and int(row[0]) not in found}:
-        found |= new
-        parents = set(new)
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            found[process.pid] = " ".join(process.cmdline())
+        except psutil.Error:  # It ended meanwhile.
+            continue
     return found
 
 
 def alive(pid: int) -> bool:
     """Whether the process is there, and does not merely wait to be reaped."""
-    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return state.strip()[:1] not in ("", "Z")
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -142,5 +142,8 @@ async def finish(uow: UnitOfWork, results: Sequence[Result], *, now: datetime) -
 
 
 async def resend(uow: UnitOfWork, item_id: UUID, *, now: datetime) -> bool:
-    """Make an item due at once, whatever its state; False when there is none."""
+    """Make an item due at once, whatever its state; False when there is none.
+
+    One that is on its way at this moment is not sent a second time when that attempt arrives.
+    """
     return await uow.execute(RESEND, {"id": item_id, "now": now}) == 1

@@ -254,5 +254,5 @@ class TestInbound:
         assert isinstance(outcome, Approved)
         (receipt,) = (line for line in lines if line["event"] == "sms.receipt")
         assert (receipt["message_id"], receipt["state"]) == (outcome.reference, "DELIVRD")
+        await until(lambda: smsc.store.counts()["waiting_upstream"] == 0)
         assert inbox.messages == []
-        assert smsc.store.counts()["waiting_upstream"] == 0
