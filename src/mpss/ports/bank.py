@@ -27,7 +27,7 @@ class BankOperation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BankRequest:
-    """`original` is the request that COLLECT, UNFREEZE and REVERSE speak of; `holder_name` goes with VERIFY and CREDIT."""
+    """`original` is what COLLECT, UNFREEZE and REVERSE speak of; `holder_name` goes with VERIFY and CREDIT."""
 
     bank: str
     operation: BankOperation
@@ -61,9 +61,9 @@ class BankPort(Protocol):
     async def ask(self, request: BankRequest, *, timeout_seconds: float) -> Outcome:
         """Carry out one request.
 
-        Approved(reference: the bank's own, authorization code for a freeze) · Declined(reason: "51 insufficient funds" …)
-        · InDoubt: no answer in time, or none that can be trusted. A REVERSE is approved on 00, 12 or 25. A request sent
-        again with the same trace and reference is answered as the first time.
+        Approved(reference: the bank's own, for a freeze its authorization code) · Declined(reason: "51 insufficient
+        funds" …) · InDoubt: no answer in time, or none that can be trusted. A REVERSE is approved on 00, 12 or 25. A
+        request sent again with the same trace and reference is answered as the first time.
         """
         ...
 

@@ -1,8 +1,8 @@
 """The operator's charging system (ISMP, OCS) as we need it: the phone bill, 通信账户 (CT 4.4, 5.1).
 
-A session reserves, then commits or releases (RFC 8506 §5.4); an event debits or refunds at once (§6). Every request has
-a `session_id` and a `number` within it that are written down before it is sent: the same two asked again are answered as
-the first time and never charge twice, so to inquire is to ask again. Amounts are fen of CNY, above zero.
+A session reserves, then commits or releases (RFC 8506 §5.4); an event debits or refunds at once (§6). Every request
+has a `session_id` and a `number` within it that are written down before it is sent: the same two asked again are
+answered as the first time and never charge twice, so to inquire is to ask again. Amounts are fen of CNY, above zero.
 """
 
 from __future__ import annotations
