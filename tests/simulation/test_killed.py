@@ -13,6 +13,7 @@ import pytest
 
 from mpss.db.database import Connection, Database
 from mpss.desk.desk import DeskUnavailable
+from mpss.desk.model import Transaction
 from tests.simulation.processes import Cluster
 from tests.support.clauses import clause
 from tests.support.postgres import DatabaseUrls, PostgresForTests
@@ -55,7 +56,7 @@ class TestPostgresKilled:
             people = await open_wallets(database, 10)
             await give_money(serving[0], people, 100_000)
             goods = await put_on_sale(database, stock=5_000)
-            acknowledged: dict[str, object] = {}
+            acknowledged: dict[str, Transaction] = {}
             busy = True
 
             async def buy(number: int) -> None:
@@ -82,7 +83,10 @@ class TestPostgresKilled:
                 acknowledged
             )
             left = sum([(await balance(database, person)).balance_fen for person in people])
-            assert left == 1_000_000 - 100 * len(acknowledged)
+            # A fast machine sells everything there is; who comes later is refused.
+            paid = [transaction for transaction in acknowledged.values() if transaction.refusal is None]
+            assert left == 1_000_000 - 100 * len(paid)
+            assert len(paid) == len(acknowledged) or len(paid) == 5_000
         assert await breaches(database) == []
 
     @pytest.mark.parametrize("step", ["loaded", "written", "committed"])

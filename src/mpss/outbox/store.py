@@ -37,16 +37,19 @@ CLAIM = """
            AND state = 'pending' AND due_at <= %(now)s
          ORDER BY due_at, serial LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
-    UPDATE outbox SET attempts = attempts + 1, due_at = %(until)s
+    UPDATE outbox SET attempts = attempts + 1, due_at = %(until)s, resend = false
       FROM locked WHERE outbox.id = locked.id
     RETURNING outbox.id, kind, reference, recipient, payload, serial, attempts, created_at
 """
 
 FINISH = """
-    -- A result of a lease that ran out changes nothing, except that what was approved is done.
+    -- A result of a lease that ran out changes nothing, except that what was approved is done. Nor does a result end
+    -- what somebody asked to be sent again meanwhile.
     UPDATE outbox
-       SET state = result.state, due_at = coalesce(result.due_at, outbox.due_at), last_error = result.error,
-           finished_at = CASE WHEN result.state = 'pending' THEN NULL ELSE %(now)s::timestamptz END
+       SET state = CASE WHEN outbox.resend THEN 'pending' ELSE result.state END,
+           due_at = CASE WHEN outbox.resend THEN outbox.due_at ELSE coalesce(result.due_at, outbox.due_at) END,
+           last_error = result.error,
+           finished_at = CASE WHEN outbox.resend OR result.state = 'pending' THEN NULL ELSE %(now)s::timestamptz END
       FROM unnest(%(ids)b::uuid[], %(attempts)b::int4[], %(states)b::text[], %(due)b::timestamptz[], %(errors)b::text[])
            AS result (id, attempt, state, due_at, error)
      WHERE outbox.id = result.id AND outbox.state = 'pending'
@@ -61,7 +64,7 @@ RECORD_ATTEMPTS = """
 """
 
 RESEND = """
-    UPDATE outbox SET state = 'pending', due_at = %(now)s, finished_at = NULL WHERE id = %(id)s
+    UPDATE outbox SET state = 'pending', due_at = %(now)s, finished_at = NULL, resend = true WHERE id = %(id)s
 """
 
 
@@ -142,8 +145,5 @@ async def finish(uow: UnitOfWork, results: Sequence[Result], *, now: datetime) -
 
 
 async def resend(uow: UnitOfWork, item_id: UUID, *, now: datetime) -> bool:
-    """Make an item due at once, whatever its state; False when there is none.
-
-    One that is on its way at this moment is not sent a second time when that attempt arrives.
-    """
+    """Make an item due at once, also while an attempt is under way; False when there is none."""
     return await uow.execute(RESEND, {"id": item_id, "now": now}) == 1

@@ -244,7 +244,7 @@ class TestAWebhook:
         async with town.working():
             await eventually(lambda: _webhook_tried(town, sale.id))
             town.clock.advance(timedelta(seconds=20))
-            await eventually(lambda: _webhook_state(town, sale.id, "done"))
+            await eventually(lambda: _webhooks(town, 1))
             log = await delivery_log(town.runtime, transaction_id=sale.id)
             await resend_webhook(
                 town.runtime, item_id=await _webhook_id(town, sale.id), by="merchant", merchant_id=town.merchant.id

@@ -118,6 +118,18 @@ class TestAResult:
         (again,) = await take(database, now=LATER)
         assert (again.id, again.attempts) == (taken.id, 2)
 
+    async def test_does_not_end_what_was_asked_for_again_meanwhile(self, database: Database) -> None:
+        await put(database, row("+1"))
+        (taken,) = await take(database)
+        async with database.transaction() as uow:
+            assert await resend(uow, taken.id, now=NOON)
+            await finish(uow, [result(taken, "done", "approved")], now=NOON)
+        (again,) = await take(database)
+        assert (again.id, again.attempts) == (taken.id, 2)
+        async with database.transaction() as uow:
+            await finish(uow, [result(again, "done", "approved")], now=NOON)
+        assert await take(database, now=LATER) == []
+
 
 async def test_a_message_is_not_there_when_its_cause_is_rolled_back(database: Database) -> None:
     try:

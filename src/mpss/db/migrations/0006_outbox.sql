@@ -13,7 +13,8 @@ CREATE TABLE outbox (
     created_at  timestamptz NOT NULL,
     due_at      timestamptz NOT NULL,
     finished_at timestamptz,
-    last_error  text
+    last_error  text,
+    resend      boolean NOT NULL DEFAULT false -- asked for by hand since it was claimed: the result does not end it
 ) WITH (fillfactor = 80);
 CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE state = 'pending';
 -- Mostly transactions, whose ids grow with time.
