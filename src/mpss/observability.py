@@ -30,6 +30,12 @@ OUTBOX_ATTEMPTS = Counter("mpss_outbox_attempts_total", "Deliveries tried, by ki
 JOB_RUNS = Counter("mpss_job_runs_total", "Runs of what runs by the clock, by job and outcome", ["job", "outcome"])
 HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
+OUTSIDE_CALLS = Counter(
+    "mpss_outside_calls_total",
+    "Calls to and from other systems, by counterpart, operation and outcome (approved, declined, in_doubt)",
+    ["counterpart", "operation", "outcome"],
+)
+OUTSIDE_SECONDS = Histogram("mpss_outside_seconds", "Time of one call to another system", ["counterpart", "operation"])
 
 _PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86)?1[3-9][0-9]{9}(?![0-9A-Za-z])")
 _SHORTEST_PHONE = 11
