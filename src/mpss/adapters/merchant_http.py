@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from mpss.adapters.http_answer import MAX_ANSWER_BYTES, AnswerTooLong, read_answer
 from mpss.adapters.merchant_network import GuardedTransport
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.kernel.unit_flag import refuse_inside_unit_of_work
@@ -26,14 +27,9 @@ from mpss.ports.merchant import DeliveryOrder, MerchantEndpoint
 from mpss.security.networks import Network
 from mpss.security.signing import sign_webhook
 
-MAX_ANSWER_BYTES = 65_536
 MAX_CONTENT = 500
 """Longest delivered content, in characters: it is sent to the payer by SMS."""
 _GONE = 410
-
-
-class _AnswerTooLong(Exception):
-    pass
 
 
 class MerchantHttp:
@@ -88,23 +84,13 @@ class MerchantHttp:
                 asyncio.timeout(timeout_seconds),
                 self._client.stream("POST", endpoint.url + path, content=body, headers=headers) as response,
             ):
-                return response.status_code, await _read(response)
+                return response.status_code, await read_answer(response)
         except TimeoutError:
             return InDoubt(f"no answer in {timeout_seconds:g} s")
-        except _AnswerTooLong:
+        except AnswerTooLong:
             return InDoubt(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
             return InDoubt(f"{type(problem).__name__}: {problem}")
-
-
-async def _read(response: httpx.Response) -> bytes:
-    chunks = bytearray()
-    # Raw: a compressed answer is out of form, and may unpack to any size.
-    async for chunk in response.aiter_raw(16_384):
-        chunks += chunk
-        if len(chunks) > MAX_ANSWER_BYTES:
-            raise _AnswerTooLong
-    return bytes(chunks)
 
 
 def read_delivery_answer(transaction_id: str, text: bytes) -> Outcome:

@@ -27,10 +27,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
+    """`times` above one: the whole answer goes out again, which no client asked for."""
+
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = field(default=())
+    times: int = 1
 
 
 class Misbehavior(Enum):
@@ -140,5 +143,5 @@ async def _write(connection: h11.Connection, writer: asyncio.StreamWriter, answe
     if not head:
         out += connection.send(h11.Data(data=answer.body)) or b""
     out += connection.send(h11.EndOfMessage()) or b""
-    writer.write(out)
+    writer.write(out * answer.times)
     await writer.drain()

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mpss.adapters.merchant_http import MAX_ANSWER_BYTES, MerchantHttp, read_delivery_answer
+from mpss.adapters.http_answer import MAX_ANSWER_BYTES
+from mpss.adapters.merchant_http import MerchantHttp, read_delivery_answer
 from mpss.db.database import Database
 from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.ports.merchant import DeliveryOrder, MerchantEndpoint
