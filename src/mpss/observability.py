@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import structlog
 import structlog.tracebacks
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from mpss.kernel.masking import mask_phone
 
@@ -28,6 +28,12 @@ DESK_RETRIES = Counter("mpss_desk_retries_total", "Batches served again, by reas
 TRANSACTIONS = Counter("mpss_transactions_total", "Transactions decided, by kind and result", ["kind", "result"])
 OUTBOX_ATTEMPTS = Counter("mpss_outbox_attempts_total", "Deliveries tried, by kind and outcome", ["kind", "outcome"])
 JOB_RUNS = Counter("mpss_job_runs_total", "Runs of what runs by the clock, by job and outcome", ["job", "outcome"])
+FUNDING_OPEN = Gauge(
+    "mpss_funding_open", "Calls to banks and the charging system not settled", ["counterpart", "operation"]
+)
+FUNDING_OLDEST_SECONDS = Gauge(
+    "mpss_funding_oldest_seconds", "Age of the oldest call not settled", ["counterpart", "operation"]
+)
 HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
 OUTSIDE_CALLS = Counter(
@@ -74,21 +80,44 @@ def _json(event: Mapping[str, Any], **options: Any) -> str:
     return orjson.dumps(event, **options).decode()
 
 
+_NOISY = ("httpx", "httpcore", "aiosmpplib", "smpp34")
+
+
+def _processors() -> list[structlog.typing.Processor]:
+    """What makes an event a line; the last makes it text."""
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Without the frames' local variables: passwords and codes pass through them.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+        mask_event,
+        structlog.processors.JSONRenderer(_json),
+    ]
+
+
+def library_formatter() -> logging.Formatter:
+    """Lines of libraries in our own form, masked too; their logger is `source`."""
+    *before, render = _processors()
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *before[2:], render],
+        foreign_pre_chain=[_name_source, structlog.stdlib.ExtraAdder(), *before[:2]],
+    )
+
+
+def _name_source(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["source"] = event["_record"].name
+    return event
+
+
 def configure_logging(level: str) -> None:
     """JSON lines on standard error, one event each."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=level)
-    for noisy in ("httpx", "httpcore", "aiosmpplib", "smpp34"):
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(library_formatter())
+    logging.basicConfig(handlers=[handler], level=level)
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Without the frames' local variables: passwords and codes pass through them.
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            mask_event,
-            structlog.processors.JSONRenderer(_json),
-        ],
+        processors=[structlog.contextvars.merge_contextvars, *_processors()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
 import structlog
 
-from mpss.observability import mask_event
+from mpss.observability import library_formatter, mask_event
 
 
 def logged(**fields: Any) -> dict[str, Any]:
@@ -53,3 +54,24 @@ class TestALogLine:
         assert "fail" in text
         assert "no card for +86189****0001" in text
         assert "7301946285013742" not in text
+
+
+class TestALineOfALibrary:
+    @staticmethod
+    def line(message: str, *arguments: object, exc_info: Any = None) -> dict[str, Any]:
+        record = logging.LogRecord("psycopg.pool", logging.WARNING, "pool.py", 1, message, arguments, exc_info)
+        said: dict[str, Any] = json.loads(library_formatter().format(record))
+        return said
+
+    def test_is_one_of_ours_and_masked(self) -> None:
+        said = self.line("no answer to %s", "+8618912340001")
+        del said["timestamp"]
+        assert said == {"event": "no answer to +86189****0001", "level": "warning", "source": "psycopg.pool"}
+
+    def test_of_a_failure_says_where(self) -> None:
+        try:
+            raise LookupError("for +8618912340001")
+        except LookupError as problem:
+            said = self.line("failed", exc_info=(LookupError, problem, problem.__traceback__))
+        assert said["exception"][0]["exc_value"] == "for +86189****0001"
+        assert "LookupError" not in said["event"]

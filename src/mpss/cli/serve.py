@@ -11,6 +11,7 @@ from enum import StrEnum
 import uvloop
 from fastapi import FastAPI
 from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
 from granian.server import Server as Granian
 
 from mpss.bootstrap import http_application, run_jobs
@@ -20,6 +21,11 @@ from mpss.config import Settings
 from mpss.observability import configure_logging, log
 
 _RESTART_PAUSE_SECONDS = 1.0
+_GRANIAN_LOG = {
+    "formatters": {"json": {"()": "mpss.observability.library_formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}},
+    "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False}},
+}
 
 
 class Role(StrEnum):
@@ -51,6 +57,8 @@ def serve_http(settings: Settings, *, workers: int) -> None:
         workers=workers,
         log_enabled=True,
         log_access=False,
+        log_level=LogLevels(settings.log_level.lower()),
+        log_dictconfig=_GRANIAN_LOG,
         respawn_failed_workers=True,
         backlog=4096,
     ).serve()
