@@ -1,0 +1,89 @@
+"""The way to look at a bank's books and to make it fail: JSON over HTTP, for this machine only.
+
+GET  /cards, POST /cards    {"number", "holder_name", "phone", "balance_fen"}
+GET  /lines?after=ID        the statement's lines, oldest first
+GET  /requests              every request answered, with its response code
+GET  /faults, DELETE /faults
+POST /faults                {"kind": "lose_reply", "count": 1, "seconds": 0.5, "code": "51", "service": "debit"}
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mpss.simulators.bank_faults import Fault, FaultKind, Faults
+from mpss.simulators.bank_store import BankStore
+from mpss.simulators.http_server import HttpServer, Request, Response
+from mpss.wire.iso8583.messages import Service
+
+
+class BankControl:
+    """An HTTP server in the bank's own event loop."""
+
+    def __init__(self, store: BankStore, faults: Faults) -> None:
+        self._store = store
+        self._faults = faults
+        self.server = HttpServer(self._serve)
+
+    async def _serve(self, request: Request) -> Response:
+        host = request.headers.get("host", "").rpartition(":")[0]
+        if host not in ("127.0.0.1", "localhost") or "origin" in request.headers:
+            return _json({"error": "this machine only"}, 403)
+        try:
+            return self._route(request)
+        except (KeyError, TypeError, ValueError) as problem:
+            return _json({"error": f"{type(problem).__name__}: {problem}"}, 400)
+
+    def _route(self, request: Request) -> Response:
+        match request.method, request.path:
+            case "GET", "/cards":
+                return _json({"cards": [card.to_json() for card in self._store.cards()]})
+            case "POST", "/cards":
+                asked = json.loads(request.body)
+                self._store.open_card(
+                    str(asked["number"]),
+                    holder_name=str(asked["holder_name"]),
+                    phone=str(asked["phone"]),
+                    balance_fen=int(asked.get("balance_fen", 0)),
+                )
+                return _json({"number": str(asked["number"])}, 201)
+            case "GET", "/lines":
+                return _json({"lines": self._store.lines(after=int(request.query.get("after", "0")))})
+            case "GET", "/requests":
+                return _json({"requests": self._store.requests()})
+            case "GET", "/faults":
+                return _json(self._in_force())
+            case "POST", "/faults":
+                self._faults.add(_fault(json.loads(request.body)))
+                return _json(self._in_force(), 201)
+            case "DELETE", "/faults":
+                self._faults.clear()
+                return _json(self._in_force())
+            case _:
+                return _json({"error": f"no {request.method} {request.path}"}, 404)
+
+    def _in_force(self) -> dict[str, Any]:
+        return {
+            "faults": [
+                {"kind": fault.kind, "count": fault.count, "seconds": fault.seconds, "code": fault.code,
+                 "service": fault.service, "card": fault.card}
+                for fault in self._faults.all()
+            ]
+        }  # fmt: skip
+
+
+def _fault(asked: dict[str, Any]) -> Fault:
+    count, service, card = asked.get("count"), asked.get("service"), asked.get("card")
+    return Fault(
+        FaultKind(asked["kind"]),
+        None if count is None else int(count),
+        float(asked.get("seconds", 0)),
+        str(asked.get("code", "05")),
+        None if service is None else Service(service),
+        None if card is None else str(card),
+    )
+
+
+def _json(answer: dict[str, Any], status: int = 200) -> Response:
+    return Response(status, json.dumps(answer, ensure_ascii=False).encode())
