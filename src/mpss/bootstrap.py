@@ -14,6 +14,8 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from mpss.adapters.bank_iso8583 import BankLine, Iso8583Banks
+from mpss.adapters.iso8583_session import Line
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.adapters.merchant_http import MerchantHttp
 from mpss.adapters.sms_smpp import SmppSms
@@ -29,9 +31,13 @@ from mpss.kernel.clock import Clock, SandboxClock, SystemClock, business_date
 from mpss.kernel.garbage import calm_collector
 from mpss.ledger.seed import seed
 from mpss.observability import configure_logging, log
+from mpss.ports.bank import BankPort, BankProfile
 from mpss.ports.bundle import Ports
+from mpss.ports.key_store import KeyStore
 from mpss.runtime import Runtime
 from mpss.security.networks import parse_networks
+from mpss.wire.iso8583.directory import parse_banks
+from mpss.wire.iso8583.fields import PROFILES
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -44,11 +50,32 @@ def key_file_of(settings: Settings) -> Path:
     return settings.key_file or settings.data_dir / "keys.json"
 
 
+def transport_key_of(key_store: KeyStore, bank: str) -> bytes:
+    """The key that a bank sends its session keys under, 16 bytes; the bank is handed it when it is connected."""
+    return key_store.mac("bank_transport", bank.encode())[:16]
+
+
+def make_banks(settings: Settings, key_store: KeyStore) -> BankPort | None:
+    """The banks of the settings, or None where there are none."""
+    lines = [
+        BankLine(
+            BankProfile(entry.code, entry.name, entry.real_time_credit),
+            Line(
+                entry.code, entry.host, entry.port, PROFILES[entry.profile], transport_key_of(key_store, entry.code)
+            ),
+        )
+        for entry in parse_banks(settings.banks)
+    ]  # fmt: skip
+    return Iso8583Banks(lines) if lines else None
+
+
 def make_runtime(settings: Settings) -> Runtime:
     """Everything a flow may use, built and not yet started."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
+    key_store = FileKeyStore.open_or_make(key_file_of(settings))
     ports = Ports(
-        key_store=FileKeyStore.open_or_make(key_file_of(settings)),
+        key_store=key_store,
+        banks=make_banks(settings, key_store),
         sms=SmppSms(
             host=settings.smsc_host,
             port=settings.smsc_port,
@@ -68,9 +95,13 @@ async def running(runtime: Runtime) -> AsyncIterator[Runtime]:
     await runtime.database.open()
     try:
         await runtime.desk.start()
+        if runtime.ports.banks is not None:
+            await runtime.ports.banks.start()
         try:
             yield runtime
         finally:
+            if runtime.ports.banks is not None:
+                await runtime.ports.banks.stop()
             await runtime.desk.stop()
     finally:
         if isinstance(runtime.ports.merchant, MerchantHttp):

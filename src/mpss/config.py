@@ -11,6 +11,7 @@ from typing import Any
 
 from mpss.kernel.phone import PROVINCES
 from mpss.security.networks import parse_networks
+from mpss.wire.iso8583.directory import parse_banks
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LONGEST_SMPP_PASSWORD = 8
@@ -79,6 +80,10 @@ class Settings:
     merchant_networks: str = _setting(
         "", "Private networks where merchants' servers may be, as 127.0.0.0/8,10.8.0.0/16; empty: public addresses only"
     )
+    banks: str = _setting(
+        "", "Banks we are connected to: CODE:name:host:port:profile:credit with commas; profile ascii or bcd, credit "
+        "real-time or batch; empty: none"
+    )  # fmt: skip
     pool_size: int = _setting(8, "Database connections of a process")
     desk_batch: int = _setting(256, "Most commands in one unit of work of the desk")
     rate_per_second: int = _setting(50, "Requests a second one caller may make; 0: no limit")
@@ -153,6 +158,14 @@ def _networks(value: str) -> str:
     return ""
 
 
+def _banks(value: str) -> str:
+    try:
+        parse_banks(value)
+    except ValueError as problem:
+        return f"must name banks: {problem}"
+    return ""
+
+
 def _smpp_password(value: str) -> str:
     right = value.isascii() and len(value) <= _LONGEST_SMPP_PASSWORD
     return "" if right else f"must have at most {_LONGEST_SMPP_PASSWORD} ASCII characters, as SMPP has it"
@@ -169,6 +182,7 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "province": _one_of(*PROVINCES.values()),
     "log_level": _one_of(*LOG_LEVELS),
     "merchant_networks": _networks,
+    "banks": _banks,
     "smsc_password": _smpp_password,
 }
 """What is wrong with a value, or '': for the settings that have more than a type."""

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mpss.ports.key_store import UnknownKey
 
-KEY_NAMES = ("payment_password", "fingerprint", "voucher", "token", "seal")
+KEY_NAMES = ("payment_password", "fingerprint", "voucher", "token", "seal", "card", "bank_transport")
 SEAL_KEY = "seal"
 
 _FORMAT = 1
@@ -63,11 +63,18 @@ class FileKeyStore:
 
     @classmethod
     def open_or_make(cls, path: Path) -> Self:
-        """The store; at the first start of a center its key file is made, with one version of every key."""
+        """The store; at the first start of a center its key file is made, with one version of every key.
+
+        A file of an earlier release is given the keys that have come since.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path):
             if not path.exists():
                 _replace(path, {name: {1: secrets.token_bytes(_KEY_BYTES)} for name in KEY_NAMES})
+            found = cls(path)
+            missing = [name for name in KEY_NAMES if name not in found._keys]
+            if missing:
+                _replace(path, found._keys | {name: {1: secrets.token_bytes(_KEY_BYTES)} for name in missing})
         return cls(path)
 
     def current(self, name: str) -> int:

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mpss.bootstrap import make_runtime, migrate_and_seed, running
+from mpss.adapters.key_store_file import FileKeyStore
+from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running, transport_key_of
 from mpss.cli.center import environment_of, kept_secret
 from mpss.cli.processes import Child, free_port, wait_ready
 from mpss.config import Settings
 from mpss.simulators.people import StaffKeys
-from mpss.simulators.town import TOWN_NETWORK, Town, town
+from mpss.simulators.town import TOWN_BANKS, TOWN_NETWORK, Town, town
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 
@@ -67,7 +68,11 @@ async def town_center(
     await migrate_and_seed(settings)
     tell("the town's simulators start")
     folder = settings.data_dir / "town"
-    async with town(folder, shop_names=shop_names, smsc_password=secret, number=settings.sms_number) as place:
+    key_store = FileKeyStore.open_or_make(key_file_of(settings))
+    bank_keys = {code: transport_key_of(key_store, code) for code in TOWN_BANKS}
+    async with town(
+        folder, shop_names=shop_names, smsc_password=secret, number=settings.sms_number, bank_keys=bank_keys
+    ) as place:
         settings = _placed(settings, place, secret)
         tell("the center starts")
         staff = await _hire(settings)
@@ -108,6 +113,7 @@ def _placed(settings: Settings, place: Town, secret: str) -> Settings:
         smsc_port=place.smsc.port,
         smsc_password=secret,
         merchant_networks=TOWN_NETWORK,
+        banks=",".join(str(entry) for entry in place.bank_entries()),
     )
 
 

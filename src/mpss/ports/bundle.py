@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mpss.ports.bank import BankPort
 from mpss.ports.key_store import KeyStore
 from mpss.ports.merchant import MerchantPort
 from mpss.ports.sms import SmsPort
@@ -14,3 +15,4 @@ class Ports:
     key_store: KeyStore
     sms: SmsPort
     merchant: MerchantPort
+    banks: BankPort | None = None

@@ -10,21 +10,32 @@ import argparse
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mpss.kernel.phone import home_province, parse_phone
+from mpss.simulators.bank import Bank, BankSettings
 from mpss.simulators.handset import Handset
 from mpss.simulators.merchant_shop import MerchantShop
 from mpss.simulators.smsc import Smsc, SmscSettings
 from mpss.simulators.smsc import serve as serve_smsc
+from mpss.wire.iso8583.directory import BankEntry
+from mpss.wire.iso8583.fields import ProfileName
 
 TOWN_NETWORK = "127.0.0.0/8"
 """Where the shops' servers are, which a center in this town must be let call."""
 SEGMENTS = {"GD": "1802222", "JS": "1771234", "BJ": "1891000"}
 """A number segment of each province the town's people come from, by its letter code."""
+
+
+TOWN_BANKS = {
+    "NANCHENG": BankEntry("NANCHENG", "南城银行", "127.0.0.1", 0, ProfileName.ASCII, True),
+    "BEIHU": BankEntry("BEIHU", "北湖银行", "127.0.0.1", 0, ProfileName.BCD, False),
+}
+"""The town's banks by code; each writes as the other does not."""
+NO_BANKS: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,11 @@ class Town:
     folder: Path
     smsc: Smsc
     shops: dict[str, MerchantShop]
+    banks: dict[str, Bank] = field(default_factory=dict)
+
+    def bank_entries(self) -> tuple[BankEntry, ...]:
+        """The banks as a center's settings name them."""
+        return tuple(replace(TOWN_BANKS[code], port=bank.port) for code, bank in self.banks.items())
 
     def new_phone(self, province: str) -> str:
         """A number of that province that nobody in the town has had yet, as E.164."""
@@ -50,20 +66,35 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, *, shop_names: tuple[str, ...], smsc_password: str, number: str) -> AsyncIterator[Town]:
-    """Run the town on yesterday's ports where they are free. `number` is the center's, which phones send to."""
+async def town(
+    folder: Path,
+    *,
+    shop_names: tuple[str, ...],
+    smsc_password: str,
+    number: str,
+    bank_keys: Mapping[str, bytes] = NO_BANKS,
+) -> AsyncIterator[Town]:
+    """Run the town on yesterday's ports where they are free. `number` is the center's, which phones send to.
+
+    `bank_keys` are the transport keys that the banks of `TOWN_BANKS` share with the center; the others stay closed.
+    """
     _make_private(folder)
     ports = _read(folder / "ports.json")
     shops: dict[str, MerchantShop] = {}
     smsc_settings = SmscSettings(folder, password=smsc_password, number=number)
-    async with serve_smsc(smsc_settings) as smsc:
+    async with serve_smsc(smsc_settings) as smsc, AsyncExitStack() as open_banks:
         try:
+            banks = {code: await _start_bank(folder, code, key, ports) for code, key in bank_keys.items()}
+            for bank in banks.values():
+                open_banks.push_async_callback(bank.stop)
             for name in shop_names:
                 shop = MerchantShop(name, path=folder / f"shop-{name}.sqlite")
                 shops[name] = shop
                 await _start_shop(shop, ports.get(name, 0))
-            _write(folder / "ports.json", {name: int(shop.url.rsplit(":", 1)[1]) for name, shop in shops.items()})
-            yield Town(folder, smsc, shops)
+            shop_ports = {name: int(shop.url.rsplit(":", 1)[1]) for name, shop in shops.items()}
+            bank_ports = {f"bank {code}": bank.port for code, bank in banks.items()}
+            _write(folder / "ports.json", shop_ports | bank_ports)
+            yield Town(folder, smsc, shops, banks)
         finally:
             for shop in shops.values():
                 await shop.stop()
@@ -75,6 +106,17 @@ async def _start_shop(shop: MerchantShop, preferred: int) -> None:
         await shop.start(preferred)
     except OSError:  # Somebody else has yesterday's port.
         await shop.start(0)
+
+
+async def _start_bank(folder: Path, code: str, key: bytes, ports: Mapping[str, int]) -> Bank:
+    path, profile = folder / f"bank-{code}.sqlite", TOWN_BANKS[code].profile
+    bank = Bank(BankSettings(code, path, profile, key, ports.get(f"bank {code}", 0)))
+    try:
+        await bank.start()
+    except OSError:  # Somebody else has yesterday's port.
+        bank = Bank(BankSettings(code, path, profile, key))
+        await bank.start()
+    return bank
 
 
 def _make_private(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpss.wire.iso8583.codec import (
@@ -87,6 +87,7 @@ class TestMac:
 
 @profiles
 class TestMessages:
+    @settings(deadline=None)
     @given(data=st.data())
     def test_come_back_as_they_were_sent(self, profile: Profile, data: st.DataObject) -> None:
         message = data.draw(messages(profile))
@@ -94,11 +95,13 @@ class TestMessages:
         (body,) = Deframer(profile).feed(sent)
         assert from_fields(profile, *unpack(profile, body, key=key_of(profile))) == message
 
+    @settings(deadline=None)
     @given(noise=st.binary(max_size=200))
     def test_noise_is_refused_and_nothing_worse(self, profile: Profile, noise: bytes) -> None:
         with pytest.raises(WireError):
             from_fields(profile, *unpack(profile, noise, key=key_of(profile)))
 
+    @settings(deadline=None)
     @given(data=st.data())
     def test_a_changed_byte_is_noticed(self, profile: Profile, data: st.DataObject) -> None:
         message = data.draw(messages(profile))
@@ -130,6 +133,7 @@ class TestMessages:
 
 
 class TestFraming:
+    @settings(deadline=None)
     @given(
         bodies=st.lists(st.binary(min_size=1, max_size=40), max_size=5),
         name=st.sampled_from(ProfileName),
