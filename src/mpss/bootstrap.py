@@ -7,7 +7,9 @@ A center runs as two kinds of process, any number of each: `http` answers reques
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,13 +17,14 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from mpss.adapters.bank_iso8583 import BankLine, Iso8583Banks
+from mpss.adapters.charging_diameter import DiameterCharging
 from mpss.adapters.iso8583_session import Line
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.adapters.merchant_http import MerchantHttp
 from mpss.adapters.sms_smpp import SmppSms
 from mpss.channels.http.app import create_app
 from mpss.channels.sms.listener import listen
-from mpss.config import Settings
+from mpss.config import Settings, parse_peers
 from mpss.db.database import Database
 from mpss.db.migrate import migrate, role_of
 from mpss.desk.desk import Desk
@@ -69,6 +72,22 @@ def make_banks(settings: Settings, key_store: KeyStore) -> BankPort | None:
     return Iso8583Banks(lines) if lines else None
 
 
+def make_charging(settings: Settings) -> DiameterCharging | None:
+    """The charging system of the settings, or None where there is none."""
+    peers = parse_peers(settings.charging_peers)
+    if not peers:
+        return None
+    # A peer takes one connection from an identity, and a center has many processes.
+    host = f"{socket.gethostname().split('.')[0]}-{os.getpid()}.{settings.charging_origin_host}"
+    return DiameterCharging(
+        peers,
+        origin_host=host,
+        origin_realm=settings.charging_origin_realm,
+        realm=settings.charging_realm,
+        watchdog_seconds=float(settings.charging_watchdog_seconds),
+    )
+
+
 def make_runtime(settings: Settings) -> Runtime:
     """Everything a flow may use, built and not yet started."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
@@ -84,6 +103,7 @@ def make_runtime(settings: Settings) -> Runtime:
             number=settings.sms_number,
         ),
         merchant=MerchantHttp(networks=parse_networks(settings.merchant_networks)),
+        charging=make_charging(settings),
     )
     desk = Desk(database, batch_size=settings.desk_batch)
     return Runtime(database, desk, make_clock(settings), ports, settings)
@@ -95,6 +115,8 @@ async def running(runtime: Runtime) -> AsyncIterator[Runtime]:
     await runtime.database.open()
     try:
         await runtime.desk.start()
+        if runtime.ports.charging is not None:
+            await runtime.ports.charging.start()
         if runtime.ports.banks is not None:
             await runtime.ports.banks.start()
         try:
@@ -103,6 +125,8 @@ async def running(runtime: Runtime) -> AsyncIterator[Runtime]:
             if runtime.ports.banks is not None:
                 await runtime.ports.banks.stop()
             await runtime.desk.stop()
+            if runtime.ports.charging is not None:
+                await runtime.ports.charging.stop()
     finally:
         if isinstance(runtime.ports.merchant, MerchantHttp):
             await runtime.ports.merchant.close()

@@ -15,6 +15,7 @@ from mpss.wire.iso8583.directory import parse_banks
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LONGEST_SMPP_PASSWORD = 8
+_HIGHEST_PORT = 65_535
 
 
 class SettingInvalid(ValueError):
@@ -84,6 +85,15 @@ class Settings:
         "", "Banks we are connected to: CODE:name:host:port:profile:credit with commas; profile ascii or bcd, credit "
         "real-time or batch; empty: none"
     )  # fmt: skip
+    charging_peers: str = _setting(
+        "", "The charging system's Diameter peers as host:port, commas between, first choice first; empty: none"
+    )
+    charging_realm: str = _setting("ocs.local", "Diameter realm of the charging system")
+    charging_origin_host: str = _setting("mpss.local", "End of our Diameter identities, one for each process")
+    charging_origin_realm: str = _setting("mpss.local", "Our Diameter realm")
+    charging_watchdog_seconds: int = _setting(
+        10, "Silence after which a Diameter peer is asked whether it is there", "s"
+    )
     pool_size: int = _setting(8, "Database connections of a process")
     desk_batch: int = _setting(256, "Most commands in one unit of work of the desk")
     rate_per_second: int = _setting(50, "Requests a second one caller may make; 0: no limit")
@@ -166,6 +176,29 @@ def _banks(value: str) -> str:
     return ""
 
 
+def parse_peers(text: str) -> tuple[tuple[str, int], ...]:
+    """Host and port of each peer, in order.
+
+    Raises:
+        ValueError: one is not host:port.
+    """
+    found = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        host, _, port = entry.rpartition(":")
+        if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= _HIGHEST_PORT):
+            raise ValueError(f"{entry!r} is not host:port")
+        found.append((host, int(port)))
+    return tuple(found)
+
+
+def _peers(value: str) -> str:
+    try:
+        parse_peers(value)
+    except ValueError as problem:
+        return f"must name peers as host:port: {problem}"
+    return ""
+
+
 def _smpp_password(value: str) -> str:
     right = value.isascii() and len(value) <= _LONGEST_SMPP_PASSWORD
     return "" if right else f"must have at most {_LONGEST_SMPP_PASSWORD} ASCII characters, as SMPP has it"
@@ -183,6 +216,8 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "log_level": _one_of(*LOG_LEVELS),
     "merchant_networks": _networks,
     "banks": _banks,
+    "charging_peers": _peers,
+    "charging_watchdog_seconds": _range(1, 3_600),
     "smsc_password": _smpp_password,
 }
 """What is wrong with a value, or '': for the settings that have more than a type."""

@@ -15,6 +15,7 @@ from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running,
 from mpss.cli.center import environment_of, kept_secret
 from mpss.cli.processes import Child, free_port, wait_ready
 from mpss.config import Settings
+from mpss.simulators.ocs import REALM
 from mpss.simulators.people import StaffKeys
 from mpss.simulators.town import TOWN_BANKS, TOWN_NETWORK, Town, town
 from mpss.staff.members import create_member
@@ -113,6 +114,8 @@ def _placed(settings: Settings, place: Town, secret: str) -> Settings:
         smsc_port=place.smsc.port,
         smsc_password=secret,
         merchant_networks=TOWN_NETWORK,
+        charging_peers=place.ocs.peers,
+        charging_realm=REALM,
         banks=",".join(str(entry) for entry in place.bank_entries()),
     )
 

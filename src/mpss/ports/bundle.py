@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpss.ports.bank import BankPort
+from mpss.ports.charging import ChargingPort
 from mpss.ports.key_store import KeyStore
 from mpss.ports.merchant import MerchantPort
 from mpss.ports.sms import SmsPort
@@ -15,4 +16,5 @@ class Ports:
     key_store: KeyStore
     sms: SmsPort
     merchant: MerchantPort
+    charging: ChargingPort | None = None
     banks: BankPort | None = None

@@ -19,6 +19,8 @@ from mpss.kernel.phone import home_province, parse_phone
 from mpss.simulators.bank import Bank, BankSettings
 from mpss.simulators.handset import Handset
 from mpss.simulators.merchant_shop import MerchantShop
+from mpss.simulators.ocs import Ocs, OcsSettings
+from mpss.simulators.ocs import serve as serve_ocs
 from mpss.simulators.smsc import Smsc, SmscSettings
 from mpss.simulators.smsc import serve as serve_smsc
 from mpss.wire.iso8583.directory import BankEntry
@@ -44,6 +46,7 @@ class Town:
 
     folder: Path
     smsc: Smsc
+    ocs: Ocs
     shops: dict[str, MerchantShop]
     banks: dict[str, Bank] = field(default_factory=dict)
 
@@ -82,7 +85,11 @@ async def town(
     ports = _read(folder / "ports.json")
     shops: dict[str, MerchantShop] = {}
     smsc_settings = SmscSettings(folder, password=smsc_password, number=number)
-    async with serve_smsc(smsc_settings) as smsc, AsyncExitStack() as open_banks:
+    async with (
+        serve_smsc(smsc_settings) as smsc,
+        serve_ocs(OcsSettings(folder)) as ocs,
+        AsyncExitStack() as open_banks,
+    ):
         try:
             banks = {code: await _start_bank(folder, code, key, ports) for code, key in bank_keys.items()}
             for bank in banks.values():
@@ -94,7 +101,7 @@ async def town(
             shop_ports = {name: int(shop.url.rsplit(":", 1)[1]) for name, shop in shops.items()}
             bank_ports = {f"bank {code}": bank.port for code, bank in banks.items()}
             _write(folder / "ports.json", shop_ports | bank_ports)
-            yield Town(folder, smsc, shops, banks)
+            yield Town(folder, smsc, ocs, shops, banks)
         finally:
             for shop in shops.values():
                 await shop.stop()
@@ -145,6 +152,8 @@ async def run(folder: Path, *, shop_names: tuple[str, ...], smsc_password: str, 
             "smsc_port": running.smsc.port,
             "handsets": running.smsc.control_url,
             "shops": {name: shop.url for name, shop in running.shops.items()},
+            "charging_peers": running.ocs.peers,
+            "phone_bills": running.ocs.control_url,
         }
         print(json.dumps(addresses), flush=True)  # noqa: T201 - how the one who starts it learns the addresses
         await stop.wait()

@@ -11,6 +11,7 @@ from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.ports.charging import ChargingOperation
 from mpss.simulators.ocs_faults import OcsFaultKind
 from tests.integration.charging.conftest import Bill, new_adapter
+from tests.support.eventually import eventually
 
 DEBIT = ChargingOperation.DEBIT
 IN_FLIGHT = 500
@@ -161,8 +162,11 @@ class TestManyCalls:
         bill.timeout_seconds = 20.0
         sessions = [bill.new_session() for _ in range(IN_FLIGHT)]
         asked = [asyncio.create_task(bill.ask(DEBIT, session, 1)) for session in sessions]
-        while bill.ocs.requests < IN_FLIGHT:
-            await asyncio.sleep(0.05)
+
+        async def all_arrived() -> bool:
+            return bill.ocs.requests >= IN_FLIGHT
+
+        await eventually(all_arrived)
         bill.ocs.doors[0].cut()
         assert await asyncio.gather(*asked) == [Approved(session) for session in sessions]
         assert len(bill.lines()) == IN_FLIGHT
