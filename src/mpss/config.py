@@ -56,6 +56,15 @@ class Policy:
     confirmations_per_phone: int = _setting(20, "Purchases that may wait for one number's reply at once")
     delivery_deadline_seconds: int = _setting(120, "How long a CP/SP may be silent before the sale is reversed", "s")
     merchant_timeout_seconds: int = _setting(5, "How long one call to a CP/SP's server waits for the answer", "s")
+    transfer_single_limit_fen: int = _setting(500_000, "Largest single transfer", "fen")
+    transfer_daily_limit_fen: int = _setting(500_000, "What one wallet may transfer in a day", "fen")
+    free_transfer_single_limit_fen: int = _setting(
+        100_000, "Largest transfer without a directed relation; 0: none without", "fen"
+    )
+    free_transfer_daily_limit_fen: int = _setting(200_000, "What may go without a directed relation in a day", "fen")
+    transfer_hold_days: int = _setting(7, "How long a transfer waits for its payee to open a wallet", "d")
+    payees_per_account: int = _setting(20, "Directed relations one wallet may have")
+    payee_cooling_hours: int = _setting(24, "Cooling period of a new directed relation", "h")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
 
@@ -219,5 +228,6 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "charging_peers": _peers,
     "charging_watchdog_seconds": _range(1, 3_600),
     "smsc_password": _smpp_password,
+    "transfer_hold_days": _range(1, 365),
 }
 """What is wrong with a value, or '': for the settings that have more than a type."""

@@ -19,7 +19,7 @@ MOST_LINES = 400
 SQL = re.compile(
     r"^\s*(--.*\n\s*)*(SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|WITH \w+ AS|COPY|TRUNCATE|CREATE|LOCK TABLE)\b"
 )
-SQL_MODULE = re.compile(r"(\w+_)?(store|queries)\.py|verify\.py")
+SQL_MODULE = re.compile(r"(\w+_)?(store|queries)\.py|verify(_\w+)?\.py")
 AREAS = {
     "desk",
     "ledger",

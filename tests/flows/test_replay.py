@@ -28,6 +28,10 @@ def test_replays_a_month_and_finds_the_books_equal_to_the_fen(tmp_path: Path) ->
     # 3,000 yuan each, more than the largest single top-up allows only at the data's own scale.
     assert int(by_hour["27", "CASH_IN"]["books_entries"]) == 3
     assert all(row["agrees"] == "True" for row in rows)
+    transfers = [row for row in rows if row["type"] == "TRANSFER"]
+    assert sum(int(row["asked"]) for row in transfers) == 7
+    assert sum(int(row["accepted"]) for row in transfers) > 0
+    assert [row["moved_fen"] for row in transfers] == [row["books_fen"] for row in transfers]
     payments = [row for row in rows if row["type"] == "PAYMENT"]
     assert sum(int(row["asked"]) for row in payments) == 20
     refused = sum(int(row[name] or 0) for row in payments for name in row if name.startswith("refused_"))

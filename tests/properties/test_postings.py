@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 
 from hypothesis import given
-from hypothesis.strategies import SearchStrategy, builds, integers, one_of, tuples
+from hypothesis.strategies import SearchStrategy, builds, integers, just, one_of, tuples
 
 from mpss.ledger.model import Part, Posting
 from mpss.transactions.postings import (
     cash_topup_legs,
     purchase_legs,
+    transfer_claim_legs,
+    transfer_held_legs,
+    transfer_legs,
     turned_round,
     voucher_activation_legs,
     voucher_topup_legs,
 )
 
-WALLET, PAYABLE = 100_001, 200_001
+WALLET, OTHER_WALLET, PAYABLE = 100_001, 100_002, 200_001
 AMOUNTS = integers(1, 10**10)
 
 PURCHASES: SearchStrategy[tuple[int, int, int]] = tuples(AMOUNTS, integers(0, 10**6), integers(0, 4))
@@ -33,6 +36,9 @@ LEGS = one_of(
     PURCHASES.map(lambda terms: purchase(*terms)),
     builds(cash_topup_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
     builds(voucher_activation_legs, amount_fen=AMOUNTS),
+    builds(transfer_legs, payer=just(WALLET), payee=just(OTHER_WALLET), amount_fen=AMOUNTS),
+    builds(transfer_held_legs, payer=just(WALLET), amount_fen=AMOUNTS),
+    builds(transfer_claim_legs, payee=just(WALLET), amount_fen=AMOUNTS),
     builds(voucher_topup_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
 )
 
@@ -45,7 +51,7 @@ def test_legs_sum_to_zero_and_none_is_empty(legs: tuple[Posting, ...]) -> None:
 
 @given(legs=LEGS)
 def test_only_a_wallet_has_parts(legs: tuple[Posting, ...]) -> None:
-    assert all((leg.part is not None) == (leg.ledger_account_id == WALLET) for leg in legs)
+    assert all((leg.part is not None) == (leg.ledger_account_id in (WALLET, OTHER_WALLET)) for leg in legs)
 
 
 @given(legs=LEGS)

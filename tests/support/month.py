@@ -19,8 +19,10 @@ def write_month(folder: Path) -> Path:
     (folder / "aggregatedTransactions.csv").write_text("\n".join(lines) + "\n")
     (folder / "clientsProfiles.csv").write_text(
         "action,maxCount,minCount,averageAmount,stdAmount,freq\n"
-        "CASH_IN,1,1,1000,0,0.5\nCASH_IN,2,4,1000,10,0.5\nPAYMENT,5,5,1000,0,1\n"
+        "CASH_IN,1,1,1000,0,0.5\nCASH_IN,2,4,1000,10,0.5\nPAYMENT,5,5,1000,0,1\nTRANSFER,1,9,1000,0,1\n"
     )
     (folder / "initialBalancesDistribution.csv").write_text("range_start,range_end,percentage\n5000,5999,1\n")
-    (folder / "maxOccurrencesPerClient.csv").write_text("action,max(numTrans)\nCASH_IN,100\nPAYMENT,100\n")
+    (folder / "maxOccurrencesPerClient.csv").write_text(
+        "action,max(numTrans)\nCASH_IN,100\nPAYMENT,100\nTRANSFER,100\n"
+    )
     return folder

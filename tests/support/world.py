@@ -23,9 +23,11 @@ from mpss.ledger.balances import stored_balance
 from mpss.ledger.model import Balance
 from mpss.observability import DESK_RETRIES
 from mpss.transactions.cash_topup import CashTopupCommand
-from mpss.transactions.model import Asked
+from mpss.transactions.model import Asked, Proof
 from mpss.transactions.purchase import PurchaseCommand
 from mpss.transactions.sale import Sale
+from mpss.transactions.transfer import TransferCommand
+from mpss.transactions.transfer_terms import Order
 from mpss.transactions.verify import verify
 from tests.support.instants import NOON, TODAY
 from tests.support.postgres import DatabaseUrls, PostgresForTests
@@ -196,6 +198,18 @@ def pay(
         sale, key=key or f"pay-{next(_numbers)}", digest=RIGHT if right else WRONG, at=at, caller=person.caller,
         policy=policy,
     )  # fmt: skip
+
+
+def send(
+    person: Person, payee: Person | None, amount_fen: int, *, key: str | None = None, at: datetime = NOON
+) -> TransferCommand:
+    """Transfer an amount, to a number without a wallet where no payee is named."""
+    phone, payee_id = ("+8618900000000", None) if payee is None else (payee.phone, payee.id)
+    order = Order(person.id, phone, payee_id, None, amount_fen)
+    body = digest_of(TransactionKind.TRANSFER, phone, amount_fen)
+    head = Asked(TransactionId.new(at), person.caller, key or f"send-{next(_numbers)}", body, at, "http")
+    proof = Proof({KEY_VERSION: RIGHT}, challenged=False, fingerprint=b"f" * 32, source="127.0.0.1")
+    return TransferCommand(head, order, POLICY, proof)
 
 
 async def give_money(desk: Desk, people: Sequence[Person], amount_fen: int) -> None:

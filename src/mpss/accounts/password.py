@@ -10,18 +10,17 @@ from datetime import datetime
 from uuid import UUID
 
 from mpss.accounts import token_store
-from mpss.accounts.checks import became_locked, check_password, is_locked, must_reset, password_cleared
+from mpss.accounts.checks import is_locked, must_reset, password_cleared
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.links import find_link, send_link
 from mpss.accounts.model import AccountRow, Life, UsageRow
 from mpss.accounts.notify import tell
 from mpss.accounts.password_rules import candidate_digests, check_form, check_new, fingerprint, new_digest
+from mpss.accounts.password_tries import count_try
 from mpss.accounts.sign_in import Session
-from mpss.accounts.spray import failure, hot, noticed
-from mpss.accounts.store import PASSWORD_FAILURES, find_wallet, lock_account, save_usage, set_password
+from mpss.accounts.spray import hot, noticed
+from mpss.accounts.store import find_wallet, lock_account, save_usage, set_password
 from mpss.db.database import UnitOfWork
-from mpss.db.rows import copy_rows
-from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
@@ -103,23 +102,12 @@ async def change(runtime: Runtime, *, session: Session, old_password: str, new_p
     challenged = await hot(runtime, tried, source)
     async with runtime.database.transaction() as uow:
         account, usage = await _lock(uow, session.account_id)
-        refusal, counted = check_password(
-            account,
-            usage,
-            candidate_digests=candidates,
-            challenged=challenged,
-            today=business_date(now, cut=runtime.settings.day_cut),
-            now=now,
-            policy=runtime.policy,
-        )
+        refusal = await count_try(
+            uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=challenged,
+            source=source, now=now,
+        )  # fmt: skip
         if refusal is None:
-            await _replace(uow, runtime, account, counted, new_password, now, kept=session.token_digest)
-        elif refusal is ErrorCode.WRONG_PASSWORD:
-            await save_usage(uow, account.id, counted)
-            row = failure(account_id=account.id, fingerprint=tried, source=source, now=now)
-            await copy_rows(uow, PASSWORD_FAILURES, [row])
-            if became_locked(usage, counted, now, runtime.policy):
-                await _tell(uow, "password_locked", account, now)
+            await _replace(uow, runtime, account, usage, new_password, now, kept=session.token_digest)
     if refusal is not None:
         noticed(runtime)
         raise Refused(refusal, field="old_password")

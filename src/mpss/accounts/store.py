@@ -96,6 +96,7 @@ _SAVE_USAGE: LiteralString = """
 _FIND_BY_PHONE: LiteralString = """
     SELECT id FROM account WHERE phone = %(phone)s AND kind = 'wallet' AND life <> 'closed'
 """
+_PHONE: LiteralString = "SELECT phone FROM account WHERE id = %(id)s"
 _REPLACE_DIGEST: LiteralString = """
     UPDATE account SET password_digest = %(digest)s, password_key = %(key)s, life = 'active'
      WHERE id = %(id)s AND life <> 'closed'
@@ -117,6 +118,12 @@ async def insert_account(
 async def find_wallet(uow: UnitOfWork, *, phone: str) -> UUID | None:
     """The number's wallet, pending or active."""
     found: UUID | None = await uow.value(_FIND_BY_PHONE, {"phone": phone})
+    return found
+
+
+async def phone_of(uow: UnitOfWork, account_id: UUID) -> str | None:
+    """The number of an account, E.164."""
+    found: str | None = await uow.value(_PHONE, {"id": account_id})
     return found
 
 

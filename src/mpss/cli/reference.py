@@ -30,10 +30,10 @@ from mpss.merchants.machine import MERCHANT
 from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
 from mpss.staff.permissions import MEANINGS
-from mpss.transactions.machine import WAITING
+from mpss.transactions.machine import TRANSFER, WAITING
 from mpss.vouchers.machine import BATCH
 
-MACHINES: tuple[Machine[Any, Any], ...] = (WAITING, PRODUCT, MERCHANT, BATCH, HOLD)
+MACHINES: tuple[Machine[Any, Any], ...] = (WAITING, TRANSFER, PRODUCT, MERCHANT, BATCH, HOLD)
 
 _TEXTS = {
     "CM": "手机支付业务规范",

@@ -1,8 +1,8 @@
 """`mpss replay`: a month of a real mobile-money service, driven through the public HTTP API hour by hour.
 
 The center runs in sandbox mode on a clock that the replay moves. CASH_IN becomes a cash top-up at a counter, PAYMENT a
-purchase of a free amount; both are asked for over HTTP by many callers at once, and what the API answered is compared,
-hour by hour, with what the journal says.
+purchase of a free amount, TRANSFER a transfer to another client; all are asked for over HTTP by many callers at once,
+and what the API answered is compared, hour by hour, with what the journal says.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mpss.bootstrap import make_runtime, migrate_and_seed, running
 from mpss.cli.center import environment_of, kept_secret, settled
 from mpss.cli.processes import Child, free_port, wait_ready
+from mpss.cli.replay_books import read_books
 from mpss.cli.replay_report import Line, table, totals, write_chart, write_csv
 from mpss.config import Policy, Settings
 from mpss.db.database import Database
 from mpss.kernel.clock import SHANGHAI, SandboxClock, business_date
-from mpss.ledger.chart import Code
 from mpss.ledger.day_close import close_day
-from mpss.ledger.turnover import turnover_by_hour
 from mpss.ledger.verify import Check
 from mpss.outbox.queries import waiting
 from mpss.simulators.center_api import ApiProblem, CenterApi
-from mpss.simulators.month import CASH_IN, PAYMENT, Draw, Hour, Month, read_month
+from mpss.simulators.month import CASH_IN, TRANSFER, Draw, Hour, Month, read_month
 from mpss.simulators.town import TOWN_NETWORK, Town, town
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
@@ -44,7 +43,6 @@ MONTH_BEGINS = datetime(2016, 10, 1, tzinfo=SHANGHAI)
 SHOPS = ("market", "school", "water", "power", "kiosk")
 PASSWORD = "492713"  # noqa: S105 - of the replay's own people
 _CALLERS = 48
-_KINDS = {CASH_IN: "cash_topup", PAYMENT: "purchase"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +57,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call: who, how much, at which shop (a payment). `key` makes asking again safe."""
+    """One call: who, how much, at which shop (a payment) or to whom (a transfer). `key` makes asking again safe."""
 
     action: str
     client: int
     amount_fen: int
-    shop: int
+    other: int
     key: str
 
 
@@ -114,7 +112,7 @@ async def _replay(console: Console, settings: Settings, plan: Plan) -> Replayed:
                 lines = await player.play()
             finally:
                 await player.close()
-            await _read_books(settings, lines, begins)
+            await read_books(settings, lines, begins)
             return Replayed(lines, await _verify(settings))
 
 
@@ -132,6 +130,10 @@ def _sandboxed(settings: Settings, place: Town, secret: str) -> Settings:
         single_limit_fen=settings.policy.single_limit_fen,
         topup_single_limit_fen=settings.policy.topup_single_limit_fen,
         balance_limit_fen=settings.policy.balance_limit_fen,
+        transfer_single_limit_fen=settings.policy.transfer_single_limit_fen,
+        transfer_daily_limit_fen=settings.policy.transfer_daily_limit_fen,
+        free_transfer_single_limit_fen=settings.policy.transfer_single_limit_fen,
+        free_transfer_daily_limit_fen=settings.policy.transfer_daily_limit_fen,
     )
     port = free_port()
     return replace(
@@ -281,10 +283,13 @@ class Player:
         actors = self._draw.actors(hour.action, count)
         return [
             Operation(
-                hour.action, client, amount, self._draw.shop(len(SHOPS)), f"{self._run}-{hour.step}-{hour.action}-{n}"
+                hour.action, client, amount, self._other(hour, client), f"{self._run}-{hour.step}-{hour.action}-{n}"
             )
             for n, (client, amount) in enumerate(zip(actors, amounts, strict=True))
         ]
+
+    def _other(self, hour: Hour, client: int) -> int:
+        return self._draw.other(client) if hour.action == TRANSFER else self._draw.shop(len(SHOPS))
 
     async def _carry_out(self, operations: Iterable[Operation], line: Line, advance: Callable[[], None]) -> None:
         """Many callers at once; each takes the next operation."""
@@ -312,8 +317,11 @@ class Player:
         if operation.action == CASH_IN:
             body = {"phone": self._phones[operation.client], **amount}
             await self._clerk.post("/v1/topups/cash", body, key=operation.key)
+        elif operation.action == TRANSFER:
+            body = {"payee_phone": self._phones[operation.other], "payment_password": PASSWORD, **amount}
+            await self._clients[operation.client].post("/v1/transfers", body, key=operation.key)
         else:
-            body = {"merchant_id": self._merchants[operation.shop], "payment_password": PASSWORD, **amount}
+            body = {"merchant_id": self._merchants[operation.other], "payment_password": PASSWORD, **amount}
             await self._clients[operation.client].post("/v1/purchases", body, key=operation.key)
 
     async def _move_to(self, now: datetime) -> None:
@@ -334,23 +342,6 @@ class Player:
             if not any(left.values()):
                 return
             await asyncio.sleep(0.2)
-
-
-async def _read_books(settings: Settings, lines: list[Line], begins: datetime) -> None:
-    """Put the journal's figures beside the API's: cash that came in, what merchants are owed."""
-    moved: dict[tuple[str, int], tuple[int, int]] = {}
-    database = Database(settings.database_url, pool_size=1)
-    await database.open()
-    try:
-        async with database.read() as uow:
-            for code in (Code.CASH_IN_TRANSIT, Code.MERCHANT_PAYABLE):
-                for turned in await turnover_by_hour(uow, code, since=begins):
-                    step = int((turned.hour - begins).total_seconds()) // 3600
-                    moved[turned.kind, step] = (turned.entries, turned.amount_fen)
-    finally:
-        await database.close()
-    for line in lines:
-        line.books_entries, line.books_fen = moved.get((_KINDS[line.action], line.step), (0, 0))
 
 
 async def _verify(settings: Settings) -> list[Check]:

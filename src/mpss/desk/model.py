@@ -31,6 +31,9 @@ class TransactionKind(StrEnum):
     VOUCHER_TOPUP = "voucher_topup"
     REVERSAL = "reversal"
     ADJUSTMENT = "adjustment"
+    TRANSFER = "transfer"
+    TRANSFER_CLAIM = "transfer_claim"
+    TRANSFER_RETURN = "transfer_return"
 
 
 class TransactionState(StrEnum):
@@ -42,6 +45,8 @@ class TransactionState(StrEnum):
     EXPIRED = "EXPIRED"
     CANCELLED = "CANCELLED"
     REVERSED = "REVERSED"
+    WAITING = "WAITING"
+    RETURNED = "RETURNED"
 
 
 class Transaction(NamedTuple):

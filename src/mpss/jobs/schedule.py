@@ -20,6 +20,7 @@ from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.runtime import Runtime
 from mpss.transactions.confirm import lapse_waiting
+from mpss.transactions.transfer_end import claim_transfers, return_transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ async def close_day_if_due(runtime: Runtime) -> object:
 JOBS = (
     Job("day_close", 1.0, close_day_if_due),
     Job("lapse_waiting", 1.0, lapse_waiting),
+    Job("claim_transfers", 1.0, claim_transfers),
+    Job("return_transfers", 60.0, return_transfers),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("sweep_nonces", 60.0, sweep_nonces),

@@ -42,8 +42,10 @@ class ErrorCode(StrEnum):
     UNKNOWN_PRODUCT = "unknown_product"
     UNKNOWN_TRANSACTION = "unknown_transaction"
     UNKNOWN_VOUCHER = "unknown_voucher"
+    UNKNOWN_PAYEE = "unknown_payee"
     # scope
     OUT_OF_SCOPE = "out_of_scope"
+    SELF_TRANSFER = "self_transfer"
     # state
     ACCOUNT_EXISTS = "account_exists"
     ACCOUNT_NOT_ACTIVE = "account_not_active"
@@ -55,6 +57,10 @@ class ErrorCode(StrEnum):
     VOUCHER_NOT_ACTIVE = "voucher_not_active"
     VOUCHER_USED = "voucher_used"
     VOUCHER_BARRED = "voucher_barred"
+    PAYEE_EXISTS = "payee_exists"
+    TOO_MANY_PAYEES = "too_many_payees"
+    PAYEE_REQUIRED = "payee_required"
+    PAYEE_COOLING = "payee_cooling"
     # authentication
     PASSWORD_NOT_SET = "password_not_set"  # noqa: S105 - a code, not a password
     WEAK_PASSWORD = "weak_password"  # noqa: S105

@@ -97,6 +97,11 @@ class OutboxId(Id):
     prefix = "out"
 
 
+class PayeeId(Id):
+    __slots__ = ()
+    prefix = "pye"
+
+
 class VoucherBatchId(Id):
     __slots__ = ()
     prefix = "vbt"

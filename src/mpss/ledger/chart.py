@@ -20,6 +20,7 @@ class Code(StrEnum):
     VOUCHERS_IN_TRANSIT = "1004"  # 在途充值凭证款: sold vouchers' money, not yet at the bank
     WALLET = "2011"  # 虚拟账户: what we owe subscribers
     VOUCHERS_SOLD = "2012"  # 已售充值凭证: activated, not yet redeemed
+    TRANSFERS_HELD = "2031"  # 待领转账款: transfers whose payee has no wallet yet
     MERCHANT_PAYABLE = "2021"  # 应付商户款
     FEE_INCOME = "6011"  # 手续费收入
 
@@ -45,6 +46,7 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(Code.VOUCHERS_IN_TRANSIT, "在途充值凭证款", "Voucher money in transit", Side.DEBIT, False, 4, True),
         ChartLine(Code.WALLET, "虚拟账户", "Wallet", Side.CREDIT, True, None, True),
         ChartLine(Code.VOUCHERS_SOLD, "已售充值凭证", "Vouchers sold", Side.CREDIT, False, 12, True),
+        ChartLine(Code.TRANSFERS_HELD, "待领转账款", "Transfers waiting for their payee", Side.CREDIT, False, 31, True),
         ChartLine(Code.MERCHANT_PAYABLE, "应付商户款", "Merchant payable", Side.CREDIT, False, None, True),
         ChartLine(Code.FEE_INCOME, "手续费收入", "Fee income", Side.CREDIT, False, 61, True),
     )
@@ -54,4 +56,5 @@ RESERVE_AT_BANK = 2
 CASH_IN_TRANSIT = 3
 VOUCHERS_IN_TRANSIT = 4
 VOUCHERS_SOLD = 12
+TRANSFERS_HELD = 31
 FEE_INCOME = 61

@@ -33,6 +33,17 @@ class Event(StrEnum):
     ADJUSTED = "adjusted"
     VOUCHER_BARRED = "voucher_barred"
     VOUCHER_RELEASED = "voucher_released"
+    PAYEE_ADDED = "payee_added"
+    PAYEE_CHANGED = "payee_changed"
+    PAYEE_DISSOLVED = "payee_dissolved"
+    TRANSFER_SENT = "transfer_sent"
+    TRANSFER_RECEIVED = "transfer_received"
+    TRANSFER_HELD = "transfer_held"
+    TRANSFER_WAITING = "transfer_waiting"
+    TRANSFER_CLAIMED = "transfer_claimed"
+    TRANSFER_RETURNED = "transfer_returned"
+    TRANSFER_LAPSED = "transfer_lapsed"
+    CONFIRM_TRANSFER = "confirm_transfer"
     CONFIRM_PURCHASE = "confirm_purchase"
     CODE = "code"
     REPLY = "reply"
@@ -54,9 +65,21 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.ADJUSTED: ("amount_fen", "balance_fen"),
     Event.VOUCHER_BARRED: (),
     Event.VOUCHER_RELEASED: (),
+    Event.PAYEE_ADDED: ("counterpart", "hours"),
+    Event.PAYEE_CHANGED: ("counterpart",),
+    Event.PAYEE_DISSOLVED: ("counterpart",),
+    Event.TRANSFER_SENT: ("amount_fen", "counterpart", "balance_fen"),
+    Event.TRANSFER_RECEIVED: ("amount_fen", "counterpart", "balance_fen"),
+    Event.TRANSFER_HELD: ("amount_fen", "counterpart", "days", "balance_fen"),
+    Event.TRANSFER_WAITING: ("amount_fen", "counterpart", "days"),
+    Event.TRANSFER_CLAIMED: ("amount_fen", "counterpart"),
+    Event.TRANSFER_RETURNED: ("amount_fen", "counterpart", "balance_fen"),
+    Event.TRANSFER_LAPSED: ("amount_fen", "counterpart"),
+    Event.CONFIRM_TRANSFER: ("amount_fen", "counterpart", "code"),
     Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code"),
     Event.CODE: ("code", "purpose", "minutes"),
     Event.REPLY: ("text",),
 }
 """The facts that the text of each event uses. `…_fen` are whole fen, of ADJUSTED below zero too; `product`, `reason`
-and `content` may be empty; `source` is "cash" or "voucher"; `reason` is a code of ours or the CP/SP's own words."""
+and `content` may be empty; `counterpart` is a masked number; `source` is "cash" or "voucher"; `reason` is a code of
+ours or the CP/SP's own words."""

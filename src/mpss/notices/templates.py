@@ -71,6 +71,52 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "本号码的充值卡充值功能已恢复。",
         "en": "Top-up by card works again for this number.",
     },
+    Event.PAYEE_ADDED: {
+        "zh-CN": "您已与{counterpart}建立定向转账关系，{hours}小时后生效。如非本人操作，请立即联系客服。",
+        "en": "{counterpart} is on your list of payees; it counts in {hours} hours. If this was not you, contact "
+        "customer care at once.",
+    },
+    Event.PAYEE_CHANGED: {
+        "zh-CN": "您对{counterpart}的定向转账限额已修改。如非本人操作，请立即联系客服。",
+        "en": "The transfer limits for {counterpart} were changed. If this was not you, contact customer care at once.",
+    },
+    Event.PAYEE_DISSOLVED: {
+        "zh-CN": "您与{counterpart}的定向转账关系已解除。",
+        "en": "{counterpart} is off your list of payees.",
+    },
+    Event.TRANSFER_SENT: {
+        "zh-CN": "您已向{counterpart}转账{amount}元，余额{balance}元。",
+        "en": "You transferred {amount} yuan to {counterpart}. Balance {balance} yuan.",
+    },
+    Event.TRANSFER_RECEIVED: {
+        "zh-CN": "{counterpart}向您转账{amount}元已到账，余额{balance}元。",
+        "en": "{counterpart} transferred {amount} yuan to you. Balance {balance} yuan.",
+    },
+    Event.TRANSFER_HELD: {
+        "zh-CN": "您向{counterpart}转账{amount}元，对方尚未开通手机支付，{days}天内未开通将退回。余额{balance}元。",
+        "en": "You transferred {amount} yuan to {counterpart}, who has no wallet yet; in {days} days it comes back. "
+        "Balance {balance} yuan.",
+    },
+    Event.TRANSFER_WAITING: {
+        "zh-CN": "{counterpart}向您转账{amount}元，请在{days}天内发送KT开通手机支付领取。",
+        "en": "{counterpart} transferred {amount} yuan to you. Send KT within {days} days to open a wallet and get it.",
+    },
+    Event.TRANSFER_CLAIMED: {
+        "zh-CN": "您向{counterpart}的{amount}元转账，对方已领取。",
+        "en": "{counterpart} has received the {amount} yuan that you transferred.",
+    },
+    Event.TRANSFER_RETURNED: {
+        "zh-CN": "您向{counterpart}的转账逾期未领取，已退回{amount}元，余额{balance}元。",
+        "en": "{counterpart} did not take your transfer; {amount} yuan is back. Balance {balance} yuan.",
+    },
+    Event.TRANSFER_LAPSED: {
+        "zh-CN": "{counterpart}向您的{amount}元转账逾期未领取，已退回对方。",
+        "en": "The {amount} yuan from {counterpart} waited too long for you and went back.",
+    },
+    Event.CONFIRM_TRANSFER: {
+        "zh-CN": "向{counterpart}转账{amount}元，确认请回复“Y {code}”，取消请回复“N {code}”。",
+        "en": 'Transfer {amount} yuan to {counterpart}? Reply "Y {code}" to transfer, "N {code}" to cancel.',
+    },
     Event.CONFIRM_PURCHASE: {
         "zh-CN": "向{merchant}支付{amount}元{goods}，{fee}确认请回复“Y {code}”，取消请回复“N {code}”。",
         "en": 'Pay {amount} yuan to {merchant}{goods}?{fee} Reply "Y {code}" to pay, "N {code}" to cancel.',
@@ -99,6 +145,7 @@ PURPOSES = {
     "unlock": {"zh-CN": "解除支付锁定", "en": "unlock paying"},
     "set_password": {"zh-CN": "设置支付密码", "en": "set the payment password"},
     "challenge": {"zh-CN": "确认支付", "en": "confirm a payment"},
+    "payee": {"zh-CN": "管理定向转账关系", "en": "manage your payees"},
 }
 
 PARTS = {

@@ -18,7 +18,8 @@ from mpss.kernel.errors import MpssError
 
 CASH_IN = "CASH_IN"
 PAYMENT = "PAYMENT"
-ACTIONS = (CASH_IN, PAYMENT)
+TRANSFER = "TRANSFER"
+ACTIONS = (CASH_IN, PAYMENT, TRANSFER)
 _FEN = 100
 
 
@@ -149,12 +150,20 @@ class Draw:
         """The clients, from 0, who act; each as often as clients of its kind do."""
         return self._random.choices(range(self.clients), self._weights[action], k=count)
 
+    def other(self, client: int) -> int:
+        """Another client than this one, from 0."""
+        drawn = self._random.randrange(self.clients - 1)
+        return drawn + (drawn >= client)
+
     def shop(self, shops: int) -> int:
         """One of so many shops, from 0; the first are the busiest, as 1 : 1/2 : 1/3 …"""
         return self._random.choices(range(shops), [1 / (place + 1) for place in range(shops)])[0]
 
     def _client_weights(self, action: str) -> list[int]:
         shares = self._month.profiles[action]
+        if not shares:
+            # No profile of the action: everybody does it alike.
+            return [1] * self.clients
         most = self._month.most.get(action, 1_000_000)
         chosen = self._random.choices(shares, [each.share for each in shares], k=self.clients)
         return [min(self._random.randint(each.low, each.high), most) for each in chosen]

@@ -134,6 +134,25 @@ class Person:
         }
         return await self.api.post("/v1/purchases", body, key=key)
 
+    async def transfer(
+        self, phone: str, amount_fen: int, *, password: str = PASSWORD, key: str | None = None
+    ) -> dict[str, Any]:
+        """Send money to a number; the transaction."""
+        body = {"payee_phone": phone, "amount_fen": amount_fen, "currency": "CNY", "payment_password": password}
+        return await self.api.post("/v1/transfers", body, key=key)
+
+    async def add_payee(self, phone: str, *, single_limit_fen: int, daily_limit_fen: int) -> dict[str, Any]:
+        """Set up a directed relation to a number, with the payment password and an SMS code; the relation."""
+        body = {
+            "payee_phone": phone,
+            "single_limit_fen": single_limit_fen,
+            "daily_limit_fen": daily_limit_fen,
+            "currency": "CNY",
+            "payment_password": PASSWORD,
+            "sms_code": await self.code("payee"),
+        }
+        return await self.api.post("/v1/payees", body)
+
     async def close(self) -> None:
         await self.handset.close()
         await self.api.close()

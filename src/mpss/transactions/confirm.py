@@ -1,4 +1,4 @@
-"""The payer's answer to a purchase that waits (CONFIRMING): yes, no, or none in time.
+"""The payer's answer to a purchase, or a transfer, that waits (CONFIRMING): yes, no, or none in time.
 
 The answer moves the waiting transaction itself; its entry carries its id, so a second yes meets the state and, were
 that wrong, a primary key. Spec: CT 5.3, 6.3.2. Decision: ADR-0008.
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
+from mpss.desk.model import Command, Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import TransactionId
@@ -24,6 +24,7 @@ from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
 from mpss.transactions.store import CONFIRMATIONS, find_confirmation, lapsed
+from mpss.transactions.transfer_answer import transfer_answer
 
 _ENDED = {
     Event.REFUSE: "purchase.declined",
@@ -131,10 +132,10 @@ class AnswerCommand:
 
 
 async def confirm(runtime: Runtime, *, phone: str, code: str) -> Transaction:
-    """The payer says yes by SMS: the waiting purchase is paid, or declined for a reason. A second yes changes nothing.
+    """The payer says yes by SMS: what waits is paid, or declined for a reason. A second yes changes nothing.
 
     Raises:
-        Refused: UNKNOWN_TRANSACTION, no purchase waits for this reply of this number.
+        Refused: UNKNOWN_TRANSACTION, nothing waits for this reply of this number.
     """
     return await _answer(runtime, phone=phone, code=code, event=Event.CONFIRM)
 
@@ -149,13 +150,13 @@ async def cancel(runtime: Runtime, *, phone: str, code: str) -> Transaction:
 
 
 async def lapse_waiting(runtime: Runtime, *, limit: int = 500) -> int:
-    """Expire the purchases whose payer did not reply in time; how many were looked at."""
+    """Expire what a payer was asked for, and did not reply to in time; how many were looked at."""
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
         waiting = [await get_transaction(uow, identity) for identity in await lapsed(uow, now=now, limit=limit)]
     for found in waiting:
         if found is not None:
-            await runtime.desk.submit(AnswerCommand(found, Event.LAPSE, now, runtime.policy))
+            await runtime.desk.submit(await _command(runtime, found, Event.LAPSE, now))
     return len(waiting)
 
 
@@ -165,6 +166,13 @@ async def _answer(runtime: Runtime, *, phone: str, code: str, event: Event) -> T
         identity: UUID | None = await find_confirmation(uow, phone=phone, code=code)
         waiting = await get_transaction(uow, identity) if identity is not None else None
     if waiting is None:
-        raise Refused(ErrorCode.UNKNOWN_TRANSACTION, detail="no purchase waits for this reply", field="code")
-    answer = await runtime.desk.submit(AnswerCommand(waiting, event, now, runtime.policy))
+        raise Refused(ErrorCode.UNKNOWN_TRANSACTION, detail="nothing waits for this reply", field="code")
+    answer = await runtime.desk.submit(await _command(runtime, waiting, event, now))
     return answer.transaction
+
+
+async def _command(runtime: Runtime, waiting: Transaction, event: Event, at: datetime) -> Command:
+    """What moves a waiting transaction of this kind."""
+    if waiting.kind is TransactionKind.TRANSFER:
+        return await transfer_answer(runtime, waiting, event, at=at)
+    return AnswerCommand(waiting, event, at, runtime.policy)

@@ -18,6 +18,9 @@ class Event(StrEnum):
     LAPSE = "lapse"
     CANCEL = "cancel"
     REVERSE = "reverse"
+    HOLD = "hold"
+    CLAIM = "claim"
+    RETURN = "return"
 
 
 WAITING = Machine(
@@ -31,3 +34,18 @@ WAITING = Machine(
         (TransactionState.SUCCEEDED, Event.REVERSE): TransactionState.REVERSED,
     },
 )
+
+TRANSFER = Machine(
+    "transfer",
+    start=TransactionState.CONFIRMING,
+    moves={
+        (TransactionState.CONFIRMING, Event.CONFIRM): TransactionState.SUCCEEDED,
+        (TransactionState.CONFIRMING, Event.HOLD): TransactionState.WAITING,
+        (TransactionState.CONFIRMING, Event.REFUSE): TransactionState.DECLINED,
+        (TransactionState.CONFIRMING, Event.LAPSE): TransactionState.EXPIRED,
+        (TransactionState.CONFIRMING, Event.CANCEL): TransactionState.CANCELLED,
+        (TransactionState.WAITING, Event.CLAIM): TransactionState.SUCCEEDED,
+        (TransactionState.WAITING, Event.RETURN): TransactionState.RETURNED,
+    },
+)
+"""A transfer waits for its payer's reply where it was asked for by SMS, and for its payee where that has no wallet."""

@@ -1,6 +1,9 @@
-"""A purchase with the payment password as the payer typed it: digests made, spraying looked for, then the desk."""
+"""Paying with the payment password as the payer typed it: digests made, spraying looked for, then the desk."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
 from mpss.accounts.spray import challenged, noticed
@@ -35,6 +38,37 @@ async def pay(
 
     Spec: CT 5.3, 12.1.
     """
+
+    async def submit(proof: Proof) -> Answer:
+        return await purchase(runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof)
+
+    return await with_password(
+        runtime,
+        account_id=sale.account_id,
+        phone=phone,
+        password=password,
+        source=source,
+        sms_code=sms_code,
+        submit=submit,
+    )
+
+
+async def with_password(
+    runtime: Runtime,
+    *,
+    account_id: UUID,
+    phone: str,
+    password: str,
+    source: str,
+    sms_code: str | None,
+    submit: Callable[[Proof], Awaitable[Answer]],
+) -> Answer:
+    """Submit a command with the payer's proof, made of the password and, where it is challenged, the SMS code.
+
+    Raises:
+        MalformedField: `password` or `sms_code` is not six digits.
+        Refused: WRONG_CODE, CODE_EXPIRED.
+    """
     check_form(password, field="payment_password")
     key_store = runtime.ports.key_store
     seen = fingerprint(key_store, password)
@@ -44,8 +78,8 @@ async def pay(
     except Refused as problem:
         # A repeat brings the code that its first request used up: the desk answers it as at first.
         code_refused, is_challenged = problem, True
-    proof = Proof(candidate_digests(key_store, sale.account_id, password), is_challenged, seen, source)
-    answer = await purchase(runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof)
+    proof = Proof(candidate_digests(key_store, account_id, password), is_challenged, seen, source)
+    answer = await submit(proof)
     if code_refused is not None and answer.transaction.refusal is ErrorCode.CHALLENGE_REQUIRED:
         raise code_refused
     if answer.transaction.refusal is ErrorCode.WRONG_PASSWORD:

@@ -4,7 +4,11 @@
     cash top-up         Dr cash in transit                     Cr wallet, withdrawable
     voucher activation  Dr voucher money in transit            Cr vouchers sold
     voucher top-up      Dr vouchers sold                       Cr wallet, restricted
-    reversal, undo      the original's legs, turned round
+    transfer            Dr payer's wallet, withdrawable        Cr payee's wallet, withdrawable
+    transfer, held      Dr payer's wallet, withdrawable        Cr transfers held, until the payee has a wallet
+    transfer claim      Dr transfers held                      Cr payee's wallet, withdrawable
+    reversal, undo,
+    transfer return     the original's legs, turned round
 
 A debit is above zero, a credit below; each tuple sums to zero.
 """
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mpss.ledger.chart import CASH_IN_TRANSIT, FEE_INCOME, VOUCHERS_IN_TRANSIT, VOUCHERS_SOLD
+from mpss.ledger.chart import CASH_IN_TRANSIT, FEE_INCOME, TRANSFERS_HELD, VOUCHERS_IN_TRANSIT, VOUCHERS_SOLD
 from mpss.ledger.model import Part, Posting
 
 
@@ -43,6 +47,18 @@ def voucher_activation_legs(*, amount_fen: int) -> tuple[Posting, ...]:
 
 def voucher_topup_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
     return Posting(VOUCHERS_SOLD, amount_fen), Posting(wallet, -amount_fen, Part.RESTRICTED)
+
+
+def transfer_legs(*, payer: int, payee: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(payer, amount_fen, Part.WITHDRAWABLE), Posting(payee, -amount_fen, Part.WITHDRAWABLE)
+
+
+def transfer_held_legs(*, payer: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(payer, amount_fen, Part.WITHDRAWABLE), Posting(TRANSFERS_HELD, -amount_fen)
+
+
+def transfer_claim_legs(*, payee: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(TRANSFERS_HELD, amount_fen), Posting(payee, -amount_fen, Part.WITHDRAWABLE)
 
 
 def turned_round(legs: Iterable[Posting]) -> tuple[Posting, ...]:

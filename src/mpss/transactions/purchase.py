@@ -6,18 +6,13 @@ reply before money moves. Spec: CT 5.3, 6.3.2; CM 6.11.1. Decision: ADR-0008.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
-
-from mpss.accounts.checks import became_locked, check_password
-from mpss.accounts.model import UsageRow
-from mpss.accounts.store import PASSWORD_FAILURES, USAGE
+from mpss.accounts.store import USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
@@ -30,24 +25,18 @@ from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Proof, transaction
+from mpss.transactions.proof import authenticate, unauthenticated
+from mpss.transactions.reply_code import NO_CODE, with_reply_code
 from mpss.transactions.sale import Parties, Sale, Terms, carry_out, find_parties, sale_touches, settle_terms
 from mpss.transactions.store import (
     CONFIRMATIONS,
     MERCHANT_ORDERS,
-    OPEN_CONFIRMATION,
     ConfirmationRow,
     MerchantOrderRow,
     order_key,
-    reply_codes,
 )
 
 MAX_QUANTITY = 1000
-NO_CODE = ""
-"""In place of a code where too many purchases wait for the number's reply."""
-_CODES = 10_000
-_CODE_REST = timedelta(days=7)
-"""How long a code is not given to the same number again."""
-_CODE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +90,11 @@ class PurchaseCommand:
             return Decision(self.declined(parties, today))
         usage = parties.usage
         if self.proof is not None:
-            refusal, usage = self._authenticate(self.proof, parties, today)
+            payer = parties.account
+            refusal, usage = authenticate(self.asked, self.proof, payer, usage, today, self.policy)
             if refusal is not None:
-                return self._unauthenticated(refusal, parties, usage, today)
+                declined = self.declined(refusal, today)
+                return unauthenticated(self.asked, self.proof, declined, payer, parties.usage, usage, self.policy)
         if self.confirm_code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
         terms = settle_terms(sale, parties, usage, snapshot, today, self.policy, at=self.asked.at)
@@ -125,29 +116,6 @@ class PurchaseCommand:
             decision = carry_out(Decision(paid), parties, terms)
         if order is not None:
             decision.puts.append((MERCHANT_ORDERS, order, MerchantOrderRow(self.asked.id, self.asked.at)))
-        return decision
-
-    def _authenticate(self, proof: Proof, parties: Parties, today: date) -> tuple[ErrorCode | None, UsageRow]:
-        return check_password(
-            parties.account,
-            parties.usage,
-            candidate_digests=proof.candidate_digests,
-            challenged=proof.challenged,
-            today=today,
-            now=self.asked.at,
-            policy=self.policy,
-        )
-
-    def _unauthenticated(self, refusal: ErrorCode, parties: Parties, usage: UsageRow, today: date) -> Decision:
-        """The try is counted; the key is not used up."""
-        decision = Decision(self.declined(refusal, today), recorded=False)
-        if usage is not parties.usage:
-            decision.puts.append((USAGE, parties.account.id, usage))
-        if refusal is ErrorCode.WRONG_PASSWORD and self.proof is not None:
-            failure = (self.asked.at, parties.account.id, self.proof.fingerprint, self.proof.source)
-            decision.inserts.append((PASSWORD_FAILURES, failure))
-        if became_locked(parties.usage, usage, self.asked.at, self.policy):
-            decision.inserts.append((OUTBOX, self._notice(parties, "password_locked", {})))
         return decision
 
     def _ask_payer(self, code: str, parties: Parties, terms: Terms, today: date) -> Decision:
@@ -230,18 +198,11 @@ async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: 
     Raises:
         MalformedField: as `purchase`.
     """
-    for last in (False,) * (_CODE_TRIES - 1) + (True,):
-        async with runtime.database.read() as uow:
-            codes = await reply_codes(uow, phone=phone, since=runtime.clock.now() - _CODE_REST)
-        too_many = codes.waiting >= runtime.policy.confirmations_per_phone or len(codes.taken) >= _CODES
-        code = NO_CODE if too_many else _free_code(codes.taken)
-        try:
-            return await _submit(runtime, caller, key, channel, sale, confirm_code=code)
-        except psycopg.errors.UniqueViolation as problem:
-            # Somebody else asked this number at the same moment and drew the same code.
-            if last or problem.diag.constraint_name != OPEN_CONFIRMATION:
-                raise
-    raise AssertionError("unreachable")
+
+    async def submit(code: str) -> Answer:
+        return await _submit(runtime, caller, key, channel, sale, confirm_code=code)
+
+    return await with_reply_code(runtime, phone=phone, submit=submit)
 
 
 async def _submit(
@@ -274,13 +235,6 @@ def _check_form(sale: Sale) -> None:
         raise MalformedField(field="quantity", problem=f"must be from 1 to {MAX_QUANTITY}")
     if sale.price_fen is not None and sale.price_fen <= 0:
         raise MalformedField(field="amount_fen", problem="must be above zero")
-
-
-def _free_code(taken: set[str]) -> str:
-    """Four digits not in use for the number; it tells waiting sales apart and is no secret."""
-    while (code := f"{secrets.randbelow(_CODES):04d}") in taken:
-        pass
-    return code
 
 
 class Quote(NamedTuple):

@@ -9,6 +9,7 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.desk.model import Transaction
 from mpss.desk.store import make_transaction
+from mpss.kernel.masking import mask_phone
 from mpss.transactions.store import order_key
 
 _COLUMNS: LiteralString = """
@@ -22,13 +23,17 @@ _BY_ORDER: LiteralString = "SELECT transaction_id FROM merchant_order WHERE orde
 _STATEMENT: LiteralString = (
     "SELECT "
     + _COLUMNS
-    + """, -l.change_fen AS change_fen
+    + """, -l.change_fen AS change_fen,
+           CASE WHEN l.change_fen > 0 OR t.kind = 'transfer_return' THEN f.payee_phone ELSE f.payer_phone END
       FROM (SELECT p.entry_id, sum(p.amount_fen)::bigint AS change_fen
               FROM posting AS p
              WHERE p.ledger_account_id = %(ledger_account_id)s AND p.part IS NOT NULL
                AND (%(before)s::uuid IS NULL OR p.entry_id < %(before)s)
              GROUP BY p.entry_id ORDER BY p.entry_id DESC LIMIT %(limit)s) AS l
       JOIN transaction AS t ON t.id = l.entry_id
+      LEFT JOIN transfer AS f
+        ON f.transaction_id = CASE t.kind WHEN 'transfer' THEN t.id WHEN 'transfer_claim' THEN t.original_id
+                                          WHEN 'transfer_return' THEN t.original_id END
      ORDER BY l.entry_id DESC
 """
 )
@@ -61,10 +66,12 @@ _DELIVERIES: LiteralString = """
 
 
 class StatementLine(NamedTuple):
-    """One movement of a wallet; `change_fen` is above zero where it grew."""
+    """One movement of a wallet; `change_fen` is above zero where it grew, `counterpart` the other side's masked number
+    where it was a transfer."""
 
     transaction: Transaction
     change_fen: int
+    counterpart: str | None = None
 
 
 class DeliveryStatus(NamedTuple):
@@ -115,7 +122,10 @@ async def statement(uow: UnitOfWork, *, ledger_account_id: int, before: UUID | N
     """A wallet's movements, newest first; `before` is the last id of the page before. Refusals are not in it."""
     params = {"ledger_account_id": ledger_account_id, "before": before, "limit": limit}
     records = await _records(uow, _STATEMENT, params)
-    return [StatementLine(make_transaction(record[:-1]), record[-1]) for record in records]
+    return [
+        StatementLine(make_transaction(record), change_fen, None if phone is None else mask_phone(phone))
+        for *record, change_fen, phone in records
+    ]
 
 
 async def merchant_transactions(

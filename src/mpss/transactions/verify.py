@@ -6,6 +6,7 @@ from typing import LiteralString
 
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
+from mpss.transactions.verify_transfers import verify_transfers
 
 _STUCK: LiteralString = """
     SELECT count(*) FROM transaction AS t LEFT JOIN confirmation AS c ON c.transaction_id = t.id
@@ -18,7 +19,8 @@ _ENTRIES: LiteralString = """
      WHERE CASE
         -- A reversal of what never moved money, a tombstone or a cancelled question, moves none.
         WHEN t.state = 'SUCCEEDED' AND (t.amount_fen > 0 OR t.kind <> 'reversal') THEN e.id IS NULL OR r.id IS NOT NULL
-        WHEN t.state = 'REVERSED' THEN e.id IS NULL OR r.id IS NULL
+        WHEN t.state = 'WAITING' THEN e.id IS NULL OR r.id IS NOT NULL
+        WHEN t.state IN ('REVERSED', 'RETURNED') THEN e.id IS NULL OR r.id IS NULL
         ELSE e.id IS NOT NULL OR r.id IS NOT NULL END
 """
 _ENTRY_WITHOUT: LiteralString = """
@@ -46,10 +48,16 @@ _NOTICES: LiteralString = """
     SELECT count(*) FROM transaction AS t
       LEFT JOIN (SELECT reference, count(*) AS copies FROM outbox
                   WHERE kind = 'notice'
-                    AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted')
+                    AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted',
+                                                          'transfer_sent', 'transfer_received', 'transfer_held',
+                                                          'transfer_waiting', 'transfer_claimed', 'transfer_returned',
+                                                          'transfer_lapsed')
                   GROUP BY reference) AS n ON n.reference = t.id
      WHERE t.account_id IS NOT NULL AND t.amount_fen > 0
-       AND coalesce(n.copies, 0) <> CASE WHEN t.state IN ('SUCCEEDED', 'REVERSED') THEN 1 ELSE 0 END
+       AND coalesce(n.copies, 0) <> CASE
+           WHEN t.state NOT IN ('SUCCEEDED', 'REVERSED', 'WAITING', 'RETURNED') THEN 0
+           -- Both phones are told of a transfer, of its claim and of its return.
+           WHEN t.kind IN ('transfer', 'transfer_claim', 'transfer_return') THEN 2 ELSE 1 END
 """
 _DELIVERIES: LiteralString = """
     SELECT count(*) FROM transaction AS t
@@ -78,6 +86,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
     """Every invariant there is; reads all the books."""
     return [
         *await verify_ledger(uow),
+        *await verify_transfers(uow),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
         Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),

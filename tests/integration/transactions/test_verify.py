@@ -12,7 +12,7 @@ from mpss.transactions.reversal import ReversalCommand, caller_of_merchant
 from tests.support.clauses import clause
 from tests.support.postgres import DatabaseUrls, PostgresForTests
 from tests.support.sales import asked
-from tests.support.world import Shop, breaches, pay, shop, superuser_url
+from tests.support.world import Shop, breaches, pay, send, shop, superuser_url
 
 BREACHES: dict[str, list[LiteralString]] = {
     "every transaction is final or a job moves it": [
@@ -46,6 +46,26 @@ BREACHES: dict[str, list[LiteralString]] = {
         " WHERE payload::jsonb ->> 'event' = 'reversed'",
     ],
     "each sale of a product has one delivery order": ["UPDATE outbox SET kind = 'webhook' WHERE kind = 'delivery'"],
+    "transfers held equal those that wait for their payee": [
+        "UPDATE transaction SET amount_fen = amount_fen + 1 WHERE state = 'WAITING'",
+        "UPDATE transaction SET state = 'SUCCEEDED' WHERE state = 'WAITING'",
+    ],
+    "each transfer's row says what its state does": [
+        "UPDATE transfer SET ended_at = now() WHERE ended_at IS NULL",
+        "UPDATE transfer SET payee_id = NULL WHERE payee_id IS NOT NULL",
+        "UPDATE transfer SET amount_fen = amount_fen + 1",
+    ],
+    "each transfer that waited ended once": [
+        "INSERT INTO transaction (id, kind, state, first_state, caller, idempotency_key, digest, original_id,"
+        " amount_fen, channel, business_date, created_at, key_digest) SELECT gen_random_uuid(), 'transfer_claim',"
+        " 'SUCCEEDED', 'SUCCEEDED', 'x', 'x', '', id, amount_fen, 'x', business_date, created_at,"
+        " gen_random_uuid() FROM transaction"
+        " WHERE kind = 'transfer' LIMIT 1"
+    ],
+    "transfer counters equal the day's transfers": [
+        "UPDATE transfer_usage SET sent_fen = sent_fen + 1",
+        "UPDATE transfer_usage SET free_fen = 0",
+    ],
     "vouchers sold equal the unredeemed ones": [
         "INSERT INTO voucher_batch (id, face_fen, quantity, state, valid_until, created_by, created_at)"
         " VALUES ('00000000-0000-0000-0000-000000000001', 100, 1, 'activated', '2030-01-01', 'x', now());"
@@ -56,11 +76,12 @@ CASES = [(name, change) for name, changes in BREACHES.items() for change in chan
 
 
 async def trade(made: Shop) -> None:
-    """Sales that stand, one that was reversed, one that was refused."""
+    """Sales that stand, one that was reversed, one that was refused; a transfer that was made and one that waits."""
     answers = await made.serve(*(pay(person, made.goods) for person in made.people[:3]))
     head = asked("r1", "reversal", caller=caller_of_merchant(made.goods.merchant_id))
     await made.serve(ReversalCommand(head, made.goods.merchant_id, answers[0].transaction, None, "could not deliver"))
     await made.serve(pay(made.people[1], made.goods, quantity=1000))
+    await made.serve(send(made.people[0], made.people[1], 300), send(made.people[0], None, 200))
 
 
 @clause("CT 10.3")

@@ -24,6 +24,9 @@ EXAMPLE: dict[str, str | int] = {
     "code": "0042",
     "purpose": "sign_in",
     "minutes": 5,
+    "hours": 24,
+    "days": 7,
+    "counterpart": "+86189****0002",
     "url": "https://pay.example/p/pwd_abc_DEF-123",
     "text": "已取消，未扣款。",
 }

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 import pytest
 
-from mpss.simulators.month import CASH_IN, PAYMENT, Draw, Hour, MonthUnreadable, read_month
+from mpss.simulators.month import CASH_IN, PAYMENT, TRANSFER, Draw, Hour, MonthUnreadable, read_month
 from tests.support.month import write_month
 
 
@@ -17,6 +17,7 @@ class TestReadMonth:
         assert [(hour.step, hour.action, hour.count) for hour in month.hours] == [
             (1, CASH_IN, 4),
             (1, PAYMENT, 10),
+            (1, TRANSFER, 7),
             (26, PAYMENT, 10),
             (27, CASH_IN, 3),
         ]
@@ -53,6 +54,11 @@ class TestDraw:
         assert mean(amounts) == pytest.approx(13_000, rel=0.02)
         assert stdev(amounts) == pytest.approx(6_500, rel=0.05)
         assert min(amounts) > 0
+
+    def test_draws_another_client_than_the_one_who_sends(self, tmp_path: Path) -> None:
+        draw = Draw(read_month(write_month(tmp_path)), counts=1, amounts=1, seed=3)
+        assert draw.clients == 4
+        assert {draw.other(2) for _ in range(200)} == {0, 1, 3}
 
     def test_draws_the_same_from_the_same_seed(self, tmp_path: Path) -> None:
         month = read_month(write_month(tmp_path))

@@ -19,6 +19,7 @@ from mpss.kernel.ids import (
     Id,
     MerchantId,
     OutboxId,
+    PayeeId,
     ProductId,
     StaffId,
     TransactionId,
@@ -83,6 +84,7 @@ ProductIdField = Annotated[ProductId, *_id(ProductId)]
 VoucherBatchIdField = Annotated[VoucherBatchId, *_id(VoucherBatchId)]
 ApprovalIdField = Annotated[ApprovalId, *_id(ApprovalId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
+PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
 OutboxIdField = Annotated[OutboxId, *_id(OutboxId)]
 
 

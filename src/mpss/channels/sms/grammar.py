@@ -6,12 +6,13 @@
     CZ <card password>           充值            top up by voucher card, 16 digits
     ZF <product> [quantity]      购买, 支付      buy a product, by its number of six digits or more
     ZF <merchant> <yuan>                         pay a merchant an amount, by its number of four or five digits
-    Y <code>                     确认            confirm a purchase
+    ZZ <number> <yuan>           转账            transfer an amount to a phone number
+    Y <code>                     确认            confirm a purchase or a transfer
     N <code>                     取消            cancel it
     BZ                           帮助            help
 
-English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, YES, NO, HELP. Full-width characters, capitals or not,
-separators and the space after the keyword make no difference: "ＺＦ＃１００００１" is "zf 100001".
+English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, TRANSFER, YES, NO, HELP. Full-width characters, capitals
+or not, separators and the space after the keyword make no difference: "ＺＦ＃１００００１" is "zf 100001".
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from enum import StrEnum
 
 from mpss.kernel.errors import ErrorCode, MalformedField, MpssError
 from mpss.kernel.money import Money
+from mpss.kernel.phone import parse_phone
 
 FIRST_PRODUCT_CODE = 100_001
 """Numbers from here up are products', below are merchants'."""
@@ -71,6 +73,14 @@ class PayMerchant:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """`payee_phone` is E.164."""
+
+    payee_phone: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm:
     code: str
 
@@ -85,7 +95,7 @@ class Help:
     pass
 
 
-Command = Open | Balance | SetPassword | TopUp | BuyProduct | PayMerchant | Confirm | Cancel | Help
+Command = Open | Balance | SetPassword | TopUp | BuyProduct | PayMerchant | Transfer | Confirm | Cancel | Help
 
 
 class Mistake(StrEnum):
@@ -96,6 +106,7 @@ class Mistake(StrEnum):
     CARD_PASSWORD = "card_password"  # noqa: S105 - a name, not a password
     PRODUCT_OR_MERCHANT = "product_or_merchant"
     QUANTITY = "quantity"
+    PAYEE = "payee"
     AMOUNT = "amount"
     CONFIRM_CODE = "confirm_code"
     EXTRA = "extra"
@@ -117,6 +128,7 @@ class _Verb(StrEnum):
     SET_PASSWORD = "set_password"  # noqa: S105 - a verb, not a password
     TOP_UP = "top_up"
     BUY = "buy"
+    TRANSFER = "transfer"
     CONFIRM = "confirm"
     CANCEL = "cancel"
     HELP = "help"
@@ -130,6 +142,7 @@ _KEYWORDS: dict[str, _Verb] = {
     "设置密码": _Verb.SET_PASSWORD, "重置密码": _Verb.SET_PASSWORD,
     "CZ": _Verb.TOP_UP, "TOPUP": _Verb.TOP_UP, "充值": _Verb.TOP_UP,
     "ZF": _Verb.BUY, "PAY": _Verb.BUY, "BUY": _Verb.BUY, "购买": _Verb.BUY, "支付": _Verb.BUY,
+    "ZZ": _Verb.TRANSFER, "TRANSFER": _Verb.TRANSFER, "转账": _Verb.TRANSFER, "转帐": _Verb.TRANSFER,
     "Y": _Verb.CONFIRM, "YES": _Verb.CONFIRM, "确认": _Verb.CONFIRM, "是": _Verb.CONFIRM,
     "N": _Verb.CANCEL, "NO": _Verb.CANCEL, "取消": _Verb.CANCEL, "否": _Verb.CANCEL,
     "BZ": _Verb.HELP, "HELP": _Verb.HELP, "帮助": _Verb.HELP,
@@ -169,6 +182,8 @@ def parse(text: str) -> Command:
             return _top_up(arguments)
         case _Verb.BUY:
             return _buy(arguments)
+        case _Verb.TRANSFER:
+            return _transfer(arguments)
         case _Verb.CONFIRM:
             return Confirm(_confirm_code(arguments))
         case _Verb.CANCEL:
@@ -208,6 +223,19 @@ def _buy(arguments: list[str]) -> BuyProduct | PayMerchant:
     if sms_code < FIRST_PRODUCT_CODE:
         return PayMerchant(sms_code, _amount_fen(arguments[1] if len(arguments) == 2 else ""))
     return BuyProduct(sms_code, _quantity(arguments[1]) if len(arguments) == 2 else 1)
+
+
+def _transfer(arguments: list[str]) -> Transfer:
+    if len(arguments) > 1 and arguments[0] in ("86", "0086"):
+        # "+86 189…": the plus is a separator.
+        del arguments[0]
+    try:
+        payee_phone = parse_phone(arguments[0] if arguments else "")
+    except MalformedField:
+        raise NotUnderstood(Mistake.PAYEE) from None
+    if len(arguments) > 2:
+        raise NotUnderstood(Mistake.EXTRA)
+    return Transfer(payee_phone, _amount_fen(arguments[1] if len(arguments) == 2 else ""))
 
 
 def _quantity(text: str) -> int:

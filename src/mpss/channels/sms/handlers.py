@@ -25,6 +25,7 @@ from mpss.channels.sms.grammar import (
     PayMerchant,
     SetPassword,
     TopUp,
+    Transfer,
     parse,
 )
 from mpss.channels.sms.replies import ALREADY_PAID, CANCELLED, HELP, MISTAKES, REFUSALS, REVERSED, balance_reply
@@ -38,6 +39,7 @@ from mpss.runtime import Runtime
 from mpss.transactions.confirm import cancel, confirm
 from mpss.transactions.purchase import request_purchase
 from mpss.transactions.sale import Sale
+from mpss.transactions.transfer import request_transfer
 from mpss.transactions.voucher_topup import redeem_voucher
 
 CHANNEL = "sms"
@@ -99,6 +101,12 @@ async def _carry_out(
                 runtime, caller=_caller(phone), key=key, channel=CHANNEL, sale=sale, phone=phone
             )
             return _refusal(asked.transaction, language)
+        case Transfer(payee_phone, amount_fen):
+            asked = await request_transfer(
+                runtime, caller=_caller(phone), key=key, channel=CHANNEL, account_id=account.id, phone=phone,
+                payee_phone=payee_phone, amount_fen=amount_fen,
+            )  # fmt: skip
+            return _refusal(asked.transaction, language)
 
 
 async def _sale(runtime: Runtime, command: BuyProduct | PayMerchant, account_id: UUID) -> Sale:
@@ -136,9 +144,9 @@ def _after_answer(transaction: Transaction, language: str, *, cancelling: bool =
     match transaction.state:
         case TransactionState.CANCELLED:
             return CANCELLED[language]
-        case TransactionState.SUCCEEDED:
+        case TransactionState.SUCCEEDED | TransactionState.WAITING:
             return ALREADY_PAID[language] if cancelling else None
-        case TransactionState.REVERSED:
+        case TransactionState.REVERSED | TransactionState.RETURNED:
             return REVERSED[language]
         case TransactionState.EXPIRED:
             return REFUSALS[ErrorCode.CONFIRMATION_EXPIRED][language]

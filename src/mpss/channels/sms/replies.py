@@ -41,12 +41,14 @@ REFUSALS: dict[ErrorCode, Text] = {
     ),
     ErrorCode.UNKNOWN_MERCHANT: _text("商户编号不存在，请核对。", "There is no merchant with this number."),
     ErrorCode.UNKNOWN_PRODUCT: _text("商品编号不存在，请核对。", "There is no product with this number."),
-    ErrorCode.UNKNOWN_TRANSACTION: _text("没有等待确认的交易，或确认码有误。", "No purchase waits for this code."),
+    ErrorCode.UNKNOWN_TRANSACTION: _text("没有等待确认的交易，或确认码有误。", "Nothing waits for this code."),
     ErrorCode.UNKNOWN_VOUCHER: _text(
         "充值卡密码有误，请核对。多次输错将停用充值卡充值。",
         "The card password is wrong. Too many wrong ones bar top-up by card.",
     ),
+    ErrorCode.UNKNOWN_PAYEE: _text("未找到该定向转账关系。", "There is no such directed relation."),
     ErrorCode.OUT_OF_SCOPE: _text("该商品在您所在地区暂不提供。", "This product is not sold where you are."),
+    ErrorCode.SELF_TRANSFER: _text("不能转账给本号码。", "You cannot transfer to your own number."),
     ErrorCode.ACCOUNT_EXISTS: _text("本号码已开通手机支付。", "This number has a wallet already."),
     ErrorCode.ACCOUNT_NOT_ACTIVE: _text(
         "您的账户尚未激活，请先设置支付密码；发送KT可重新获取设置链接。",
@@ -63,6 +65,15 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.VOUCHER_USED: _text("该充值卡已使用。", "This card was used before."),
     ErrorCode.VOUCHER_BARRED: _text(
         "本号码的充值卡充值已停用，请联系客服。", "Top-up by card is barred. Contact customer care."
+    ),
+    ErrorCode.PAYEE_EXISTS: _text("该收款人已建立定向转账关系。", "This payee is on your list already."),
+    ErrorCode.TOO_MANY_PAYEES: _text("定向转账关系数量已达上限。", "Your list of payees is full."),
+    ErrorCode.PAYEE_REQUIRED: _text(
+        "请先通过网页或客户端建立与该号码的定向转账关系。",
+        "Put this number on your list of payees first, on the web or in the app.",
+    ),
+    ErrorCode.PAYEE_COOLING: _text(
+        "与该号码的定向转账关系尚在冷静期，请稍后再试。", "This payee is too new on your list. Try again later."
     ),
     ErrorCode.PASSWORD_NOT_SET: _text(
         "请先设置支付密码，发送MM获取设置链接。", "Set the payment password first. Send MM for a link."
@@ -105,6 +116,10 @@ MISTAKES: dict[Mistake, Text] = {
     Mistake.QUANTITY: _text(
         "数量应为1至1000的整数，例如：ZF 100001 2。", "The quantity is from 1 to 1000, as in: ZF 100001 2"
     ),
+    Mistake.PAYEE: _text(
+        "请填写收款人的手机号码，例如：ZZ 18912340002 25.00。",
+        "Give the payee's mobile number, as in: ZZ 18912340002 25.00",
+    ),
     Mistake.AMOUNT: _text("请填写金额（元），例如：ZF 8001 25.00。", "Give the amount in yuan, as in: ZF 8001 25.00"),
     Mistake.CONFIRM_CODE: _text("请填写4位确认码，例如：Y 1234。", "Give the four digits of the code, as in: Y 1234"),
     Mistake.EXTRA: _text(
@@ -114,13 +129,14 @@ MISTAKES: dict[Mistake, Text] = {
 
 HELP = _text(
     "KT开通；YE余额；MM设置支付密码；CZ 卡密 充值；ZF 商品编号 数量 购买；ZF 商户编号 金额 付款；"
-    "Y 确认码 确认；N 确认码 取消。切勿通过短信发送支付密码。",
+    "ZZ 手机号码 金额 转账；Y 确认码 确认；N 确认码 取消。切勿通过短信发送支付密码。",
     "KT open; YE balance; MM set the password; CZ card-password top up; ZF product quantity buy; ZF merchant yuan pay; "
+    "ZZ number yuan transfer; "
     "Y code confirm; N code cancel. Never send your payment password by SMS.",
 )
 CANCELLED = _text("已取消，未扣款。", "Cancelled; nothing was paid.")
-ALREADY_PAID = _text("该笔交易已支付，无法取消。", "This purchase is paid and cannot be cancelled.")
-REVERSED = _text("该笔交易已冲正，款项已退回。", "This purchase was reversed; the money is back.")
+ALREADY_PAID = _text("该笔交易已支付，无法取消。", "This is paid and cannot be cancelled.")
+REVERSED = _text("该笔交易已冲正，款项已退回。", "This was reversed; the money is back.")
 
 _STATES = {
     EffectiveState.ACTIVE: _text("正常", "active"),

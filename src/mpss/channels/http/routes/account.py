@@ -98,6 +98,9 @@ class StatementLineView(TransactionView):
     """A transaction, with what it did to the balance."""
 
     change_fen: int = Field(description="above zero where the balance grew", examples=[-2500])
+    counterpart: str | None = Field(
+        description="the other side's masked number, of a transfer", examples=["+86189****0002"]
+    )
 
 
 class StatementView(View):
@@ -217,7 +220,12 @@ async def read_statement(
     async with told.runtime.database.read() as uow:
         lines = await statement(uow, ledger_account_id=account.ledger_account_id, before=before, limit=limit + 1)
     lines, following = cut(lines, limit, lambda line: encode_id(line.transaction.id))
-    items = [StatementLineView(**transaction_fields(line.transaction), change_fen=line.change_fen) for line in lines]
+    items = [
+        StatementLineView(
+            **transaction_fields(line.transaction), change_fen=line.change_fen, counterpart=line.counterpart
+        )
+        for line in lines
+    ]
     return reply(StatementView(items=items, next_cursor=following))
 
 

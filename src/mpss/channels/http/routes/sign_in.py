@@ -32,6 +32,7 @@ class CodePurpose(StrEnum):
     UNLOCK = "unlock"
     SET_PASSWORD = "set_password"  # noqa: S105 - a purpose
     CHALLENGE = "challenge"
+    PAYEE = "payee"
 
 
 class CodeBody(Body):

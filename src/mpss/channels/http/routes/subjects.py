@@ -21,14 +21,15 @@ from mpss.channels.http.routes import (
     staff_merchants,
     staff_vouchers,
     topups,
+    transfers,
 )
 
 
 def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     """The subjects; with `sandbox_too` those of a sandbox alone as well."""
     always = [
-        purchases.SUBJECT, topups.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT, passwords.SUBJECT,
-        password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
+        purchases.SUBJECT, topups.SUBJECT, transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
+        passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
         staff_members.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip

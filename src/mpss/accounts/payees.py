@@ -1,0 +1,190 @@
+"""Directed relations (定向转账关系): whom a payer transfers to beyond what goes freely, and how much.
+
+    set up (payment password and SMS code) ──cooling──► counts ──dissolved──► gone
+
+A relation goes one way, from the account to a number, which need not have a wallet yet. What changes what may be sent
+needs the payment password and an SMS code; dissolving a relation, which only takes away, needs neither.
+Invariants: (1) an account has at most one standing relation to a number, and none to itself; (2) a relation changes
+under its payer's usage row, as the desk's counting of it does. Spec: CM 5.3.2.1, 5.3.2.2, 6.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from mpss.accounts.checks import check_state
+from mpss.accounts.codes import Purpose, check_code, use_code
+from mpss.accounts.model import AccountRow
+from mpss.accounts.notify import tell
+from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
+from mpss.accounts.password_tries import count_try
+from mpss.accounts.payee_model import Payee
+from mpss.accounts.payee_store import dissolve, insert_payee, payees_of, set_limits
+from mpss.accounts.spray import noticed
+from mpss.accounts.store import lock_account, phone_of
+from mpss.db.database import UnitOfWork
+from mpss.kernel.clock import business_date
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.ids import PayeeId
+from mpss.kernel.masking import mask_phone
+from mpss.kernel.phone import parse_phone
+from mpss.runtime import Runtime
+
+
+class Proofs(NamedTuple):
+    """What a payer proves a change with: the payment password, a PAYEE code, and where both came from."""
+
+    password: str
+    code: str
+    source: str
+
+
+async def add_payee(
+    runtime: Runtime, *, account_id: UUID, payee_phone: str, single_limit_fen: int, daily_limit_fen: int, proofs: Proofs
+) -> Payee:
+    """Set up a relation; it counts after `policy.payee_cooling_hours`.
+
+    Raises:
+        MalformedField: `payee_phone`, or the proofs' form.
+        Refused: AMOUNT_OUT_OF_RANGE, UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, SELF_TRANSFER, PAYEE_EXISTS, TOO_MANY_PAYEES,
+            PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED, WRONG_CODE, CODE_EXPIRED.
+
+    Spec: CM 5.3.2.1.
+    """
+    payee_phone = parse_phone(payee_phone, field="payee_phone")
+    _check_limits(runtime, single_limit_fen, daily_limit_fen)
+    now = runtime.clock.now()
+    usable_from = now + timedelta(hours=runtime.policy.payee_cooling_hours)
+    payee = Payee(PayeeId.new(now), payee_phone, single_limit_fen, daily_limit_fen, now, usable_from)
+
+    async def add(uow: UnitOfWork, account: AccountRow, standing: list[Payee]) -> Payee:
+        day = business_date(now, cut=runtime.settings.day_cut)
+        await insert_payee(uow, payee, account_id=account.id, day=day)
+        params: dict[str, str | int] = {
+            "counterpart": mask_phone(payee_phone),
+            "hours": runtime.policy.payee_cooling_hours,
+        }
+        await _tell(uow, "payee_added", account, now, params)
+        return payee
+
+    def check(account: AccountRow, standing: list[Payee]) -> ErrorCode | None:
+        if payee_phone == account.phone:
+            return ErrorCode.SELF_TRANSFER
+        if any(known.phone == payee_phone for known in standing):
+            return ErrorCode.PAYEE_EXISTS
+        return ErrorCode.TOO_MANY_PAYEES if len(standing) >= runtime.policy.payees_per_account else None
+
+    return await _proven(runtime, account_id, proofs, now, check, add)
+
+
+async def change_payee(
+    runtime: Runtime, *, account_id: UUID, payee_id: UUID, single_limit_fen: int, daily_limit_fen: int, proofs: Proofs
+) -> Payee:
+    """Give a standing relation other limits; they hold at once.
+
+    Raises:
+        MalformedField: the proofs' form.
+        Refused: UNKNOWN_PAYEE, and as `add_payee`.
+
+    Spec: CM 5.3.2.1.
+    """
+    _check_limits(runtime, single_limit_fen, daily_limit_fen)
+    now = runtime.clock.now()
+
+    async def change(uow: UnitOfWork, account: AccountRow, standing: list[Payee]) -> Payee:
+        known = next(payee for payee in standing if payee.id == payee_id)
+        await set_limits(uow, payee_id, single_limit_fen=single_limit_fen, daily_limit_fen=daily_limit_fen)
+        await _tell(uow, "payee_changed", account, now, {"counterpart": mask_phone(known.phone)})
+        return replace(known, single_limit_fen=single_limit_fen, daily_limit_fen=daily_limit_fen)
+
+    def check(account: AccountRow, standing: list[Payee]) -> ErrorCode | None:
+        known = any(payee.id == payee_id for payee in standing)
+        return None if known else ErrorCode.UNKNOWN_PAYEE
+
+    return await _proven(runtime, account_id, proofs, now, check, change)
+
+
+async def dissolve_payee(runtime: Runtime, *, account_id: UUID, payee_id: UUID) -> None:
+    """End a relation, at once. What was sent by it and waits for its payee goes on waiting.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT; UNKNOWN_PAYEE, also where it was dissolved before.
+
+    Spec: CM 5.3.2.2, 6.5.2.2.
+    """
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        locked = await lock_account(uow, account_id)
+        if locked is None:
+            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        account, _ = locked
+        found = [payee for payee in await payees_of(uow, account_id) if payee.id == payee_id]
+        if not found:
+            raise Refused(ErrorCode.UNKNOWN_PAYEE)
+        await dissolve(uow, payee_id, now=now)
+        await _tell(uow, "payee_dissolved", account, now, {"counterpart": mask_phone(found[0].phone)})
+
+
+async def list_payees(runtime: Runtime, *, account_id: UUID) -> list[Payee]:
+    """The account's standing relations, oldest first; there are at most `policy.payees_per_account`."""
+    async with runtime.database.read() as uow:
+        return await payees_of(uow, account_id)
+
+
+async def _proven(
+    runtime: Runtime,
+    account_id: UUID,
+    proofs: Proofs,
+    now: datetime,
+    check: Callable[[AccountRow, list[Payee]], ErrorCode | None],
+    carry_out: Callable[[UnitOfWork, AccountRow, list[Payee]], Awaitable[Payee]],
+) -> Payee:
+    """Carry a change out once the account's state, the change and both proofs are right, in that order."""
+    check_form(proofs.password, field="payment_password")
+    key_store = runtime.ports.key_store
+    candidates = candidate_digests(key_store, account_id, proofs.password)
+    tried = fingerprint(key_store, proofs.password)
+    async with runtime.database.read() as uow:
+        phone = await phone_of(uow, account_id)
+    if phone is None:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    code_id = await check_code(runtime, phone=phone, purpose=Purpose.PAYEE, code=proofs.code)
+    async with runtime.database.transaction() as uow:
+        locked = await lock_account(uow, account_id)
+        refusal = check_state(None if locked is None else locked[0])
+        if locked is None or refusal is not None:
+            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
+        account, usage = locked
+        standing = await payees_of(uow, account.id)
+        refusal = check(account, standing)
+        if refusal is not None:
+            raise Refused(refusal)
+        # The SMS code is what a challenge would ask for.
+        wrong = await count_try(
+            uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=False,
+            source=proofs.source, now=now,
+        )  # fmt: skip
+        if wrong is None:
+            await use_code(uow, code_id, now=now)
+            return await carry_out(uow, account, standing)
+    # The counted try stays.
+    noticed(runtime)
+    raise Refused(wrong, field="payment_password")
+
+
+def _check_limits(runtime: Runtime, single_limit_fen: int, daily_limit_fen: int) -> None:
+    policy = runtime.policy
+    for field, value, highest_fen in (
+        ("single_limit_fen", single_limit_fen, policy.transfer_single_limit_fen),
+        ("daily_limit_fen", daily_limit_fen, policy.transfer_daily_limit_fen),
+    ):
+        if not 1 <= value <= highest_fen:
+            raise Refused(ErrorCode.AMOUNT_OUT_OF_RANGE, detail=f"must be from 1 to {highest_fen} fen", field=field)
+
+
+async def _tell(uow: UnitOfWork, event: str, account: AccountRow, now: datetime, params: dict[str, str | int]) -> None:
+    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now, params=params)

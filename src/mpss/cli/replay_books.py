@@ -1,0 +1,36 @@
+"""The journal's own figures of a replay, read afterwards and put beside what the API answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mpss.cli.replay_report import Line
+from mpss.config import Settings
+from mpss.db.database import Database
+from mpss.ledger.chart import Code
+from mpss.ledger.turnover import turnover_by_hour
+from mpss.simulators.month import CASH_IN, PAYMENT, TRANSFER
+
+_KINDS = {CASH_IN: "cash_topup", PAYMENT: "purchase", TRANSFER: "transfer"}
+
+
+async def read_books(settings: Settings, lines: list[Line], begins: datetime) -> None:
+    """Put the journal's figures beside the API's: cash that came in, what merchants are owed, what wallets sent."""
+    moved: dict[tuple[str, int], tuple[int, int]] = {}
+    database = Database(settings.database_url, pool_size=1)
+    await database.open()
+    try:
+        async with database.read() as uow:
+            for code in (Code.CASH_IN_TRANSIT, Code.MERCHANT_PAYABLE):
+                for turned in await turnover_by_hour(uow, code, since=begins):
+                    step = int((turned.hour - begins).total_seconds()) // 3600
+                    moved[turned.kind, step] = (turned.entries, turned.amount_fen)
+            for turned in await turnover_by_hour(uow, Code.WALLET, since=begins):
+                if turned.kind == _KINDS[TRANSFER]:
+                    step = int((turned.hour - begins).total_seconds()) // 3600
+                    # Both wallets are moved by it.
+                    moved[turned.kind, step] = (turned.entries, turned.amount_fen // 2)
+    finally:
+        await database.close()
+    for line in lines:
+        line.books_entries, line.books_fen = moved.get((_KINDS[line.action], line.step), (0, 0))
