@@ -64,7 +64,7 @@ async def test_a_number_without_a_wallet_gets_the_money_when_it_opens_one(shared
     await shared_center.assert_sound()
 
 
-@clause("CM 5.3.2.1", "CM 5.3.2.2")
+@clause("CM 5.3.2.1", "CM 5.3.2.2", "CM 6.5.2.2")
 async def test_a_directed_relation_is_set_up_limited_and_dissolved(shared_center: Center) -> None:
     li = await shared_center.subscriber("Li", fen=10_000)
     wang = await shared_center.subscriber("Wang")

@@ -17,6 +17,7 @@ from mpss.channels.sms.grammar import (
     PayMerchant,
     SetPassword,
     TopUp,
+    Transfer,
     parse,
 )
 
@@ -56,6 +57,10 @@ class TestParse:
             ("ZF#8001#25.5", PayMerchant(8001, 2550)),
             ("支付 8001 0.01元", PayMerchant(8001, 1)),
             ("PAY 8001 ￥25.00", PayMerchant(8001, 2500)),
+            ("ZZ 18912340002 25.5", Transfer("+8618912340002", 2550)),
+            ("转账#18912340002#100元", Transfer("+8618912340002", 10_000)),
+            ("transfer +86 18912340002 1", Transfer("+8618912340002", 100)),
+            ("zz8618912340002 0.01", Transfer("+8618912340002", 1)),
             ("Y 0042", Confirm("0042")),
             ("y0042", Confirm("0042")),
             ("确认 １２３４", Confirm("1234")),
