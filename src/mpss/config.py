@@ -37,6 +37,12 @@ class Policy:
     single_limit_fen: int = _setting(500_000, "Largest single purchase", "fen")
     default_daily_limit_fen: int = _setting(500_000, "Daily spending limit a new wallet starts with", "fen")
     max_daily_limit_fen: int = _setting(500_000, "Highest daily limit a subscriber may set", "fen")
+    phone_bill_single_limit_fen: int = _setting(20_000, "Largest single purchase from the phone bill", "fen")
+    phone_bill_monthly_limit_fen: int = _setting(
+        50_000, "What one account may pay from its phone bill in a month", "fen"
+    )
+    charging_timeout_seconds: int = _setting(3, "How long one call to the charging system waits for the answer", "s")
+    funding_give_up_seconds: int = _setting(120, "How long a collection may be in doubt before it is given up", "s")
     balance_limit_fen: int = _setting(5_000_000, "Highest balance of a wallet", "fen")
     topup_single_limit_fen: int = _setting(500_000, "Largest single cash top-up", "fen")
     password_tries_per_day: int = _setting(3, "Wrong payment passwords in a day before the lock-out")

@@ -21,6 +21,7 @@ from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
 from mpss.cli.bench import bench_command
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
+from mpss.cli.doubts import doubts_command
 from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
 from mpss.cli.replay import replay as replay_month
@@ -57,6 +58,7 @@ keys_app = typer.Typer(help="The key store.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.command("reference")(reference_command)
 app.command("bench")(bench_command)
+app.command("doubts")(doubts_command)
 console = Console()
 
 DataOption = Annotated[

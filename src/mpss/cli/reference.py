@@ -30,10 +30,20 @@ from mpss.merchants.machine import MERCHANT
 from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
 from mpss.staff.permissions import MEANINGS
-from mpss.transactions.machine import TRANSFER, WAITING
+from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TRANSFER, WAITING
 from mpss.vouchers.machine import BATCH
 
-MACHINES: tuple[Machine[Any, Any], ...] = (WAITING, TRANSFER, PRODUCT, MERCHANT, BATCH, HOLD)
+MACHINES: tuple[Machine[Any, Any], ...] = (
+    WAITING,
+    TRANSFER,
+    FUNDED,
+    REFUND,
+    FUNDING_REQUEST,
+    PRODUCT,
+    MERCHANT,
+    BATCH,
+    HOLD,
+)
 
 _TEXTS = {
     "CM": "手机支付业务规范",

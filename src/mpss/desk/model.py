@@ -36,10 +36,23 @@ class TransactionKind(StrEnum):
     TRANSFER_RETURN = "transfer_return"
 
 
+class Funding(StrEnum):
+    """Whose books the money comes from (CT 5.1)."""
+
+    WALLET = "wallet"
+    PHONE_BILL = "phone_bill"
+
+
 class TransactionState(StrEnum):
-    """States of an internal movement (ARCHITECTURE §6)."""
+    """States of every movement: within our own books, and with money from outside (ARCHITECTURE §6)."""
 
     CONFIRMING = "CONFIRMING"
+    FUNDING = "FUNDING"
+    IN_DOUBT = "IN_DOUBT"
+    AUTHORIZED = "AUTHORIZED"
+    COMPLETING = "COMPLETING"
+    RELEASING = "RELEASING"
+    REVERSING = "REVERSING"
     SUCCEEDED = "SUCCEEDED"
     DECLINED = "DECLINED"
     EXPIRED = "EXPIRED"
@@ -47,6 +60,19 @@ class TransactionState(StrEnum):
     REVERSED = "REVERSED"
     WAITING = "WAITING"
     RETURNED = "RETURNED"
+
+
+PENDING = frozenset(
+    {
+        TransactionState.CONFIRMING,
+        TransactionState.FUNDING,
+        TransactionState.IN_DOUBT,
+        TransactionState.AUTHORIZED,
+        TransactionState.COMPLETING,
+        TransactionState.RELEASING,
+        TransactionState.REVERSING,
+    }
+)
 
 
 class Transaction(NamedTuple):
@@ -74,6 +100,12 @@ class Transaction(NamedTuple):
     created_at: datetime
     finished_at: datetime | None
     metadata: str | None
+    funding: Funding = Funding.WALLET
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is not final: a payer or another system has the next word."""
+        return self.state in PENDING
 
 
 class Snapshot:

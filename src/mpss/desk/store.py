@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from mpss.db.rows import InsertSet, RowSet
-from mpss.desk.model import Transaction, TransactionKind, TransactionState
+from mpss.desk.model import Funding, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import Id, TransactionId
 
@@ -30,7 +30,7 @@ BUSINESS_DATE = "SELECT business_date FROM business_day WHERE cut_at IS NULL"
 FIND_KEYS = """
     SELECT id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id, merchant_id,
            product_id, quantity, amount_fen, fee_fen, restricted_fen, channel, merchant_order_no, original_id,
-           business_date, created_at, finished_at, metadata
+           business_date, created_at, finished_at, metadata, funding
       FROM transaction WHERE key_digest = ANY(%(keys)b::uuid[])
 """
 
@@ -50,6 +50,7 @@ def key_digest(caller: str, key: str) -> UUID:
 def make_transaction(record: Sequence[Any]) -> Transaction:
     """A transaction from its columns in table order."""
     identity, kind, state, first_state, refusal, *rest = record
+    rest[-1] = Funding(rest[-1])
     return Transaction(
         TransactionId.from_uuid(identity),
         TransactionKind(kind),
@@ -83,7 +84,7 @@ TRANSACTIONS: RowSet[UUID, Transaction] = RowSet(
     load="""
         SELECT id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id, merchant_id,
                product_id, quantity, amount_fen, fee_fen, restricted_fen, channel, merchant_order_no, original_id,
-               business_date, created_at, finished_at, metadata
+               business_date, created_at, finished_at, metadata, funding
           FROM transaction WHERE id = ANY(%(keys)b::uuid[]) ORDER BY id FOR UPDATE
     """,
     make=_make,
@@ -105,7 +106,8 @@ TRANSACTION_LOG = InsertSet(
     copy="""
         COPY transaction (id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id,
                           merchant_id, product_id, quantity, amount_fen, fee_fen, restricted_fen, channel,
-                          merchant_order_no, original_id, business_date, created_at, finished_at, metadata, key_digest)
+                          merchant_order_no, original_id, business_date, created_at, finished_at, metadata, funding,
+                          key_digest)
         FROM STDIN (FORMAT BINARY)
     """,
     types=(
@@ -130,6 +132,7 @@ TRANSACTION_LOG = InsertSet(
         "date",
         "timestamptz",
         "timestamptz",
+        "text",
         "text",
         "uuid",
     ),

@@ -20,6 +20,7 @@ from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.runtime import Runtime
 from mpss.transactions.confirm import lapse_waiting
+from mpss.transactions.resolve import resolve_due
 from mpss.transactions.transfer_end import claim_transfers, return_transfers
 
 
@@ -43,6 +44,7 @@ JOBS = (
     Job("lapse_waiting", 1.0, lapse_waiting),
     Job("claim_transfers", 1.0, claim_transfers),
     Job("return_transfers", 60.0, return_transfers),
+    Job("resolve_funding", 0.5, resolve_due),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("sweep_nonces", 60.0, sweep_nonces),

@@ -73,12 +73,14 @@ class ErrorCode(StrEnum):
     # limits
     SINGLE_LIMIT_EXCEEDED = "single_limit_exceeded"
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
+    MONTHLY_LIMIT_EXCEEDED = "monthly_limit_exceeded"
     BALANCE_LIMIT_EXCEEDED = "balance_limit_exceeded"
     # stock and price
     OUT_OF_STOCK = "out_of_stock"
     PRICE_CHANGED = "price_changed"
     # funds
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    FUNDING_DECLINED = "funding_declined"
     # two people
     SAME_PERSON = "same_person"
     # ours

@@ -82,6 +82,11 @@ class AccountId(Id):
     prefix = "acc"
 
 
+class FundingId(Id):
+    __slots__ = ()
+    prefix = "fnd"
+
+
 class MerchantId(Id):
     __slots__ = ()
     prefix = "mer"

@@ -18,6 +18,7 @@ class Code(StrEnum):
     RESERVE_AT_BANK = "1002"  # 备付金存款: customers' money at the reserve bank
     CASH_IN_TRANSIT = "1003"  # 在途现金: taken at a counter, not yet at the bank
     VOUCHERS_IN_TRANSIT = "1004"  # 在途充值凭证款: sold vouchers' money, not yet at the bank
+    PHONE_BILL_RECEIVABLE = "1122"  # 应收话费代收款: charged to phone bills, not yet paid over by the operator
     WALLET = "2011"  # 虚拟账户: what we owe subscribers
     VOUCHERS_SOLD = "2012"  # 已售充值凭证: activated, not yet redeemed
     TRANSFERS_HELD = "2031"  # 待领转账款: transfers whose payee has no wallet yet
@@ -44,6 +45,7 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(Code.RESERVE_AT_BANK, "备付金存款", "Reserve at banks", Side.DEBIT, False, 2, True),
         ChartLine(Code.CASH_IN_TRANSIT, "在途现金", "Cash in transit", Side.DEBIT, False, 3, True),
         ChartLine(Code.VOUCHERS_IN_TRANSIT, "在途充值凭证款", "Voucher money in transit", Side.DEBIT, False, 4, True),
+        ChartLine(Code.PHONE_BILL_RECEIVABLE, "应收话费代收款", "Phone-bill receivable", Side.DEBIT, False, 5, True),
         ChartLine(Code.WALLET, "虚拟账户", "Wallet", Side.CREDIT, True, None, True),
         ChartLine(Code.VOUCHERS_SOLD, "已售充值凭证", "Vouchers sold", Side.CREDIT, False, 12, True),
         ChartLine(Code.TRANSFERS_HELD, "待领转账款", "Transfers waiting for their payee", Side.CREDIT, False, 31, True),
@@ -55,6 +57,7 @@ CHART: dict[Code, ChartLine] = {
 RESERVE_AT_BANK = 2
 CASH_IN_TRANSIT = 3
 VOUCHERS_IN_TRANSIT = 4
+PHONE_BILL_RECEIVABLE = 5
 VOUCHERS_SOLD = 12
 TRANSFERS_HELD = 31
 FEE_INCOME = 61

@@ -37,7 +37,7 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
             values[name] = str(Money(int(params[f"{name}_fen"])))
     if event is Event.DAILY_LIMIT_SET:
         values["limit"] = str(Money(int(params["daily_limit_fen"])))
-    if event in (Event.PAID, Event.CONFIRM_PURCHASE):
+    if event in (Event.PAID, Event.BILL_PAID, Event.CONFIRM_PURCHASE):
         fee_fen = int(params["fee_fen"])
         values["fee"] = _part("fee", language, str(Money(fee_fen)) if fee_fen else "")
         if event is Event.CONFIRM_PURCHASE and not fee_fen:
@@ -47,7 +47,7 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
         values["source"] = _word(SOURCES, params["source"], language)
     if event is Event.CODE:
         values["purpose"] = _word(PURPOSES, params["purpose"], language)
-    if event is Event.REVERSED:
+    if event in (Event.REVERSED, Event.BILL_REFUNDED):
         values["reason"] = _part("reason", language, _line(_word(REASONS, params["reason"], language), _NAME_LENGTH))
     if event is Event.DELIVERED:
         values["content"] = _part("content", language, _line(str(params["content"]), _CONTENT_LENGTH))

@@ -31,6 +31,10 @@ class Event(StrEnum):
     REVERSED = "reversed"
     DELIVERED = "delivered"
     ADJUSTED = "adjusted"
+    BILL_PAID = "bill_paid"
+    BILL_IN_DOUBT = "bill_in_doubt"
+    BILL_NOT_CHARGED = "bill_not_charged"
+    BILL_REFUNDED = "bill_refunded"
     VOUCHER_BARRED = "voucher_barred"
     VOUCHER_RELEASED = "voucher_released"
     PAYEE_ADDED = "payee_added"
@@ -63,6 +67,10 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.REVERSED: ("amount_fen", "merchant", "balance_fen", "reason"),
     Event.DELIVERED: ("merchant", "product", "content"),
     Event.ADJUSTED: ("amount_fen", "balance_fen"),
+    Event.BILL_PAID: ("amount_fen", "fee_fen", "merchant", "product"),
+    Event.BILL_IN_DOUBT: ("amount_fen", "merchant"),
+    Event.BILL_NOT_CHARGED: ("amount_fen", "merchant"),
+    Event.BILL_REFUNDED: ("amount_fen", "merchant", "reason"),
     Event.VOUCHER_BARRED: (),
     Event.VOUCHER_RELEASED: (),
     Event.PAYEE_ADDED: ("counterpart", "hours"),

@@ -62,6 +62,23 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的账户余额经更正变动{amount}元，余额{balance}元。详询客服。",
         "en": "Your balance was corrected by {amount} yuan. Balance {balance} yuan. Ask customer care for details.",
     },
+    Event.BILL_PAID: {
+        "zh-CN": "您已用话费向{merchant}支付{amount}元{goods}，{fee}将计入本月话费账单。",
+        "en": "You paid {amount} yuan to {merchant}{goods} from your phone bill.{fee}",
+    },
+    Event.BILL_IN_DOUBT: {
+        "zh-CN": "您向{merchant}支付的{amount}元话费消费正在处理，结果将另行短信通知，请勿重复支付。",
+        "en": "Your payment of {amount} yuan to {merchant} from the phone bill is under way. We will send you the "
+        "result by SMS; do not pay again.",
+    },
+    Event.BILL_NOT_CHARGED: {
+        "zh-CN": "您向{merchant}支付的{amount}元话费消费未成功，未扣话费。",
+        "en": "Your payment of {amount} yuan to {merchant} did not succeed; your phone bill is not charged.",
+    },
+    Event.BILL_REFUNDED: {
+        "zh-CN": "您在{merchant}的话费消费已冲正，{amount}元已退回话费账户。{reason}",
+        "en": "Your purchase at {merchant} was reversed; {amount} yuan went back to your phone bill.{reason}",
+    },
     Event.VOUCHER_BARRED: {
         "zh-CN": "充值卡密码多次输错，本号码的充值卡充值功能已停用，请联系客服。",
         "en": "Wrong card passwords were entered too often; top-up by card is barred for this number. "

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     MERCHANT_REGISTER = "merchant_register"
     LEDGER_ADJUST = "ledger_adjust"
     LEDGER_VIEW = "ledger_view"
+    FUNDING_VIEW = "funding_view"
     DELIVERY_RESEND = "delivery_resend"
     ACCOUNT_VIEW = "account_view"
     STAFF_MANAGE = "staff_manage"
@@ -33,6 +34,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.MERCHANT_REGISTER: "register, suspend and resume merchants",
     Permission.LEDGER_ADJUST: "propose and approve correcting entries (two people for one entry)",
     Permission.LEDGER_VIEW: "read the trial balance",
+    Permission.FUNDING_VIEW: "see which calls to banks and the charging system are in doubt",
     Permission.DELIVERY_RESEND: "order a delivery or send a notice again",
     Permission.ACCOUNT_VIEW: "look at any account and its transactions",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",

@@ -14,7 +14,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from mpss.desk.model import TransactionKind, TransactionState
+from mpss.desk.model import Funding, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import OutboxId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
@@ -26,12 +26,20 @@ from mpss.ports.merchant import DeliveryOrder
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.transactions.delivery_store import SoldGoods, find_sale, hold_state, write_answer
+from mpss.transactions.funding import complete
 from mpss.transactions.reversal import reverse
 
 CALLER = "platform:delivery"
 """Whose keys the automatic reversals are under."""
 REFUSED = "delivery_refused"
 EXPIRED = "delivery_expired"
+_SOLD = {
+    Funding.WALLET.value: frozenset({TransactionState.SUCCEEDED.value}),
+    Funding.PHONE_BILL.value: frozenset(
+        state.value for state in (TransactionState.AUTHORIZED, TransactionState.COMPLETING, TransactionState.SUCCEEDED)
+    ),
+}
+"""The states in which a sale may be delivered: paid, or its money reserved at the charging system."""
 
 
 async def deliver(runtime: Runtime, item: OutboxItem) -> Outcome:
@@ -47,7 +55,9 @@ async def deliver(runtime: Runtime, item: OutboxItem) -> Outcome:
     if sale.delivery in ("refused", "expired"):
         # Written down before, and the reversal may not have followed: the process may have been killed between.
         return await _give_back(runtime, sale, REFUSED if sale.delivery == "refused" else EXPIRED)
-    if sale.state != TransactionState.SUCCEEDED:
+    if sale.delivery == "delivered" and sale.state == TransactionState.AUTHORIZED:
+        return await _charge(runtime, sale)  # Written down before, and the process was killed there.
+    if sale.state not in _SOLD[sale.funding]:
         return Declined("the sale was reversed")
     deadline = item.created_at + timedelta(seconds=runtime.policy.delivery_deadline_seconds)
     if item.attempts > 1 and sale.delivery is None and runtime.clock.now() >= deadline:
@@ -75,7 +85,7 @@ async def _delivered(runtime: Runtime, sale: SoldGoods, content: str) -> Outcome
     now = runtime.clock.now()
     transaction_id = TransactionId.from_uuid(sale.id)
     async with runtime.database.transaction() as uow:
-        if await hold_state(uow, sale.id) != TransactionState.SUCCEEDED:
+        if await hold_state(uow, sale.id) not in _SOLD[sale.funding]:
             log.warning("delivery.late", transaction=str(transaction_id))
             return Declined("delivered, but the sale was reversed before")
         if not await write_answer(uow, sale, state="delivered", content=content, now=now):
@@ -102,7 +112,15 @@ async def _delivered(runtime: Runtime, sale: SoldGoods, content: str) -> Outcome
             now=now,
         )
         await enqueue(uow, [told, event])
-    return Approved(str(transaction_id))
+    if sale.funding == Funding.WALLET:
+        return Approved(str(transaction_id))
+    return await _charge(runtime, sale)
+
+
+async def _charge(runtime: Runtime, sale: SoldGoods) -> Outcome:
+    """Delivered: what the phone bill reserved is charged. The job insists where the charging system is silent."""
+    await complete(runtime, sale.id)
+    return Approved(str(TransactionId.from_uuid(sale.id)))
 
 
 async def _end(runtime: Runtime, sale: SoldGoods, state: str, why: str, reason: str = "") -> Outcome:
@@ -148,7 +166,7 @@ async def resend_delivery(runtime: Runtime, *, transaction_id: UUID, by: str, me
             raise Refused(ErrorCode.UNKNOWN_TRANSACTION)
         if merchant_id is not None and sale.merchant_id != merchant_id:
             raise Refused(ErrorCode.UNKNOWN_TRANSACTION)
-        if await hold_state(uow, transaction_id) != TransactionState.SUCCEEDED or sale.delivery in (
+        if await hold_state(uow, transaction_id) not in _SOLD[sale.funding] or sale.delivery in (
             "refused",
             "expired",
         ):

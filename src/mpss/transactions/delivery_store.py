@@ -11,7 +11,7 @@ from mpss.db.database import UnitOfWork
 
 _SALE: LiteralString = """
     SELECT t.id, t.kind, t.state, t.merchant_id, t.merchant_order_no, t.amount_fen, a.phone, a.language,
-           m.name AS merchant, coalesce(p.name, '') AS product, d.state AS delivery
+           m.name AS merchant, t.funding, coalesce(p.name, '') AS product, d.state AS delivery
       FROM transaction AS t
       JOIN account AS a ON a.id = t.account_id
       JOIN merchant AS m ON m.id = t.merchant_id
@@ -42,6 +42,7 @@ class SoldGoods:
     language: str
     merchant: str
     product: str
+    funding: str
     delivery: str | None
 
 

@@ -18,6 +18,11 @@ class Event(StrEnum):
     LAPSE = "lapse"
     CANCEL = "cancel"
     REVERSE = "reverse"
+    APPROVE = "approve"
+    DECLINE = "decline"
+    NO_ANSWER = "no_answer"
+    GIVE_UP = "give_up"
+    DELIVER = "deliver"
     HOLD = "hold"
     CLAIM = "claim"
     RETURN = "return"
@@ -49,3 +54,58 @@ TRANSFER = Machine(
     },
 )
 """A transfer waits for its payer's reply where it was asked for by SMS, and for its payee where that has no wallet."""
+
+_S = TransactionState
+FUNDED = Machine(
+    "purchase whose money is reserved outside",
+    start=_S.FUNDING,
+    moves={
+        (_S.FUNDING, Event.APPROVE): _S.AUTHORIZED,
+        (_S.FUNDING, Event.DECLINE): _S.DECLINED,
+        (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,
+        (_S.IN_DOUBT, Event.APPROVE): _S.AUTHORIZED,
+        (_S.IN_DOUBT, Event.DECLINE): _S.DECLINED,
+        (_S.IN_DOUBT, Event.GIVE_UP): _S.RELEASING,
+        (_S.IN_DOUBT, Event.CANCEL): _S.RELEASING,
+        (_S.AUTHORIZED, Event.DELIVER): _S.COMPLETING,
+        (_S.AUTHORIZED, Event.CANCEL): _S.RELEASING,
+        (_S.COMPLETING, Event.APPROVE): _S.SUCCEEDED,
+        (_S.RELEASING, Event.APPROVE): _S.CANCELLED,
+        (_S.SUCCEEDED, Event.REVERSE): _S.REVERSING,
+        (_S.REVERSING, Event.APPROVE): _S.REVERSED,
+    },
+)
+"""Reserve, deliver, commit. COMPLETING, RELEASING and REVERSING are insisted upon until they are acknowledged."""
+
+REFUND = Machine(
+    "reversal that goes back to where the money came from",
+    start=_S.COMPLETING,
+    moves={(_S.COMPLETING, Event.APPROVE): _S.SUCCEEDED},
+)
+
+
+class FundingState(StrEnum):
+    SENT = "SENT"
+    APPROVED = "APPROVED"
+    DECLINED = "DECLINED"
+    IN_DOUBT = "IN_DOUBT"
+
+
+class FundingEvent(StrEnum):
+    APPROVE = "approve"
+    DECLINE = "decline"
+    NO_ANSWER = "no_answer"
+
+
+FUNDING_REQUEST = Machine(
+    "request to a bank or the charging system",
+    start=FundingState.SENT,
+    moves={
+        (FundingState.SENT, FundingEvent.APPROVE): FundingState.APPROVED,
+        (FundingState.SENT, FundingEvent.DECLINE): FundingState.DECLINED,
+        (FundingState.SENT, FundingEvent.NO_ANSWER): FundingState.IN_DOUBT,
+        (FundingState.IN_DOUBT, FundingEvent.NO_ANSWER): FundingState.IN_DOUBT,
+        (FundingState.IN_DOUBT, FundingEvent.APPROVE): FundingState.APPROVED,
+        (FundingState.IN_DOUBT, FundingEvent.DECLINE): FundingState.DECLINED,
+    },
+)

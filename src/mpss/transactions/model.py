@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from mpss.desk.model import Transaction, TransactionKind, TransactionState
+from mpss.desk.model import PENDING, Funding, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import TransactionId
 
@@ -81,8 +81,9 @@ def transaction(
     merchant_order_no: str | None = None,
     original_id: UUID | None = None,
     metadata: str | None = None,
+    funding: Funding = Funding.WALLET,
 ) -> Transaction:
-    """The transaction as it is first recorded; every state but CONFIRMING is finished."""
+    """The transaction as it is first recorded; a pending one is not finished."""
     return Transaction(
         asked.id,
         kind,
@@ -104,6 +105,7 @@ def transaction(
         original_id,
         business_date,
         asked.at,
-        None if state is TransactionState.CONFIRMING else asked.at,
+        None if state in PENDING else asked.at,
         metadata,
+        funding,
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
 from mpss.accounts.spray import challenged, noticed
-from mpss.desk.model import Answer
+from mpss.desk.model import Answer, Funding
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
 from mpss.transactions.model import Proof
@@ -26,6 +26,7 @@ async def pay(
     password: str,
     source: str,
     sms_code: str | None = None,
+    funding: Funding = Funding.WALLET,
 ) -> Answer:
     """Pay now. `source` is where the password came from ("http:203.0.113.7"); `phone` is the payer's, E.164.
 
@@ -40,7 +41,7 @@ async def pay(
     """
 
     async def submit(proof: Proof) -> Answer:
-        return await purchase(runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof)
+        return await purchase(runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof, funding=funding)
 
     return await with_password(
         runtime,

@@ -1,6 +1,7 @@
 """The accounting of the platform on one page: what happened → ledger legs. Pure.
 
     purchase            Dr wallet (restricted part first)      Cr merchant payable, Cr fee income
+    phone-bill purchase Dr phone-bill receivable               Cr merchant payable, Cr fee income
     cash top-up         Dr cash in transit                     Cr wallet, withdrawable
     voucher activation  Dr voucher money in transit            Cr vouchers sold
     voucher top-up      Dr vouchers sold                       Cr wallet, restricted
@@ -17,7 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mpss.ledger.chart import CASH_IN_TRANSIT, FEE_INCOME, TRANSFERS_HELD, VOUCHERS_IN_TRANSIT, VOUCHERS_SOLD
+from mpss.ledger.chart import (
+    CASH_IN_TRANSIT,
+    FEE_INCOME,
+    PHONE_BILL_RECEIVABLE,
+    TRANSFERS_HELD,
+    VOUCHERS_IN_TRANSIT,
+    VOUCHERS_SOLD,
+)
 from mpss.ledger.model import Part, Posting
 
 
@@ -32,6 +40,14 @@ def purchase_legs(
     if withdrawable_fen:
         legs.append(Posting(wallet, withdrawable_fen, Part.WITHDRAWABLE))
     legs.append(Posting(payable, -amount_fen))
+    if fee_fen:
+        legs.append(Posting(FEE_INCOME, -fee_fen))
+    return tuple(legs)
+
+
+def phone_bill_legs(*, payable: int, amount_fen: int, fee_fen: int) -> tuple[Posting, ...]:
+    """The operator owes us what it charged to the phone bill: amount and fee."""
+    legs = [Posting(PHONE_BILL_RECEIVABLE, amount_fen + fee_fen), Posting(payable, -amount_fen)]
     if fee_fen:
         legs.append(Posting(FEE_INCOME, -fee_fen))
     return tuple(legs)

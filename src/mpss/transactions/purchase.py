@@ -1,7 +1,8 @@
-"""Purchase (消费, 直接支付) from the wallet: of a product, or of a free amount to a merchant.
+"""Purchase (消费, 直接支付) from the wallet or the phone bill: of a product, or of a free amount to a merchant.
 
 The payer pays with the payment password; or a merchant (or an SMS) asks for the purchase and the payer confirms by a
-reply before money moves. Spec: CT 5.3, 6.3.2; CM 6.11.1. Decision: ADR-0008.
+reply before money moves. From the phone bill the desk writes the intent,
+and `funding` asks the charging system. Spec: CT 5.3, 6.3.2; CM 6.11.1. Decision: ADR-0008.
 """
 
 from __future__ import annotations
@@ -13,17 +14,31 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.store import USAGE
+from mpss.catalog.store import STOCK
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.desk.model import (
+    Answer,
+    Decision,
+    Funding,
+    Snapshot,
+    Transaction,
+    TransactionKind,
+    TransactionState,
+    digest_of,
+)
 from mpss.fees.quote import quote
 from mpss.fees.store import schedule_at
 from mpss.kernel.errors import ErrorCode, MalformedField
-from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.kernel.ids import FundingId, OutboxId, TransactionId
 from mpss.observability import TRANSACTIONS
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
+from mpss.transactions.funded_sale import new_request
+from mpss.transactions.funding import ask
+from mpss.transactions.funding_store import BILL_USAGE, FUNDING_REQUESTS
 from mpss.transactions.model import Asked, Proof, transaction
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
@@ -41,13 +56,17 @@ MAX_QUANTITY = 1000
 
 @dataclass(frozen=True, slots=True)
 class PurchaseCommand:
-    """A purchase to decide. With `proof` it is paid at once; with `confirm_code` it waits for the payer's reply."""
+    """A purchase to decide. With `proof` it is paid at once; with `confirm_code` it waits for the payer's reply.
+
+    With `request_id` the phone bill pays: that request, to reserve the money, is written with the purchase.
+    """
 
     asked: Asked
     sale: Sale
     policy: Policy
     proof: Proof | None = None
     confirm_code: str | None = None
+    request_id: FundingId | None = None
 
     @property
     def id(self) -> TransactionId:
@@ -65,8 +84,14 @@ class PurchaseCommand:
     def digest(self) -> bytes:
         return self.asked.digest
 
+    @property
+    def funding(self) -> Funding:
+        return Funding.WALLET if self.request_id is None else Funding.PHONE_BILL
+
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        return sale_touches(self.sale)
+        yield from sale_touches(self.sale)
+        if self.request_id is not None:
+            yield BILL_USAGE, self.sale.account_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         sale = self.sale
@@ -97,7 +122,7 @@ class PurchaseCommand:
                 return unauthenticated(self.asked, self.proof, declined, payer, parties.usage, usage, self.policy)
         if self.confirm_code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
-        terms = settle_terms(sale, parties, usage, snapshot, today, self.policy, at=self.asked.at)
+        terms = settle_terms(sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, funding=self.funding)
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today))
             if usage is not parties.usage:
@@ -105,6 +130,8 @@ class PurchaseCommand:
             return decision
         if self.confirm_code is not None:
             decision = self._ask_payer(self.confirm_code, parties, terms, today)
+        elif self.request_id is not None:
+            decision = self._reserve(self.request_id, parties, terms, today)
         else:
             paid = self._transaction(
                 TransactionState.SUCCEEDED,
@@ -135,6 +162,21 @@ class PurchaseCommand:
             puts=[(CONFIRMATIONS, self.asked.id, row)],
             inserts=[(OUTBOX, self._notice(parties, "confirm_purchase", question))],
         )
+
+    def _reserve(self, request_id: FundingId, parties: Parties, terms: Terms, today: date) -> Decision:
+        """FUNDING: limits and stock are taken, and the charging system is asked once this is committed."""
+        intent = self._transaction(TransactionState.FUNDING, today, terms.amount_fen, fee_fen=terms.fee_fen)
+        request = new_request(
+            ChargingOperation.RESERVE, intent, intent, parties.account.phone, self.asked.at, self.policy
+        )
+        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
+            (USAGE, parties.account.id, terms.usage),
+            (BILL_USAGE, parties.account.id, terms.bill),
+            (FUNDING_REQUESTS, request_id, request),
+        ]
+        if parties.product is not None and terms.stock is not None:
+            puts.append((STOCK, parties.product.id, terms.stock))
+        return Decision(intent, puts=puts)
 
     def _notice(self, parties: Parties, event: str, params: dict[str, str | int]) -> tuple[Any, ...]:
         at = self.asked.at
@@ -175,18 +217,31 @@ class PurchaseCommand:
             restricted_fen=restricted_fen,
             merchant_order_no=sale.merchant_order_no,
             metadata=sale.metadata,
+            funding=self.funding,
         )
 
 
-async def purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, proof: Proof) -> Answer:
+async def purchase(
+    runtime: Runtime,
+    *,
+    caller: str,
+    key: str,
+    channel: str,
+    sale: Sale,
+    proof: Proof,
+    funding: Funding = Funding.WALLET,
+) -> Answer:
     """Pay now, with the payment password.
+
+    From the phone bill the answer may be pending: FUNDING or IN_DOUBT (the charging system has not said), AUTHORIZED
+    (reserved, being delivered), COMPLETING (being charged). A repeat is answered with how it stands then.
 
     A refusal is the answer's transaction, DECLINED with a code.
 
     Raises:
         MalformedField: the sale has neither product nor amount, or a quantity or amount out of range.
     """
-    return await _submit(runtime, caller, key, channel, sale, proof=proof)
+    return await _submit(runtime, caller, key, channel, sale, proof=proof, funding=funding)
 
 
 async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, phone: str) -> Answer:
@@ -214,13 +269,19 @@ async def _submit(
     *,
     proof: Proof | None = None,
     confirm_code: str | None = None,
+    funding: Funding = Funding.WALLET,
 ) -> Answer:
     _check_form(sale)
     now = runtime.clock.now()
     parts = (part.hex if isinstance(part, UUID) else part for part in sale)
-    body = digest_of(TransactionKind.PURCHASE, *parts, confirm_code is not None)
+    from_bill = funding is Funding.PHONE_BILL
+    named = [funding.value] if from_bill else []
+    body = digest_of(TransactionKind.PURCHASE, *parts, confirm_code is not None, *named)
     asked = Asked(TransactionId.new(now), caller, key, body, now, channel)
-    answer = await runtime.desk.submit(PurchaseCommand(asked, sale, runtime.policy, proof, confirm_code))
+    request_id = FundingId.new(now) if from_bill else None
+    answer = await runtime.desk.submit(PurchaseCommand(asked, sale, runtime.policy, proof, confirm_code, request_id))
+    if request_id is not None and not answer.repeated and answer.transaction.state is TransactionState.FUNDING:
+        answer = answer._replace(transaction=await ask(runtime, request_id) or answer.transaction)
     TRANSACTIONS.labels(kind="purchase", result=answer.transaction.refusal or answer.transaction.state).inc()
     return answer
 

@@ -15,7 +15,7 @@ from mpss.transactions.store import order_key
 _COLUMNS: LiteralString = """
     t.id, t.kind, t.state, t.first_state, t.refusal, t.caller, t.idempotency_key, t.digest, t.account_id, t.merchant_id,
     t.product_id, t.quantity, t.amount_fen, t.fee_fen, t.restricted_fen, t.channel, t.merchant_order_no, t.original_id,
-    t.business_date, t.created_at, t.finished_at, t.metadata
+    t.business_date, t.created_at, t.finished_at, t.metadata, t.funding
 """
 _ONE: LiteralString = "SELECT " + _COLUMNS + " FROM transaction AS t WHERE t.id = %(id)s"
 _BY_ORDER: LiteralString = "SELECT transaction_id FROM merchant_order WHERE order_key = %(order_key)s"

@@ -7,6 +7,7 @@ is refused. Spec: CT 5.3, 6.5.1. Decision: ADR-0009.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -17,10 +18,12 @@ from mpss.accounts.checks import give_back
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.model import StockRow
 from mpss.catalog.store import PRODUCTS, STOCK
+from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import (
     Answer,
     Decision,
+    Funding,
     Snapshot,
     Transaction,
     TransactionKind,
@@ -29,13 +32,15 @@ from mpss.desk.model import (
 )
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import MerchantId, OutboxId, TransactionId
+from mpss.kernel.ids import FundingId, MerchantId, OutboxId, TransactionId
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import notice, webhook
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
+from mpss.transactions.funded_sale import Step
+from mpss.transactions.funding import ask, funded_touches
 from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, transaction
 from mpss.transactions.postings import purchase_legs, turned_round
@@ -49,7 +54,8 @@ _REREADS = 3
 class ReversalCommand:
     """Undo a merchant's sale. `original` is as it was read before; the desk locks it and looks again.
 
-    With no original, `order_no` is what the merchant calls the sale that has not come yet.
+    With no original, `order_no` is what the merchant calls the sale that has not come yet. `policy` and `request_id`
+    are for a sale from the phone bill: the request that gives the money back is written with the reversal.
     """
 
     asked: Asked
@@ -57,6 +63,8 @@ class ReversalCommand:
     original: Transaction | None
     order_no: str | None
     reason: str
+    policy: Policy | None = None
+    request_id: UUID | None = None
 
     @property
     def id(self) -> TransactionId:
@@ -80,6 +88,9 @@ class ReversalCommand:
             yield MERCHANT_ORDERS, order_key(self.merchant_id, self.order_no)
         original = self.original
         if original is None:
+            return
+        if original.funding is Funding.PHONE_BILL:
+            yield from funded_touches(original)
             return
         yield TRANSACTIONS, original.id
         yield CONFIRMATIONS, original.id
@@ -105,6 +116,8 @@ class ReversalCommand:
             return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, today))
         if original.merchant_id != self.merchant_id:
             return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, today))
+        if original.funding is Funding.PHONE_BILL:
+            return self._to_the_bill(original, snapshot)
         if original.state is TransactionState.CONFIRMING:
             return self._cancel(original, snapshot)
         if original.state is not TransactionState.SUCCEEDED:
@@ -136,6 +149,28 @@ class ReversalCommand:
         answered = snapshot[CONFIRMATIONS][original.id]._replace(answered_at=self.asked.at)
         done = self._transaction(TransactionState.SUCCEEDED, snapshot.business_date)
         return Decision(done, puts=[(TRANSACTIONS, original.id, moved), (CONFIRMATIONS, original.id, answered)])
+
+    def _to_the_bill(self, original: Transaction, snapshot: Snapshot) -> Decision:
+        """What was reserved is released, what was charged is refunded; both insisted upon. Spec: CT 6.5.1."""
+        today = snapshot.business_date
+        assert self.policy is not None
+        assert self.request_id is not None
+        step = Step(original, snapshot, self.asked.at, self.policy, self.request_id)
+        match original.state:
+            case TransactionState.SUCCEEDED:
+                reversal = self._transaction(TransactionState.COMPLETING, today, original=original)
+                why = json.dumps({"reason": self.reason}, ensure_ascii=False)
+                return step.refund(reversal._replace(metadata=why, funding=original.funding))
+            case TransactionState.AUTHORIZED | TransactionState.IN_DOUBT:
+                decision = step.cancel()
+                decision.transaction = self._transaction(TransactionState.SUCCEEDED, today)
+                decision.recorded = True
+                return decision
+            case TransactionState.FUNDING | TransactionState.COMPLETING:
+                # A moment from now it is known whether there is something to give back.
+                return Decision(self.declined(ErrorCode.BUSY, today), recorded=False)
+            case _:
+                return Decision(self.declined(ErrorCode.ILLEGAL_STATE, today))
 
     def _reverse(self, original: Transaction, snapshot: Snapshot) -> Decision:
         today, now = snapshot.business_date, self.asked.at
@@ -239,6 +274,9 @@ async def reverse(
 ) -> Answer:
     """Undo a sale of `merchant_id`, named by its transaction or by the merchant's own order number.
 
+    From the phone bill, the money goes back there: COMPLETING until the charging system acknowledges it, and BUSY
+    where the sale is being charged just now.
+
     Refusals: UNKNOWN_TRANSACTION (no such sale of this merchant), ILLEGAL_STATE (it was declined or is reversed
     already). An order number not seen yet is answered SUCCEEDED and refuses its late original.
 
@@ -253,6 +291,7 @@ async def reverse(
         now,
         channel,
     )
+    request_id = FundingId.new(now)
     for _ in range(_REREADS):
         async with runtime.database.read() as uow:
             identity = original_id
@@ -261,10 +300,15 @@ async def reverse(
             original = await get_transaction(uow, identity) if identity is not None else None
         if original is not None and original.account_id is None:
             original = None
-        command = ReversalCommand(asked, merchant_id, original, order_no if original_id is None else None, reason)
+        named = order_no if original_id is None else None
+        command = ReversalCommand(asked, merchant_id, original, named, reason, runtime.policy, request_id)
         answer = await runtime.desk.submit(command)
         if answer.transaction.refusal is not ErrorCode.BUSY:
             break
+    if not answer.repeated and original is not None and original.funding is Funding.PHONE_BILL:
+        told = await ask(runtime, request_id)
+        if told is not None and told.id == answer.transaction.id:
+            answer = answer._replace(transaction=told)
     return answer
 
 

@@ -17,7 +17,7 @@ from mpss.catalog.model import ProductRow, ProductState, StockRow, in_scope
 from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.config import Policy
 from mpss.db.rows import NeedsMore, RowSet
-from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind
+from mpss.desk.model import Decision, Funding, Snapshot, Transaction, TransactionKind
 from mpss.fees.quote import in_force, quote
 from mpss.fees.store import FEES
 from mpss.kernel.errors import ErrorCode
@@ -28,6 +28,8 @@ from mpss.merchants.model import MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
+from mpss.transactions.funding_model import BillUsageRow, spend_from_bill
+from mpss.transactions.funding_store import BILL_USAGE
 from mpss.transactions.postings import purchase_legs
 from mpss.transactions.store import MERCHANT_ORDERS, order_key
 
@@ -113,19 +115,31 @@ def amount_of(sale: Sale, product: ProductRow | None) -> int:
 
 
 class Terms(NamedTuple):
-    """What a sale costs the payer and what it leaves of the limits, the stock and the wallet."""
+    """What a sale costs the payer and what it leaves of the limits, the stock and the wallet; `bill` is what the month
+    has paid from the phone bill then, where that pays."""
 
     amount_fen: int
     fee_fen: int
     restricted_fen: int
     usage: UsageRow
     stock: StockRow | None
+    bill: BillUsageRow | None = None
 
 
 def settle_terms(
-    sale: Sale, parties: Parties, usage: UsageRow, snapshot: Snapshot, today: date, policy: Policy, *, at: datetime
+    sale: Sale,
+    parties: Parties,
+    usage: UsageRow,
+    snapshot: Snapshot,
+    today: date,
+    policy: Policy,
+    *,
+    at: datetime,
+    funding: Funding = Funding.WALLET,
 ) -> Terms | ErrorCode:
     """Limits → stock and price → fee → funds. The fee is the one in force at `at`.
+
+    From the phone bill, its own caps count amount and fee, and the funds are for the charging system to say.
 
     Raises:
         NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
@@ -149,6 +163,11 @@ def settle_terms(
     fee_fen = quote(in_force(snapshot[FEES].get(_FEE_KIND), at), amount_fen)
     if sale.fee_fen is not None and sale.fee_fen != fee_fen:
         return ErrorCode.PRICE_CHANGED
+    if funding is Funding.PHONE_BILL:
+        refusal, bill = spend_from_bill(
+            snapshot[BILL_USAGE].get(parties.account.id), amount_fen + fee_fen, today, policy
+        )
+        return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill)
     balance = parties.balance
     total_fen = amount_fen + fee_fen
     if balance.balance_fen - balance.held_fen < total_fen:

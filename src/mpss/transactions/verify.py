@@ -6,6 +6,7 @@ from typing import LiteralString
 
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
+from mpss.transactions.verify_funding import verify_funding
 from mpss.transactions.verify_transfers import verify_transfers
 
 _STUCK: LiteralString = """
@@ -19,7 +20,7 @@ _ENTRIES: LiteralString = """
      WHERE CASE
         -- A reversal of what never moved money, a tombstone or a cancelled question, moves none.
         WHEN t.state = 'SUCCEEDED' AND (t.amount_fen > 0 OR t.kind <> 'reversal') THEN e.id IS NULL OR r.id IS NOT NULL
-        WHEN t.state = 'WAITING' THEN e.id IS NULL OR r.id IS NOT NULL
+        WHEN t.state IN ('WAITING', 'REVERSING') THEN e.id IS NULL OR r.id IS NOT NULL
         WHEN t.state IN ('REVERSED', 'RETURNED') THEN e.id IS NULL OR r.id IS NULL
         ELSE e.id IS NOT NULL OR r.id IS NOT NULL END
 """
@@ -40,7 +41,9 @@ _SPENT_DIFFER: LiteralString = """
     SELECT count(*) FROM account_usage AS u
       LEFT JOIN (SELECT account_id, business_date, sum(amount_fen) AS spent_fen, count(*) AS spent_count
               FROM transaction
-             WHERE kind = 'purchase' AND state = 'SUCCEEDED' GROUP BY account_id, business_date) AS t
+             WHERE kind = 'purchase' AND (state = 'SUCCEEDED' OR funding <> 'wallet'
+                AND state IN ('FUNDING', 'IN_DOUBT', 'AUTHORIZED', 'COMPLETING', 'RELEASING', 'REVERSING'))
+             GROUP BY account_id, business_date) AS t
         ON t.account_id = u.account_id AND t.business_date = u.day
      WHERE u.spent_fen <> coalesce(t.spent_fen, 0) OR u.spent_count <> coalesce(t.spent_count, 0)
 """
@@ -49,13 +52,14 @@ _NOTICES: LiteralString = """
       LEFT JOIN (SELECT reference, count(*) AS copies FROM outbox
                   WHERE kind = 'notice'
                     AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted',
+                                                          'bill_paid', 'bill_refunded',
                                                           'transfer_sent', 'transfer_received', 'transfer_held',
                                                           'transfer_waiting', 'transfer_claimed', 'transfer_returned',
                                                           'transfer_lapsed')
                   GROUP BY reference) AS n ON n.reference = t.id
      WHERE t.account_id IS NOT NULL AND t.amount_fen > 0
        AND coalesce(n.copies, 0) <> CASE
-           WHEN t.state NOT IN ('SUCCEEDED', 'REVERSED', 'WAITING', 'RETURNED') THEN 0
+           WHEN t.state NOT IN ('SUCCEEDED', 'REVERSED', 'REVERSING', 'WAITING', 'RETURNED') THEN 0
            -- Both phones are told of a transfer, of its claim and of its return.
            WHEN t.kind IN ('transfer', 'transfer_claim', 'transfer_return') THEN 2 ELSE 1 END
 """
@@ -63,7 +67,9 @@ _DELIVERIES: LiteralString = """
     SELECT count(*) FROM transaction AS t
       LEFT JOIN outbox AS o ON o.id = t.id AND o.kind = 'delivery'
      WHERE t.kind = 'purchase' AND t.product_id IS NOT NULL
-       AND (o.id IS NOT NULL) <> (t.state IN ('SUCCEEDED', 'REVERSED'))
+       AND (o.id IS NOT NULL) <> (t.state IN ('SUCCEEDED', 'REVERSED', 'AUTHORIZED', 'COMPLETING', 'REVERSING'))
+       -- What the phone bill did not pay may have been ordered and refused, or never reserved.
+       AND NOT (t.funding = 'phone_bill' AND t.state IN ('RELEASING', 'CANCELLED'))
 """
 _VOUCHERS: LiteralString = """
     SELECT (coalesce((SELECT -sum(amount_fen) FROM posting WHERE ledger_account_id = 12), 0)
@@ -87,6 +93,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
     return [
         *await verify_ledger(uow),
         *await verify_transfers(uow),
+        *await verify_funding(uow),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
         Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),

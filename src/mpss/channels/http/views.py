@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mpss.channels.http.errors import problem_response
 from mpss.channels.http.exchange import Exchange
 from mpss.channels.http.fields import View
-from mpss.desk.model import Answer, Transaction, TransactionKind, TransactionState
+from mpss.desk.model import Answer, Funding, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import MerchantId, ProductId, TransactionId
 from mpss.merchants.model import Merchant
@@ -43,6 +43,7 @@ class TransactionView(View):
     fee_fen: int = Field(description="what the payer paid besides", examples=[0])
     total_fen: int = Field(description="amount and fee", examples=[2500])
     currency: str = Field(examples=["CNY"])
+    funding: Funding = Field(description="where the money comes from", examples=["wallet"])
     merchant_id: str | None = Field(examples=[MERCHANT_EXAMPLE])
     product_id: str | None = Field(examples=[PRODUCT_EXAMPLE])
     quantity: int = Field(description="of the product; 0 where there is none", examples=[1])
@@ -51,7 +52,9 @@ class TransactionView(View):
     channel: str = Field(examples=["http"])
     business_date: date = Field(description="the accounting day, in Shanghai", examples=["2026-03-01"])
     created_at: At
-    finished_at: datetime | None = Field(description="null while it waits for its payer", examples=[AT_EXAMPLE])
+    finished_at: datetime | None = Field(
+        description="null while it waits for its payer or another system", examples=[AT_EXAMPLE]
+    )
     metadata: dict[str, str] | None = Field(description="as it was given, or what it was for", examples=[None])
 
 
@@ -83,6 +86,7 @@ def transaction_fields(transaction: Transaction) -> dict[str, Any]:
         "fee_fen": transaction.fee_fen,
         "total_fen": transaction.amount_fen + transaction.fee_fen,
         "currency": "CNY",
+        "funding": transaction.funding,
         "merchant_id": None if merchant_id is None else str(MerchantId.from_uuid(merchant_id)),
         "product_id": None if product_id is None else str(ProductId.from_uuid(product_id)),
         "quantity": transaction.quantity,
@@ -124,7 +128,7 @@ def reply(view: View, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 def answered(told: Exchange, answer: Answer) -> Response:
-    """A money command's answer: 201, 202 while the payer is asked, or the problem it was declined for.
+    """A money command's answer: 201, 202 while it is pending, or the problem it was declined for.
 
     A repeat says so in `Idempotent-Replayed`. A declined transaction is told where it is on record.
     """
@@ -135,6 +139,4 @@ def answered(told: Exchange, answer: Answer) -> Response:
         return problem_response(told, transaction.refusal, transaction=declined, headers=headers)
     where = "/v1/staff/transactions" if isinstance(told.caller, StaffMember) else "/v1/transactions"
     headers["location"] = f"{where}/{transaction.id}"
-    return reply(
-        transaction_view(transaction), 202 if transaction.state is TransactionState.CONFIRMING else 201, headers
-    )
+    return reply(transaction_view(transaction), 202 if transaction.pending else 201, headers)

@@ -92,12 +92,16 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.TERMS_NOT_ACCEPTED: _text("请先同意服务协议。", "Accept the terms first."),
     ErrorCode.SINGLE_LIMIT_EXCEEDED: _text("金额超过单笔限额。", "The amount is above the limit for one payment."),
     ErrorCode.DAILY_LIMIT_EXCEEDED: _text("金额超过您的日消费限额。", "This is above your daily spending limit."),
+    ErrorCode.MONTHLY_LIMIT_EXCEEDED: _text(
+        "超过话费支付月限额。", "The monthly limit of paying from the phone bill is exceeded."
+    ),
     ErrorCode.BALANCE_LIMIT_EXCEEDED: _text("充值后余额将超过账户上限。", "The balance would be above its limit."),
     ErrorCode.OUT_OF_STOCK: _text("该商品库存不足。", "There is not enough of this product."),
     ErrorCode.PRICE_CHANGED: _text(
         "价格已变动，本次未扣款，请重新购买。", "The price has changed; nothing was paid. Buy again."
     ),
     ErrorCode.INSUFFICIENT_FUNDS: _text("余额不足，请先充值。", "Your balance is too low. Top up first."),
+    ErrorCode.FUNDING_DECLINED: _text("话费账户或银行拒绝扣款。", "The phone bill or the bank declined."),
     ErrorCode.SAME_PERSON: _NOT_BY_SMS,
     ErrorCode.BUSY: _text("系统繁忙，请稍后再试。", "The system is busy. Try again later."),
     ErrorCode.INTERNAL: _text("系统故障，请稍后再试。", "Something went wrong. Try again later."),

@@ -21,10 +21,12 @@ from mpss.channels.http.start_page import start_values
 from mpss.channels.http.views import reply
 from mpss.db.readiness import is_current
 from mpss.observability import log
+from mpss.transactions.resolve import measure_open
 
 SUBJECT = Subject("Platform")
 
 _DOCUMENT_CACHE = "public, max-age=300"
+_MEASURE_SECONDS = 1.0
 _READY_TIMEOUT_SECONDS = 2.0
 _READY_FRESH_SECONDS = 1.0
 
@@ -90,6 +92,11 @@ async def _look(context: Context) -> dict[str, bool]:
 )
 async def metrics(request: Request) -> Response:
     """Of this process, for Prometheus. Keep it from the public by the proxy."""
+    try:
+        async with asyncio.timeout(_MEASURE_SECONDS):
+            await measure_open(exchange(request).runtime)
+    except Exception:
+        log.warning("metrics.not_measured")  # The database is away; what this process counts is told all the same.
     return Response(prometheus_client.generate_latest(), 200, None, prometheus_client.CONTENT_TYPE_LATEST)
 
 

@@ -43,7 +43,7 @@ from mpss.channels.http.views import (
     reply,
     transaction_fields,
 )
-from mpss.desk.model import Answer, TransactionKind
+from mpss.desk.model import Answer, Funding, TransactionKind
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.merchants.model import Merchant
 from mpss.transactions.pay import pay
@@ -105,6 +105,9 @@ class PurchaseBody(Body):
     metadata: dict[Annotated[str, *text(40)], Annotated[str, *text(200)]] | None = Field(
         default=None, max_length=_MOST_METADATA, description="kept with the transaction"
     )
+    funding: Funding = Field(
+        default=Funding.WALLET, description="where the money comes from; the phone bill is for subscribers who pay"
+    )
     payment_password: PaymentPassword | None = Field(default=None, description="of the payer who is signed in")
     sms_code: SmsCode | None = Field(
         default=None, description="a `challenge` code, where `challenge_required` asked for one", examples=["071625"]
@@ -139,7 +142,11 @@ class ReversalBody(Body):
     access=Access.SUBSCRIBER_OR_MERCHANT,
     says={
         201: Said("Paid", TransactionView),
-        202: Said("A merchant asked: nothing moves until the payer replies to the SMS", TransactionView),
+        202: Said(
+            "Pending: a merchant asked, and the payer replies to the SMS; or the phone bill pays, and `state` says how "
+            "far that is",
+            TransactionView,
+        ),
     },
     errors=(
         ErrorCode.ALREADY_TOMBSTONED,
@@ -160,18 +167,24 @@ class ReversalBody(Body):
         ErrorCode.CODE_EXPIRED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.DAILY_LIMIT_EXCEEDED,
+        ErrorCode.MONTHLY_LIMIT_EXCEEDED,
         ErrorCode.OUT_OF_STOCK,
         ErrorCode.PRICE_CHANGED,
         ErrorCode.INSUFFICIENT_FUNDS,
+        ErrorCode.FUNDING_DECLINED,
     ),
     clauses=("CT 5.3", "CT 6.3.2", "CM 6.11.1"),
     money=True,
 )
 async def buy(request: Request, body: PurchaseBody) -> Response:
-    """Pays from the wallet, for a product or a free amount.
+    """Pays from the wallet or the phone bill, for a product or a free amount.
 
     A subscriber sends `merchant_id` and `payment_password`, and is answered 201. A merchant signs the request, sends
     the payer's `phone`, and is answered 202: the payer gets an SMS and confirms by replying to it.
+
+    With `"funding": "phone_bill"` the money is reserved at the operator, the merchant delivers, and the phone bill is
+    charged: 202 while the state is FUNDING, IN_DOUBT, AUTHORIZED or COMPLETING, and an SMS says how it ended. A
+    repeat with the same key, like a GET, is answered with how it stands then.
     """
     told = exchange(request)
     if isinstance(told.caller, Merchant):
@@ -196,12 +209,15 @@ async def _pay(told: Exchange, body: PurchaseBody) -> Answer:
         password=body.payment_password,
         source=f"http:{told.source}",
         sms_code=body.sms_code,
+        funding=body.funding,
     )
 
 
 async def _ask(told: Exchange, merchant: Merchant, body: PurchaseBody) -> Answer:
     _refuse_field("payment_password", body.payment_password, "is the payer's own, not for merchants")
     _refuse_field("sms_code", body.sms_code, "is the payer's own, not for merchants")
+    if body.funding is not Funding.WALLET:
+        raise MalformedField(field="funding", problem="is the payer's to choose, not for merchants")
     if body.phone is None:
         raise MalformedField(field="phone", problem="is missing")
     if body.merchant_id is not None and body.merchant_id != merchant.id:
@@ -290,9 +306,10 @@ async def read_purchase(request: Request, transaction_id: Annotated[TransactionI
     summary="Reverse a sale",
     access=Access.MERCHANT,
     says={
-        201: Said("The payer has the money back, or the sale that has not come yet will be refused", TransactionView)
+        201: Said("The payer has the money back, or the sale that has not come yet will be refused", TransactionView),
+        202: Said("The money is on its way back to the phone bill", TransactionView),
     },
-    errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE),
+    errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE, ErrorCode.BUSY),
     clauses=("CT 5.3", "CT 6.5.1"),
     money=True,
 )

@@ -16,6 +16,7 @@ from mpss.channels.http.routes import (
     sandbox,
     sign_in,
     staff_books,
+    staff_funding,
     staff_goods,
     staff_members,
     staff_merchants,
@@ -31,6 +32,6 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         purchases.SUBJECT, topups.SUBJECT, transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
-        staff_members.SUBJECT, platform.SUBJECT,
+        staff_funding.SUBJECT, staff_members.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always
