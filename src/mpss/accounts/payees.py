@@ -5,7 +5,7 @@
 A relation goes one way, from the account to a number, which need not have a wallet yet. What changes what may be sent
 needs the payment password and an SMS code; dissolving a relation, which only takes away, needs neither.
 Invariants: (1) an account has at most one standing relation to a number, and none to itself; (2) a relation changes
-under its payer's usage row, as the desk's counting of it does. Spec: CM 5.3.2.1, 5.3.2.2, 6.5.
+under its payer's usage row, as the desk's counting of it does. Spec: CM 5.3.2.1, 5.3.2.2, 6.5. Decision: ADR-0015.
 """
 
 from __future__ import annotations

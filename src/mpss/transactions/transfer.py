@@ -7,7 +7,7 @@
 
 A directed transfer (定向转账) goes by a relation that the payer set up (accounts/payees.py), a free one without, within
 limits of its own or not at all. Only withdrawable money is transferred, and it stays withdrawable.
-Spec: CM 5.3.2, 6.5; DOMAIN 2.2.
+Spec: CM 5.3.2, 6.5. Decision: ADR-0015.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     claim    Dr transfers held   Cr payee's wallet            return   the transfer's legs, turned round
 
 Both are transactions of their own, under one key of the platform's: whichever comes first, the other finds the state
-moved and, were that wrong, the key used. Spec: CM 5.3.2, 6.5.
+moved and, were that wrong, the key used. Spec: CM 5.3.2, 6.5. Decision: ADR-0015.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a transfer needs to be decided, whoever asks for it: its parties, its limits, what it leaves. Pure.
 
 Shared by the transfer with the payment password and the one that the payer confirms by SMS. A payee without an active
-wallet is no obstacle: the money then waits outside the payer's wallet. Spec: CM 5.3.2, 6.5.
+wallet is no obstacle: the money then waits outside the payer's wallet. Spec: CM 5.3.2, 6.5. Decision: ADR-0015.
 """
 
 from __future__ import annotations
