@@ -45,6 +45,7 @@ class Purpose(StrEnum):
     UNLOCK = "unlock"
     SET_PASSWORD = "set_password"  # noqa: S105 - a purpose, not a password
     CHALLENGE = "challenge"
+    BIND_CARD = "bind_card"
     PAYEE = "payee"
 
 

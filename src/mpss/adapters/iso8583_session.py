@@ -26,6 +26,8 @@ from mpss.wire.iso8583.messages import APPROVED, ECHO, SIGN_ON, BankMessage, Ser
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 _READ_BYTES = 65_536
+_MOST_UNANSWERED = 2
+"""Echoes without a word from the bank before the connection is given up."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -133,21 +135,22 @@ class Session:
             reader, self._writer = await asyncio.open_connection(self._line.host, self._line.port)
         deframer = Deframer(self._line.profile)
         signed_on = asyncio.create_task(self._sign_on())
-        quiet_since = asyncio.get_running_loop().time()
+        unanswered = 0
         try:
             while True:
                 try:
                     async with asyncio.timeout(self._line.quiet_seconds):
                         data = await reader.read(_READ_BYTES)
                 except TimeoutError:
-                    if asyncio.get_running_loop().time() - quiet_since > self._line.quiet_seconds * 2:
+                    if unanswered >= _MOST_UNANSWERED:
                         raise
+                    unanswered += 1
                     if self.up:
                         await self._send(self._network(ECHO))
                     continue
                 if not data:
                     raise ConnectionError("the bank hung up")
-                quiet_since = asyncio.get_running_loop().time()
+                unanswered = 0
                 for body in deframer.feed(data):
                     self._take(body)
                 if signed_on.done():

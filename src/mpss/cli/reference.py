@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mpss.accounts.machine import BANK_CARD
 from mpss.catalog.machine import PRODUCT
 from mpss.channels.http.app import operations_of
 from mpss.channels.http.problems import REPLIES
@@ -43,6 +44,7 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     MERCHANT,
     BATCH,
     HOLD,
+    BANK_CARD,
 )
 
 _TEXTS = {

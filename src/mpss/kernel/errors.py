@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_PRODUCT = "unknown_product"
     UNKNOWN_TRANSACTION = "unknown_transaction"
     UNKNOWN_VOUCHER = "unknown_voucher"
+    UNKNOWN_CARD = "unknown_card"
     UNKNOWN_PAYEE = "unknown_payee"
     # scope
     OUT_OF_SCOPE = "out_of_scope"
@@ -57,6 +58,7 @@ class ErrorCode(StrEnum):
     VOUCHER_NOT_ACTIVE = "voucher_not_active"
     VOUCHER_USED = "voucher_used"
     VOUCHER_BARRED = "voucher_barred"
+    CARD_REFUSED = "card_refused"
     PAYEE_EXISTS = "payee_exists"
     TOO_MANY_PAYEES = "too_many_payees"
     PAYEE_REQUIRED = "payee_required"

@@ -87,6 +87,11 @@ class FundingId(Id):
     prefix = "fnd"
 
 
+class CardId(Id):
+    __slots__ = ()
+    prefix = "crd"
+
+
 class MerchantId(Id):
     __slots__ = ()
     prefix = "mer"

@@ -37,6 +37,8 @@ class Event(StrEnum):
     BILL_REFUNDED = "bill_refunded"
     VOUCHER_BARRED = "voucher_barred"
     VOUCHER_RELEASED = "voucher_released"
+    CARD_BOUND = "card_bound"
+    CARD_UNBOUND = "card_unbound"
     PAYEE_ADDED = "payee_added"
     PAYEE_CHANGED = "payee_changed"
     PAYEE_DISSOLVED = "payee_dissolved"
@@ -73,6 +75,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.BILL_REFUNDED: ("amount_fen", "merchant", "reason"),
     Event.VOUCHER_BARRED: (),
     Event.VOUCHER_RELEASED: (),
+    Event.CARD_BOUND: ("card",),
+    Event.CARD_UNBOUND: ("card",),
     Event.PAYEE_ADDED: ("counterpart", "hours"),
     Event.PAYEE_CHANGED: ("counterpart",),
     Event.PAYEE_DISSOLVED: ("counterpart",),

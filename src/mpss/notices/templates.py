@@ -88,6 +88,14 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "本号码的充值卡充值功能已恢复。",
         "en": "Top-up by card works again for this number.",
     },
+    Event.CARD_BOUND: {
+        "zh-CN": "尾号{card}的银行卡已绑定。如非本人操作，请联系客服。",
+        "en": "Your card *{card} is bound. Not you? Contact customer care.",
+    },
+    Event.CARD_UNBOUND: {
+        "zh-CN": "尾号{card}的银行卡已解除绑定。",
+        "en": "Your card *{card} is no longer bound.",
+    },
     Event.PAYEE_ADDED: {
         "zh-CN": "您已与{counterpart}建立定向转账关系，{hours}小时后生效。如非本人操作，请立即联系客服。",
         "en": "{counterpart} is on your list of payees; it counts in {hours} hours. If this was not you, contact "
@@ -162,6 +170,7 @@ PURPOSES = {
     "unlock": {"zh-CN": "解除支付锁定", "en": "unlock paying"},
     "set_password": {"zh-CN": "设置支付密码", "en": "set the payment password"},
     "challenge": {"zh-CN": "确认支付", "en": "confirm a payment"},
+    "bind_card": {"zh-CN": "绑定银行卡", "en": "bind a bank card"},
     "payee": {"zh-CN": "管理定向转账关系", "en": "manage your payees"},
 }
 

@@ -22,6 +22,7 @@ EXAMPLE: dict[str, str | int] = {
     "reason": "delivery_refused",
     "source": "voucher",
     "code": "0042",
+    "card": "0015",
     "purpose": "sign_in",
     "minutes": 5,
     "hours": 24,

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from mpss.kernel.errors import ErrorCode, MalformedField
 from mpss.kernel.ids import (
     ApprovalId,
+    CardId,
     Id,
     MerchantId,
     OutboxId,
@@ -79,6 +80,7 @@ def _id(kind: type[I]) -> tuple[Any, ...]:
 
 
 TransactionIdField = Annotated[TransactionId, *_id(TransactionId)]
+CardIdField = Annotated[CardId, *_id(CardId)]
 MerchantIdField = Annotated[MerchantId, *_id(MerchantId)]
 ProductIdField = Annotated[ProductId, *_id(ProductId)]
 VoucherBatchIdField = Annotated[VoucherBatchId, *_id(VoucherBatchId)]

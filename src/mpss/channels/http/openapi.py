@@ -39,6 +39,7 @@ TAGS = {
     "Account": "open, look at, limit a wallet (CT 5.1, 5.2, 6.1.1)",
     "Password": "the payment password (CT 5.2)",
     "Transfer": "between wallets, and the directed relations they go by (CM 5.3.2)",
+    "Bank cards": "bind, list, ask for the balance, unbind (CT 5.1)",
     "Top-up": "by voucher card and by cash (CT 5.1, 5.2)",
     "Purchase": "quote, buy, confirm, reverse (CT 5.3, 6.3.2, 6.5.1)",
     "Goods": "what is sold (CT 5.5)",

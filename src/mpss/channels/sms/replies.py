@@ -47,6 +47,7 @@ REFUSALS: dict[ErrorCode, Text] = {
         "The card password is wrong. Too many wrong ones bar top-up by card.",
     ),
     ErrorCode.UNKNOWN_PAYEE: _text("未找到该定向转账关系。", "There is no such directed relation."),
+    ErrorCode.UNKNOWN_CARD: _text("没有这张银行卡。", "There is no such bank card."),
     ErrorCode.OUT_OF_SCOPE: _text("该商品在您所在地区暂不提供。", "This product is not sold where you are."),
     ErrorCode.SELF_TRANSFER: _text("不能转账给本号码。", "You cannot transfer to your own number."),
     ErrorCode.ACCOUNT_EXISTS: _text("本号码已开通手机支付。", "This number has a wallet already."),
@@ -66,6 +67,7 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.VOUCHER_BARRED: _text(
         "本号码的充值卡充值已停用，请联系客服。", "Top-up by card is barred. Contact customer care."
     ),
+    ErrorCode.CARD_REFUSED: _text("银行卡未通过验证。", "The bank card was refused."),
     ErrorCode.PAYEE_EXISTS: _text("该收款人已建立定向转账关系。", "This payee is on your list already."),
     ErrorCode.TOO_MANY_PAYEES: _text("定向转账关系数量已达上限。", "Your list of payees is full."),
     ErrorCode.PAYEE_REQUIRED: _text(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpss.channels.http.operation import Subject
 from mpss.channels.http.routes import (
     account,
+    cards,
     deliveries,
     goods,
     merchant,
@@ -30,6 +31,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     """The subjects; with `sandbox_too` those of a sandbox alone as well."""
     always = [
         purchases.SUBJECT, topups.SUBJECT, transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
+        cards.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
         staff_funding.SUBJECT, staff_members.SUBJECT, platform.SUBJECT,

@@ -1,0 +1,74 @@
+"""The SQL of bank cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from mpss.accounts.card_model import CardRow, CardState
+from mpss.db.database import UnitOfWork
+
+_NEXT_NUMBER: LiteralString = "SELECT nextval('bank_verification_number')"
+_INSERT: LiteralString = """
+    INSERT INTO bank_card (id, account_id, bank, number_sealed, number_digest, masked, name_sealed, purposes, state,
+                           requested_at)
+    VALUES (%(id)s, %(account_id)s, %(bank)s, %(number_sealed)s, %(digest)s, %(masked)s, %(name_sealed)s, %(purposes)s,
+            %(state)s, %(requested_at)s)
+"""
+_FIND: LiteralString = """
+    SELECT id, account_id, bank, number_sealed, masked, name_sealed, purposes, state, requested_at, bound_at
+      FROM bank_card WHERE id = %(id)s AND account_id = %(account_id)s
+"""
+_BOUND: LiteralString = """
+    SELECT id, account_id, bank, number_sealed, masked, name_sealed, purposes, state, requested_at, bound_at
+      FROM bank_card WHERE account_id = %(account_id)s AND state = 'bound' ORDER BY bound_at, id
+"""
+_IS_BOUND: LiteralString = """
+    SELECT EXISTS (SELECT FROM bank_card WHERE account_id = %(account_id)s AND state = 'bound'
+                      AND number_digest = ANY(%(digests)s))
+"""
+_MOVE: LiteralString = """
+    UPDATE bank_card
+       SET state = %(to)s,
+           bound_at = CASE WHEN %(to)s = 'bound' THEN %(now)s ELSE bound_at END,
+           unbound_at = CASE WHEN %(to)s = 'unbound' THEN %(now)s ELSE unbound_at END
+     WHERE id = %(id)s AND state = %(from)s
+"""
+
+
+async def next_number(uow: UnitOfWork) -> int:
+    """A number that no verification had before."""
+    return int(await uow.value(_NEXT_NUMBER, {}))
+
+
+async def insert_card(uow: UnitOfWork, card: CardRow, *, digest: bytes) -> None:
+    await uow.execute(_INSERT, {**card._asdict(), "digest": digest})
+
+
+async def find_card(uow: UnitOfWork, card_id: UUID, *, account_id: UUID) -> CardRow | None:
+    """The account's card of this id, whatever its state."""
+    rows = await uow.dicts(_FIND, {"id": card_id, "account_id": account_id})
+    return _card(rows[0]) if rows else None
+
+
+async def bound_cards(uow: UnitOfWork, account_id: UUID) -> list[CardRow]:
+    """The account's bound cards, oldest first."""
+    return [_card(row) for row in await uow.dicts(_BOUND, {"account_id": account_id})]
+
+
+async def is_bound(uow: UnitOfWork, account_id: UUID, *, digests: Sequence[bytes]) -> bool:
+    return bool(await uow.value(_IS_BOUND, {"account_id": account_id, "digests": list(digests)}))
+
+
+async def move_card(
+    uow: UnitOfWork, card_id: UUID, *, from_state: CardState, to_state: CardState, now: datetime
+) -> bool:
+    """Change the state where it is still `from_state`; whether it was."""
+    values = {"id": card_id, "from": from_state.value, "to": to_state.value, "now": now}
+    return bool(await uow.execute(_MOVE, values))
+
+
+def _card(row: dict[str, Any]) -> CardRow:
+    return CardRow(**{**row, "state": CardState(row["state"])})

@@ -1,0 +1,263 @@
+"""Bank cards of an account: bind from our side, unbind, list, ask for the balance (CT 5.1; CM 5.3.1).
+
+    request ──► row REQUESTED ──► bank: do card, name and phone belong together? ──► VERIFIED, SMS code ──► BOUND
+
+Invariants: (1) a card number and its holder's name are sealed in the database and shown masked; (2) the bank is asked
+about the account's own phone, so a card of somebody with another phone cannot be bound; (3) all bound cards of an
+account have one holder's name; (4) no unit of work is open while the bank is asked. Decision: ADR-0016.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from mpss.accounts.card_model import (
+    CardPurpose,
+    CardRow,
+    CardState,
+    parse_card_number,
+    parse_holder_name,
+)
+from mpss.accounts.card_store import bound_cards, find_card, insert_card, is_bound, move_card, next_number
+from mpss.accounts.codes import Purpose, check_code, request_code, use_code
+from mpss.accounts.machine import BANK_CARD, CardEvent
+from mpss.accounts.model import AccountRow, Life
+from mpss.accounts.notify import tell
+from mpss.accounts.store import lock_account
+from mpss.db.database import UnitOfWork
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import CardId
+from mpss.kernel.masking import mask_tail
+from mpss.kernel.outcome import Approved, Declined, InDoubt
+from mpss.observability import log
+from mpss.ports.bank import BankOperation, BankPort, BankRequest
+from mpss.ports.key_store import KeyStore
+from mpss.runtime import Runtime
+
+CARD_KEY = "card"
+BANK_TIMEOUT_SECONDS = 10.0
+_BEHIND = 10**11
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCard:
+    """A card as its owner may see it."""
+
+    id: CardId
+    bank: str
+    bank_name: str
+    masked: str
+    purposes: tuple[CardPurpose, ...]
+    state: CardState
+    requested_at: datetime
+    bound_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardInHand:
+    """A bound card in clear, for a call to its bank; never logged, never written down."""
+
+    bank: str
+    number: str
+    holder_name: str
+
+    def __repr__(self) -> str:
+        return f"CardInHand({self.bank} {mask_tail(self.number)})"
+
+
+async def request_binding(
+    runtime: Runtime, *, account_id: UUID, bank: str, card_number: str, holder_name: str, source: str
+) -> BoundCard:
+    """Ask the bank whether card, name and the account's phone belong together, and send the phone a BIND_CARD code.
+
+    Raises:
+        MalformedField: `bank` is none of ours; `card_number`, `holder_name`.
+        Refused: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE; ILLEGAL_STATE, the card is bound already; CARD_REFUSED, by the
+            bank or because another card of the account has another name; BUSY, the bank did not answer: ask again;
+            RATE_LIMITED, too many codes.
+
+    Spec: CT 5.1; CM 5.3.1.
+    """
+    number, name = parse_card_number(card_number), parse_holder_name(holder_name)
+    port, now, key_store = _port(runtime, bank), runtime.clock.now(), runtime.ports.key_store
+    card = CardRow(
+        CardId.new(now), account_id, bank, key_store.seal(number.encode()), mask_tail(number),
+        key_store.seal(name.encode()), [purpose.value for purpose in CardPurpose], CardState.REQUESTED, now, None,
+    )  # fmt: skip
+    async with runtime.database.transaction() as uow:
+        account = await _active(uow, account_id)
+        if await is_bound(uow, account_id, digests=card_digests(key_store, number)):
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is bound already")
+        for bound in await bound_cards(uow, account_id):
+            if key_store.unseal(bound.name_sealed).decode() != name:
+                raise Refused(ErrorCode.CARD_REFUSED, detail="the account's cards must have one holder")
+        serial = await next_number(uow)
+        await insert_card(uow, card, digest=card_digests(key_store, number)[-1])
+    asked = BankRequest(
+        bank, BankOperation.VERIFY, f"{serial % 1_000_000:06d}", f"9{serial % _BEHIND:011d}", number, 0, now,
+        holder_name=name, phone=account.phone,
+    )  # fmt: skip
+    event, answer = CardEvent.VERIFY, await port.ask(asked, timeout_seconds=BANK_TIMEOUT_SECONDS)
+    if isinstance(answer, InDoubt):
+        log.warning("card.bank_silent", bank=bank, problem=answer.problem)
+        raise Refused(ErrorCode.BUSY, detail="the bank does not answer; ask again later")
+    if isinstance(answer, Declined):
+        event = CardEvent.REFUSE
+    async with runtime.database.transaction() as uow:
+        card = await _moved(uow, card, event, now)
+    if isinstance(answer, Declined):
+        log.info("card.refused", bank=bank, reason=answer.reason)
+        raise Refused(ErrorCode.CARD_REFUSED)
+    await request_code(
+        runtime, phone=account.phone, purpose=Purpose.BIND_CARD, source=source, language=account.language
+    )
+    return _shown(port, card)
+
+
+async def confirm_binding(runtime: Runtime, *, account_id: UUID, card_id: UUID, code: str) -> BoundCard:
+    """Bind a verified card by the code that its owner's phone was sent.
+
+    Raises:
+        MalformedField: `code`.
+        Refused: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, UNKNOWN_CARD, ILLEGAL_STATE, WRONG_CODE, CODE_EXPIRED.
+
+    Spec: CT 5.1; CM 5.3.1.
+    """
+    now = runtime.clock.now()
+    async with runtime.database.read() as uow:
+        card = await _found(uow, card_id, account_id)
+        _refuse_unless(card, CardEvent.CONFIRM)
+    port = _port(runtime, card.bank)
+    async with runtime.database.transaction() as uow:
+        account = await _active(uow, account_id)
+    code_id = await check_code(runtime, phone=account.phone, purpose=Purpose.BIND_CARD, code=code)
+    number = runtime.ports.key_store.unseal(card.number_sealed).decode()
+    async with runtime.database.transaction() as uow:
+        account = await _active(uow, account_id)
+        if await is_bound(uow, account_id, digests=card_digests(runtime.ports.key_store, number)):
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is bound already")
+        await use_code(uow, code_id, now=now)
+        card = await _moved(uow, card, CardEvent.CONFIRM, now)
+        await _tell(uow, "card_bound", account, card, now)
+    return _shown(port, card._replace(bound_at=now))
+
+
+async def unbind(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
+    """End a binding at once.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT, UNKNOWN_CARD; ILLEGAL_STATE, the card is not bound.
+
+    Spec: CM 5.3.1.
+    """
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account = await _account(uow, account_id)
+        card = await _found(uow, card_id, account_id)
+        _refuse_unless(card, CardEvent.UNBIND)
+        card = await _moved(uow, card, CardEvent.UNBIND, now)
+        await _tell(uow, "card_unbound", account, card, now)
+
+
+async def list_cards(runtime: Runtime, *, account_id: UUID) -> list[BoundCard]:
+    """The account's bound cards, oldest first."""
+    async with runtime.database.read() as uow:
+        cards = await bound_cards(uow, account_id)
+    return [_shown(runtime.ports.banks, card) for card in cards]
+
+
+async def card_balance(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> int:
+    """The available balance of a bound card in fen, as its bank says.
+
+    Raises:
+        Refused: UNKNOWN_CARD, ILLEGAL_STATE (not bound), CARD_REFUSED, BUSY (the bank did not answer).
+    """
+    card = await card_in_hand(runtime, account_id=account_id, card_id=card_id)
+    answer = await _port(runtime, card.bank).balance(card.bank, card.number, timeout_seconds=BANK_TIMEOUT_SECONDS)
+    match answer:
+        case Approved(content=digits):
+            return int(digits)
+        case Declined():
+            raise Refused(ErrorCode.CARD_REFUSED)
+        case InDoubt():
+            raise Refused(ErrorCode.BUSY, detail="the bank does not answer; ask again later")
+
+
+async def card_in_hand(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> CardInHand:
+    """A bound card of the account, in clear.
+
+    Raises:
+        Refused: UNKNOWN_CARD, ILLEGAL_STATE (not bound).
+    """
+    async with runtime.database.read() as uow:
+        card = await _found(uow, card_id, account_id)
+    _refuse_unless(card, CardEvent.UNBIND)
+    key_store = runtime.ports.key_store
+    name = key_store.unseal(card.name_sealed).decode()
+    return CardInHand(card.bank, key_store.unseal(card.number_sealed).decode(), name)
+
+
+def card_digests(key_store: KeyStore, number: str) -> list[bytes]:
+    """The digests a card may be found by, one for each version of the key, the current one last."""
+    versions = range(1, key_store.current(CARD_KEY) + 1)
+    return [key_store.mac(CARD_KEY, number.encode(), version=version) for version in versions]
+
+
+def _port(runtime: Runtime, bank: str) -> BankPort:
+    port = runtime.ports.banks
+    if port is None or bank not in {profile.code for profile in port.banks()}:
+        raise MalformedField(field="bank", problem="must be the code of a bank that is connected")
+    return port
+
+
+def _refuse_unless(card: CardRow, event: CardEvent) -> None:
+    if (card.state, event) not in BANK_CARD.moves:
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"the card is {card.state}")
+
+
+async def _moved(uow: UnitOfWork, card: CardRow, event: CardEvent, now: datetime) -> CardRow:
+    state = BANK_CARD.move(card.state, event)
+    if not await move_card(uow, card.id, from_state=card.state, to_state=state, now=now):
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card changed meanwhile")
+    return card._replace(state=state)
+
+
+async def _found(uow: UnitOfWork, card_id: UUID, account_id: UUID) -> CardRow:
+    card = await find_card(uow, card_id, account_id=account_id)
+    if card is None:
+        raise Refused(ErrorCode.UNKNOWN_CARD)
+    return card
+
+
+async def _account(uow: UnitOfWork, account_id: UUID) -> AccountRow:
+    locked = await lock_account(uow, account_id)
+    if locked is None or locked[0].life is Life.CLOSED:
+        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    return locked[0]
+
+
+async def _active(uow: UnitOfWork, account_id: UUID) -> AccountRow:
+    account = await _account(uow, account_id)
+    if account.life is not Life.ACTIVE:
+        raise Refused(ErrorCode.ACCOUNT_NOT_ACTIVE)
+    return account
+
+
+async def _tell(uow: UnitOfWork, event: str, account: AccountRow, card: CardRow, now: datetime) -> None:
+    params = {"card": card.masked[-4:]}
+    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now, params=params)
+
+
+def _bank_name(port: BankPort | None, code: str) -> str:
+    names = {} if port is None else {profile.code: profile.name for profile in port.banks()}
+    return names.get(code, code)
+
+
+def _shown(port: BankPort | None, card: CardRow) -> BoundCard:
+    purposes = tuple(CardPurpose(purpose) for purpose in card.purposes)
+    return BoundCard(
+        CardId.from_uuid(card.id), card.bank, _bank_name(port, card.bank), card.masked, purposes, card.state,
+        card.requested_at, card.bound_at,
+    )  # fmt: skip

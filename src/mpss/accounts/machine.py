@@ -1,0 +1,27 @@
+"""The life of a bank card: asked about, confirmed by the phone, bound, and unbound."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from mpss.accounts.card_model import CardState
+from mpss.kernel.machine import Machine
+
+
+class CardEvent(StrEnum):
+    VERIFY = "verify"
+    REFUSE = "refuse"
+    CONFIRM = "confirm"
+    UNBIND = "unbind"
+
+
+BANK_CARD = Machine(
+    "bank card",
+    start=CardState.REQUESTED,
+    moves={
+        (CardState.REQUESTED, CardEvent.VERIFY): CardState.VERIFIED,
+        (CardState.REQUESTED, CardEvent.REFUSE): CardState.REFUSED,
+        (CardState.VERIFIED, CardEvent.CONFIRM): CardState.BOUND,
+        (CardState.BOUND, CardEvent.UNBIND): CardState.UNBOUND,
+    },
+)
