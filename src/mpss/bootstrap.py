@@ -21,6 +21,8 @@ from mpss.adapters.charging_diameter import DiameterCharging
 from mpss.adapters.iso8583_session import Line
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.adapters.merchant_http import MerchantHttp
+from mpss.adapters.online_bank_http import OnlineBankHttp
+from mpss.adapters.recharge_http import RechargeHttp
 from mpss.adapters.sms_smpp import SmppSms
 from mpss.channels.http.app import create_app
 from mpss.channels.sms.listener import listen
@@ -104,9 +106,29 @@ def make_runtime(settings: Settings) -> Runtime:
         ),
         merchant=MerchantHttp(networks=parse_networks(settings.merchant_networks)),
         charging=make_charging(settings),
+        recharge_card=_recharge(settings),
+        online_bank=_online_bank(settings),
     )
     desk = Desk(database, batch_size=settings.desk_batch)
     return Runtime(database, desk, make_clock(settings), ports, settings)
+
+
+def _recharge(settings: Settings) -> RechargeHttp | None:
+    if not settings.recharge_url:
+        return None
+    return RechargeHttp(url=settings.recharge_url, secret=settings.recharge_secret)
+
+
+def _online_bank(settings: Settings) -> OnlineBankHttp | None:
+    if not settings.online_bank_url:
+        return None
+    here = settings.public_url or f"http://{settings.host}:{settings.port}"
+    return OnlineBankHttp(
+        url=settings.online_bank_url,
+        secret=settings.online_bank_secret,
+        return_url=settings.online_bank_return_url or f"{here}/",
+        notify_url=f"{here}/v1/callbacks/online-bank",
+    )
 
 
 @asynccontextmanager
@@ -130,6 +152,9 @@ async def running(runtime: Runtime) -> AsyncIterator[Runtime]:
     finally:
         if isinstance(runtime.ports.merchant, MerchantHttp):
             await runtime.ports.merchant.close()
+        for port in (runtime.ports.recharge_card, runtime.ports.online_bank):
+            if port is not None:
+                await port.close()
         await runtime.database.close()
 
 

@@ -71,6 +71,9 @@ class Policy:
     transfer_hold_days: int = _setting(7, "How long a transfer waits for its payee to open a wallet", "d")
     payees_per_account: int = _setting(20, "Directed relations one wallet may have")
     payee_cooling_hours: int = _setting(24, "Cooling period of a new directed relation", "h")
+    recharge_timeout_seconds: int = _setting(5, "How long one call to the recharge platform waits for the answer", "s")
+    online_bank_timeout_seconds: int = _setting(5, "How long one inquiry at the online bank waits for the answer", "s")
+    online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
 
@@ -100,6 +103,13 @@ class Settings:
         "", "Banks we are connected to: CODE:name:host:port:profile:credit with commas; profile ascii or bcd, credit "
         "real-time or batch; empty: none"
     )  # fmt: skip
+    recharge_url: str = _setting("", "Address of the operator's recharge platform; empty: none is connected")
+    recharge_secret: str = _setting("", "Secret shared with the recharge platform: whsec_ and base 64")
+    recharge_card_prefix: str = _setting("19", "What the recharge platform's card numbers begin with")
+    recharge_card_digits: int = _setting(18, "Digits of the recharge platform's card numbers")
+    online_bank_url: str = _setting("", "Address of the online bank's gateway; empty: none is connected")
+    online_bank_secret: str = _setting("", "Secret shared with the online bank's gateway: whsec_ and base 64")
+    online_bank_return_url: str = _setting("", "Where the gateway sends the browser back to; empty: the start page")
     charging_peers: str = _setting(
         "", "The charging system's Diameter peers as host:port, commas between, first choice first; empty: none"
     )
@@ -191,6 +201,10 @@ def _banks(value: str) -> str:
     return ""
 
 
+def _shared_secret(value: str) -> str:
+    return "" if value.startswith("whsec_") else "must begin with whsec_"
+
+
 def parse_peers(text: str) -> tuple[tuple[str, int], ...]:
     """Host and port of each peer, in order.
 
@@ -225,6 +239,14 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "public_url": _address("http", "https"),
     "port": _range(1, 65_535),
     "smsc_port": _range(1, 65_535),
+    "recharge_url": _address("http", "https"),
+    "recharge_secret": _shared_secret,
+    "recharge_card_prefix": lambda value: "" if value.isascii() and value.isdigit() else "must be digits",
+    "recharge_card_digits": _range(10, 32),
+    "online_bank_url": _address("http", "https"),
+    "online_bank_secret": _shared_secret,
+    "online_bank_return_url": _address("http", "https"),
+    "online_bank_order_seconds": _range(1, 86_400),
     "pool_size": _range(1, 1_000),
     "desk_batch": _range(1, 10_000),
     "province": _one_of(*PROVINCES.values()),

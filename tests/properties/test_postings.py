@@ -10,7 +10,9 @@ from hypothesis.strategies import SearchStrategy, builds, integers, just, one_of
 from mpss.ledger.model import Part, Posting
 from mpss.transactions.postings import (
     cash_topup_legs,
+    online_bank_legs,
     purchase_legs,
+    recharge_card_legs,
     transfer_claim_legs,
     transfer_held_legs,
     transfer_legs,
@@ -39,6 +41,8 @@ LEGS = one_of(
     builds(transfer_legs, payer=just(WALLET), payee=just(OTHER_WALLET), amount_fen=AMOUNTS),
     builds(transfer_held_legs, payer=just(WALLET), amount_fen=AMOUNTS),
     builds(transfer_claim_legs, payee=just(WALLET), amount_fen=AMOUNTS),
+    builds(recharge_card_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
+    builds(online_bank_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
     builds(voucher_topup_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
 )
 

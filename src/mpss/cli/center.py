@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -42,13 +42,17 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def kept_secret(path: Path) -> str:
-    """A random secret kept in a file of its owner alone; made where there is none."""
+def _eight_letters() -> str:
+    return secrets.token_hex(4)
+
+
+def kept_secret(path: Path, *, make: Callable[[], str] = _eight_letters) -> str:
+    """A random secret kept in a file of its owner alone; made by `make` where there is none."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return path.read_text().strip()
     with os.fdopen(handle, "w") as file:
-        secret = secrets.token_hex(4)
+        secret = make()
         file.write(secret)
     return secret

@@ -31,7 +31,7 @@ from mpss.merchants.machine import MERCHANT
 from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
 from mpss.staff.permissions import MEANINGS
-from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TRANSFER, WAITING
+from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TOPUP, TRANSFER, WAITING
 from mpss.vouchers.machine import BATCH
 
 MACHINES: tuple[Machine[Any, Any], ...] = (
@@ -39,6 +39,7 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     TRANSFER,
     FUNDED,
     REFUND,
+    TOPUP,
     FUNDING_REQUEST,
     PRODUCT,
     MERCHANT,

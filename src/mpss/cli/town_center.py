@@ -15,6 +15,7 @@ from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running,
 from mpss.cli.center import environment_of, kept_secret
 from mpss.cli.processes import Child, free_port, wait_ready
 from mpss.config import Settings
+from mpss.security.signing import new_webhook_secret
 from mpss.simulators.ocs import REALM
 from mpss.simulators.people import StaffKeys
 from mpss.simulators.town import TOWN_BANKS, TOWN_NETWORK, Town, town
@@ -71,10 +72,22 @@ async def town_center(
     folder = settings.data_dir / "town"
     key_store = FileKeyStore.open_or_make(key_file_of(settings))
     bank_keys = {code: transport_key_of(key_store, code) for code in TOWN_BANKS}
+    settings = replace(
+        settings,
+        smsc_password=secret,
+        recharge_secret=kept_secret(settings.data_dir / "recharge.secret", make=new_webhook_secret),
+        online_bank_secret=kept_secret(settings.data_dir / "online-bank.secret", make=new_webhook_secret),
+    )
     async with town(
-        folder, shop_names=shop_names, smsc_password=secret, number=settings.sms_number, bank_keys=bank_keys
+        folder,
+        shop_names=shop_names,
+        smsc_password=secret,
+        number=settings.sms_number,
+        bank_keys=bank_keys,
+        recharge_secret=settings.recharge_secret,
+        online_bank_secret=settings.online_bank_secret,
     ) as place:
-        settings = _placed(settings, place, secret)
+        settings = _placed(settings, place)
         tell("the center starts")
         staff = await _hire(settings)
         center = TownCenter(settings, place, staff, serve_process(settings))
@@ -101,18 +114,21 @@ async def ready(settings: Settings, process: Child) -> None:
     await asyncio.to_thread(wait_ready, f"{settings.public_url}/readyz", children=[process])
 
 
-def _placed(settings: Settings, place: Town, secret: str) -> Settings:
+def _placed(settings: Settings, place: Town) -> Settings:
     """The settings with this run's addresses: yesterday's port where it is free."""
     path = settings.data_dir / "demo.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     port = free_port(known.get("port", 0))
     path.write_text(json.dumps({"port": port}))
+    assert place.recharge is not None
+    assert place.online_bank is not None
     return replace(
         settings,
         port=port,
         public_url=f"http://{settings.host}:{port}",
         smsc_port=place.smsc.port,
-        smsc_password=secret,
+        recharge_url=place.recharge.url,
+        online_bank_url=place.online_bank.url,
         merchant_networks=TOWN_NETWORK,
         charging_peers=place.ocs.peers,
         charging_realm=REALM,

@@ -29,6 +29,8 @@ class TransactionKind(StrEnum):
     CASH_TOPUP_UNDO = "cash_topup_undo"
     VOUCHER_ACTIVATION = "voucher_activation"
     VOUCHER_TOPUP = "voucher_topup"
+    RECHARGE_TOPUP = "recharge_topup"
+    ONLINE_BANK_TOPUP = "online_bank_topup"
     REVERSAL = "reversal"
     ADJUSTMENT = "adjustment"
     TRANSFER = "transfer"

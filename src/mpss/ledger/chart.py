@@ -18,7 +18,9 @@ class Code(StrEnum):
     RESERVE_AT_BANK = "1002"  # 备付金存款: customers' money at the reserve bank
     CASH_IN_TRANSIT = "1003"  # 在途现金: taken at a counter, not yet at the bank
     VOUCHERS_IN_TRANSIT = "1004"  # 在途充值凭证款: sold vouchers' money, not yet at the bank
+    ONLINE_BANK_IN_TRANSIT = "1006"  # 在途网银充值款: paid at the online bank, not yet at the reserve bank
     PHONE_BILL_RECEIVABLE = "1122"  # 应收话费代收款: charged to phone bills, not yet paid over by the operator
+    RECHARGE_RECEIVABLE = "1123"  # 应收充值平台款: the recharge platform's cards used up, not yet paid over
     WALLET = "2011"  # 虚拟账户: what we owe subscribers
     VOUCHERS_SOLD = "2012"  # 已售充值凭证: activated, not yet redeemed
     TRANSFERS_HELD = "2031"  # 待领转账款: transfers whose payee has no wallet yet
@@ -45,7 +47,11 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(Code.RESERVE_AT_BANK, "备付金存款", "Reserve at banks", Side.DEBIT, False, 2, True),
         ChartLine(Code.CASH_IN_TRANSIT, "在途现金", "Cash in transit", Side.DEBIT, False, 3, True),
         ChartLine(Code.VOUCHERS_IN_TRANSIT, "在途充值凭证款", "Voucher money in transit", Side.DEBIT, False, 4, True),
+        ChartLine(
+            Code.ONLINE_BANK_IN_TRANSIT, "在途网银充值款", "Online-bank money in transit", Side.DEBIT, False, 9, True
+        ),
         ChartLine(Code.PHONE_BILL_RECEIVABLE, "应收话费代收款", "Phone-bill receivable", Side.DEBIT, False, 5, True),
+        ChartLine(Code.RECHARGE_RECEIVABLE, "应收充值平台款", "Recharge receivable", Side.DEBIT, False, 8, True),
         ChartLine(Code.WALLET, "虚拟账户", "Wallet", Side.CREDIT, True, None, True),
         ChartLine(Code.VOUCHERS_SOLD, "已售充值凭证", "Vouchers sold", Side.CREDIT, False, 12, True),
         ChartLine(Code.TRANSFERS_HELD, "待领转账款", "Transfers waiting for their payee", Side.CREDIT, False, 31, True),
@@ -58,6 +64,8 @@ RESERVE_AT_BANK = 2
 CASH_IN_TRANSIT = 3
 VOUCHERS_IN_TRANSIT = 4
 PHONE_BILL_RECEIVABLE = 5
+RECHARGE_RECEIVABLE = 8
+ONLINE_BANK_IN_TRANSIT = 9
 VOUCHERS_SOLD = 12
 TRANSFERS_HELD = 31
 FEE_INCOME = 61

@@ -31,6 +31,8 @@ class Event(StrEnum):
     REVERSED = "reversed"
     DELIVERED = "delivered"
     ADJUSTED = "adjusted"
+    TOPUP_IN_DOUBT = "topup_in_doubt"
+    TOPUP_FAILED = "topup_failed"
     BILL_PAID = "bill_paid"
     BILL_IN_DOUBT = "bill_in_doubt"
     BILL_NOT_CHARGED = "bill_not_charged"
@@ -69,6 +71,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.REVERSED: ("amount_fen", "merchant", "balance_fen", "reason"),
     Event.DELIVERED: ("merchant", "product", "content"),
     Event.ADJUSTED: ("amount_fen", "balance_fen"),
+    Event.TOPUP_IN_DOUBT: ("amount_fen",),
+    Event.TOPUP_FAILED: ("amount_fen",),
     Event.BILL_PAID: ("amount_fen", "fee_fen", "merchant", "product"),
     Event.BILL_IN_DOUBT: ("amount_fen", "merchant"),
     Event.BILL_NOT_CHARGED: ("amount_fen", "merchant"),
@@ -93,5 +97,6 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.REPLY: ("text",),
 }
 """The facts that the text of each event uses. `…_fen` are whole fen, of ADJUSTED below zero too; `product`, `reason`
-and `content` may be empty; `counterpart` is a masked number; `source` is "cash" or "voucher"; `reason` is a code of
+and `content` may be empty; `counterpart` is a masked number; `source` is "cash", "voucher",
+"recharge" or "online_bank"; `reason` is a code of
 ours or the CP/SP's own words."""

@@ -79,6 +79,14 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您在{merchant}的话费消费已冲正，{amount}元已退回话费账户。{reason}",
         "en": "Your purchase at {merchant} was reversed; {amount} yuan went back to your phone bill.{reason}",
     },
+    Event.TOPUP_IN_DOUBT: {
+        "zh-CN": "您的{amount}元充值正在处理，结果将另行短信通知，请勿重复充值。",
+        "en": "Your top-up of {amount} yuan is under way. We will send you the result by SMS; do not top up again.",
+    },
+    Event.TOPUP_FAILED: {
+        "zh-CN": "您的{amount}元充值未成功，款项未入账。",
+        "en": "Your top-up of {amount} yuan did not succeed; nothing was added to your wallet.",
+    },
     Event.VOUCHER_BARRED: {
         "zh-CN": "充值卡密码多次输错，本号码的充值卡充值功能已停用，请联系客服。",
         "en": "Wrong card passwords were entered too often; top-up by card is barred for this number. "
@@ -159,6 +167,8 @@ SERIAL = {"zh-CN": "【MPSS {serial:06d}】", "en": " [No. {serial}]"}
 SOURCES = {
     "cash": {"zh-CN": "现金", "en": "cash"},
     "voucher": {"zh-CN": "充值卡", "en": "card"},
+    "recharge": {"zh-CN": "充值卡", "en": "card"},
+    "online_bank": {"zh-CN": "网银", "en": "online bank"},
 }
 REASONS = {
     "delivery_refused": {"zh-CN": "商户未能交付", "en": "the merchant could not deliver"},

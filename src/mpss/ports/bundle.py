@@ -8,6 +8,8 @@ from mpss.ports.bank import BankPort
 from mpss.ports.charging import ChargingPort
 from mpss.ports.key_store import KeyStore
 from mpss.ports.merchant import MerchantPort
+from mpss.ports.online_bank import OnlineBankPort
+from mpss.ports.recharge_card import RechargeCardPort
 from mpss.ports.sms import SmsPort
 
 
@@ -17,4 +19,6 @@ class Ports:
     sms: SmsPort
     merchant: MerchantPort
     charging: ChargingPort | None = None
+    recharge_card: RechargeCardPort | None = None
+    online_bank: OnlineBankPort | None = None
     banks: BankPort | None = None

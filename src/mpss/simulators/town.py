@@ -21,6 +21,8 @@ from mpss.simulators.handset import Handset
 from mpss.simulators.merchant_shop import MerchantShop
 from mpss.simulators.ocs import Ocs, OcsSettings
 from mpss.simulators.ocs import serve as serve_ocs
+from mpss.simulators.online_bank import OnlineBank
+from mpss.simulators.recharge_platform import RechargePlatform
 from mpss.simulators.smsc import Smsc, SmscSettings
 from mpss.simulators.smsc import serve as serve_smsc
 from mpss.wire.iso8583.directory import BankEntry
@@ -49,6 +51,8 @@ class Town:
     ocs: Ocs
     shops: dict[str, MerchantShop]
     banks: dict[str, Bank] = field(default_factory=dict)
+    recharge: RechargePlatform | None = None
+    online_bank: OnlineBank | None = None
 
     def bank_entries(self) -> tuple[BankEntry, ...]:
         """The banks as a center's settings name them."""
@@ -76,10 +80,13 @@ async def town(
     smsc_password: str,
     number: str,
     bank_keys: Mapping[str, bytes] = NO_BANKS,
+    recharge_secret: str | None = None,
+    online_bank_secret: str | None = None,
 ) -> AsyncIterator[Town]:
     """Run the town on yesterday's ports where they are free. `number` is the center's, which phones send to.
 
     `bank_keys` are the transport keys that the banks of `TOWN_BANKS` share with the center; the others stay closed.
+    So do the recharge platform and the online bank without the secrets that they share with the center.
     """
     _make_private(folder)
     ports = _read(folder / "ports.json")
@@ -89,6 +96,8 @@ async def town(
         serve_smsc(smsc_settings) as smsc,
         serve_ocs(OcsSettings(folder)) as ocs,
         AsyncExitStack() as open_banks,
+        _recharge(folder, recharge_secret, ports.get("recharge", 0)) as recharge,
+        _online_bank(folder, online_bank_secret, ports.get("online bank", 0)) as online_bank,
     ):
         try:
             banks = {code: await _start_bank(folder, code, key, ports) for code, key in bank_keys.items()}
@@ -97,22 +106,56 @@ async def town(
             for name in shop_names:
                 shop = MerchantShop(name, path=folder / f"shop-{name}.sqlite")
                 shops[name] = shop
-                await _start_shop(shop, ports.get(name, 0))
-            shop_ports = {name: int(shop.url.rsplit(":", 1)[1]) for name, shop in shops.items()}
+                await _start(shop, ports.get(name, 0))
+            shop_ports = {name: _port_of(shop.url) for name, shop in shops.items()}
             bank_ports = {f"bank {code}": bank.port for code, bank in banks.items()}
-            _write(folder / "ports.json", shop_ports | bank_ports)
-            yield Town(folder, smsc, ocs, shops, banks)
+            others = {"recharge": recharge, "online bank": online_bank}
+            other_ports = {name: _port_of(server.url) for name, server in others.items() if server is not None}
+            _write(folder / "ports.json", shop_ports | bank_ports | other_ports)
+            yield Town(folder, smsc, ocs, shops, banks, recharge, online_bank)
         finally:
             for shop in shops.values():
                 await shop.stop()
                 shop.close()
 
 
-async def _start_shop(shop: MerchantShop, preferred: int) -> None:
+def _port_of(url: str) -> int:
+    return int(url.rsplit(":", 1)[1])
+
+
+@asynccontextmanager
+async def _recharge(folder: Path, secret: str | None, preferred: int) -> AsyncIterator[RechargePlatform | None]:
+    if secret is None:
+        yield None
+        return
+    platform = RechargePlatform(secret, path=folder / "recharge.sqlite")
+    await _start(platform, preferred)
     try:
-        await shop.start(preferred)
+        yield platform
+    finally:
+        await platform.stop()
+        platform.close()
+
+
+@asynccontextmanager
+async def _online_bank(folder: Path, secret: str | None, preferred: int) -> AsyncIterator[OnlineBank | None]:
+    if secret is None:
+        yield None
+        return
+    bank = OnlineBank(secret, path=folder / "online-bank.sqlite")
+    await _start(bank, preferred)
+    try:
+        yield bank
+    finally:
+        await bank.stop()
+        bank.close()
+
+
+async def _start(server: MerchantShop | RechargePlatform | OnlineBank, preferred: int) -> None:
+    try:
+        await server.start(preferred)
     except OSError:  # Somebody else has yesterday's port.
-        await shop.start(0)
+        await server.start(0)
 
 
 async def _start_bank(folder: Path, code: str, key: bytes, ports: Mapping[str, int]) -> Bank:

@@ -109,3 +109,16 @@ FUNDING_REQUEST = Machine(
         (FundingState.IN_DOUBT, FundingEvent.DECLINE): FundingState.DECLINED,
     },
 )
+
+TOPUP = Machine(
+    "top-up with money from another system",
+    start=_S.FUNDING,
+    moves={
+        (_S.FUNDING, Event.APPROVE): _S.SUCCEEDED,
+        (_S.FUNDING, Event.DECLINE): _S.DECLINED,
+        (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,
+        (_S.IN_DOUBT, Event.APPROVE): _S.SUCCEEDED,
+        (_S.IN_DOUBT, Event.DECLINE): _S.DECLINED,
+    },
+)
+"""Asked about until somebody says: nobody gives up, so nothing is reversed."""

@@ -5,6 +5,8 @@
     cash top-up         Dr cash in transit                     Cr wallet, withdrawable
     voucher activation  Dr voucher money in transit            Cr vouchers sold
     voucher top-up      Dr vouchers sold                       Cr wallet, restricted
+    recharge card       Dr recharge receivable                 Cr wallet, restricted
+    online bank         Dr online-bank money in transit        Cr wallet, withdrawable
     transfer            Dr payer's wallet, withdrawable        Cr payee's wallet, withdrawable
     transfer, held      Dr payer's wallet, withdrawable        Cr transfers held, until the payee has a wallet
     transfer claim      Dr transfers held                      Cr payee's wallet, withdrawable
@@ -21,7 +23,9 @@ from collections.abc import Iterable
 from mpss.ledger.chart import (
     CASH_IN_TRANSIT,
     FEE_INCOME,
+    ONLINE_BANK_IN_TRANSIT,
     PHONE_BILL_RECEIVABLE,
+    RECHARGE_RECEIVABLE,
     TRANSFERS_HELD,
     VOUCHERS_IN_TRANSIT,
     VOUCHERS_SOLD,
@@ -63,6 +67,14 @@ def voucher_activation_legs(*, amount_fen: int) -> tuple[Posting, ...]:
 
 def voucher_topup_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
     return Posting(VOUCHERS_SOLD, amount_fen), Posting(wallet, -amount_fen, Part.RESTRICTED)
+
+
+def recharge_card_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(RECHARGE_RECEIVABLE, amount_fen), Posting(wallet, -amount_fen, Part.RESTRICTED)
+
+
+def online_bank_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(ONLINE_BANK_IN_TRANSIT, amount_fen), Posting(wallet, -amount_fen, Part.WITHDRAWABLE)
 
 
 def transfer_legs(*, payer: int, payee: int, amount_fen: int) -> tuple[Posting, ...]:

@@ -12,7 +12,8 @@ from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
 from mpss.transactions.funded_sale import lease_seconds
 from mpss.transactions.funding import ask
-from mpss.transactions.funding_store import OpenRequest, claim_due, open_counts, open_requests
+from mpss.transactions.funding_store import OpenRequest, claim_due, get_request, open_counts, open_requests
+from mpss.transactions.topup_resolve import TOPUP_COUNTERPARTS, ask_topup
 
 _AT_ONCE = 64
 
@@ -29,7 +30,10 @@ async def resolve_due(runtime: Runtime, *, limit: int = _AT_ONCE) -> int:
 async def _ask(runtime: Runtime, request_id: UUID) -> None:
     """One request's failure is no other's: it is due again when its lease runs out."""
     try:
-        await ask(runtime, request_id)
+        async with runtime.database.read() as uow:
+            request = await get_request(uow, request_id)
+        topup = request is not None and request.counterpart in TOPUP_COUNTERPARTS
+        await (ask_topup if topup else ask)(runtime, request_id)
     except Exception:
         log.exception("funding.ask_failed", request=str(request_id))
 

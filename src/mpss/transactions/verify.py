@@ -7,6 +7,7 @@ from typing import LiteralString
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
 from mpss.transactions.verify_funding import verify_funding
+from mpss.transactions.verify_topups import verify_topups
 from mpss.transactions.verify_transfers import verify_transfers
 
 _STUCK: LiteralString = """
@@ -94,6 +95,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         *await verify_ledger(uow),
         *await verify_transfers(uow),
         *await verify_funding(uow),
+        *await verify_topups(uow),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
         Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),

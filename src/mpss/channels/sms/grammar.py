@@ -3,7 +3,7 @@
     KT [EN | ZH]                 开通            open a wallet
     YE                           余额            balance
     MM                           密码            a link to set the payment password, which unlocks paying too
-    CZ <card password>           充值            top up by voucher card, 16 digits
+    CZ <card password>           充值            top up by voucher card, 16 digits; or by one of the recharge platform
     ZF <product> [quantity]      购买, 支付      buy a product, by its number of six digits or more
     ZF <merchant> <yuan>                         pay a merchant an amount, by its number of four or five digits
     ZZ <number> <yuan>           转账            transfer an amount to a phone number
@@ -61,6 +61,27 @@ class TopUp:
 
 
 @dataclass(frozen=True, slots=True)
+class RechargeForm:
+    """What card numbers of the operator's recharge platform look like."""
+
+    prefix: str
+    digits: int
+
+    def fits(self, number: str) -> bool:
+        return len(number) == self.digits and number.startswith(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Recharge:
+    """`card_number` is the recharge platform's, and a secret."""
+
+    card_number: str
+
+    def __repr__(self) -> str:
+        return "Recharge(***)"
+
+
+@dataclass(frozen=True, slots=True)
 class BuyProduct:
     sms_code: int
     quantity: int = 1
@@ -95,7 +116,9 @@ class Help:
     pass
 
 
-Command = Open | Balance | SetPassword | TopUp | BuyProduct | PayMerchant | Transfer | Confirm | Cancel | Help
+Command = (
+    Open | Balance | SetPassword | TopUp | Recharge | BuyProduct | PayMerchant | Transfer | Confirm | Cancel | Help
+)
 
 
 class Mistake(StrEnum):
@@ -156,8 +179,8 @@ _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _AMOUNT = re.compile(r"¥?([0-9.]+)(?:元|块|YUAN|CNY)?", re.ASCII)
 
 
-def parse(text: str) -> Command:
-    """Read a message.
+def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
+    """Read a message. `recharge` is the form of the recharge platform's cards, None where there is no platform.
 
     Raises:
         NotUnderstood: it is no command, naming what is wrong; nothing else is raised.
@@ -179,7 +202,7 @@ def parse(text: str) -> Command:
         case _Verb.SET_PASSWORD:
             return _alone(SetPassword(), arguments)
         case _Verb.TOP_UP:
-            return _top_up(arguments)
+            return _top_up(arguments, recharge)
         case _Verb.BUY:
             return _buy(arguments)
         case _Verb.TRANSFER:
@@ -207,8 +230,10 @@ def _open(arguments: list[str]) -> Open:
     return Open(language)
 
 
-def _top_up(arguments: list[str]) -> TopUp:
+def _top_up(arguments: list[str], recharge: RechargeForm | None) -> TopUp | Recharge:
     card_password = "".join(arguments).replace("-", "")
+    if recharge is not None and _DIGITS.fullmatch(card_password) and recharge.fits(card_password):
+        return Recharge(card_password)
     if len(card_password) != 16 or not _DIGITS.fullmatch(card_password):
         raise NotUnderstood(Mistake.CARD_PASSWORD)
     return TopUp(card_password)

@@ -23,6 +23,8 @@ from mpss.channels.sms.grammar import (
     NotUnderstood,
     Open,
     PayMerchant,
+    Recharge,
+    RechargeForm,
     SetPassword,
     TopUp,
     Transfer,
@@ -38,6 +40,7 @@ from mpss.observability import log
 from mpss.runtime import Runtime
 from mpss.transactions.confirm import cancel, confirm
 from mpss.transactions.purchase import request_purchase
+from mpss.transactions.recharge_topup import top_up_by_recharge_card
 from mpss.transactions.sale import Sale
 from mpss.transactions.transfer import request_transfer
 from mpss.transactions.voucher_topup import redeem_voucher
@@ -53,7 +56,7 @@ async def handle(runtime: Runtime, *, phone: str, text: str, key: str) -> tuple[
     account = await _account_of(runtime, phone)
     language = account.language if account is not None else DEFAULT_LANGUAGE
     try:
-        command = parse(text)
+        command = parse(text, recharge=_recharge_form(runtime))
     except NotUnderstood as mistake:
         log.info("sms.not_understood", phone=mask_phone(phone), mistake=mistake.mistake)
         return MISTAKES[mistake.mistake][language], language
@@ -95,6 +98,16 @@ async def _carry_out(
                 runtime, account_id=account.id, key=key, password=card_password, channel=CHANNEL, caller=_caller(phone)
             )
             return _refusal(topped_up.transaction, language)
+        case Recharge(card_number):
+            recharged = await top_up_by_recharge_card(
+                runtime,
+                account_id=account.id,
+                key=key,
+                card_number=card_number,
+                channel=CHANNEL,
+                caller=_caller(phone),
+            )
+            return _refusal(recharged.transaction, language)
         case BuyProduct() | PayMerchant():
             sale = await _sale(runtime, command, account.id)
             asked = await request_purchase(
@@ -121,6 +134,13 @@ async def _sale(runtime: Runtime, command: BuyProduct | PayMerchant, account_id:
         if merchant is None:
             raise Refused(ErrorCode.UNKNOWN_MERCHANT)
         return Sale(account_id, merchant.id, None, 0, price_fen=command.amount_fen, fee_fen=None)
+
+
+def _recharge_form(runtime: Runtime) -> RechargeForm | None:
+    settings = runtime.settings
+    if runtime.ports.recharge_card is None:
+        return None
+    return RechargeForm(settings.recharge_card_prefix, settings.recharge_card_digits)
 
 
 async def _account_of(runtime: Runtime, phone: str) -> AccountOverview | None:

@@ -22,6 +22,7 @@ from mpss.channels.http.routes import (
     staff_members,
     staff_merchants,
     staff_vouchers,
+    topup_sources,
     topups,
     transfers,
 )
@@ -30,7 +31,8 @@ from mpss.channels.http.routes import (
 def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     """The subjects; with `sandbox_too` those of a sandbox alone as well."""
     always = [
-        purchases.SUBJECT, topups.SUBJECT, transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
+        purchases.SUBJECT, topups.SUBJECT, topup_sources.SUBJECT,
+        transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
         cards.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,

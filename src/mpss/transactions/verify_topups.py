@@ -1,0 +1,33 @@
+"""Recomputing what top-ups from outside, their requests and the house's claims promise each other."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from mpss.db.database import UnitOfWork
+from mpss.ledger.verify import Check
+
+_ANSWERS: LiteralString = """
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN funding_request AS f ON f.transaction_id = t.id
+     WHERE t.kind IN ('recharge_topup', 'online_bank_topup')
+       AND CASE
+           WHEN t.state = 'SUCCEEDED' THEN f.state IS DISTINCT FROM 'APPROVED' OR f.amount_fen <> t.amount_fen
+           -- Declined before anybody was asked, or by who was asked.
+           WHEN t.state = 'DECLINED' THEN coalesce(f.state, 'DECLINED') <> 'DECLINED'
+           ELSE f.state IS NULL OR f.state NOT IN ('SENT', 'IN_DOUBT') END
+"""
+_CLAIMS: LiteralString = """
+    SELECT count(*) FROM (VALUES (8, 'recharge'), (9, 'online_bank')) AS claim (account, counterpart)
+     WHERE coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = claim.account), 0)
+        <> coalesce((SELECT sum(amount_fen) FROM funding_request
+                      WHERE counterpart = claim.counterpart AND state = 'APPROVED'), 0)
+"""
+
+
+async def verify_topups(uow: UnitOfWork) -> list[Check]:
+    """Reads every top-up from outside and its request."""
+    return [
+        Check("each top-up from outside rests on its answer", int(await uow.value(_ANSWERS))),
+        Check("the claims on recharge platform and online bank are what they paid", int(await uow.value(_CLAIMS))),
+    ]
