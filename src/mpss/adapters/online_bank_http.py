@@ -18,12 +18,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from mpss.adapters.signed_http import SignedHttp, encode, read_signed
+from mpss.adapters.signed_http import SignedHttp, counted, encode, read_signed
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ports.online_bank import OnlineBankNotice, OnlineBankOrder
 from mpss.security.signing import sign_webhook, verify_webhook
 
+COUNTERPART = "online_bank"
 MAX_AMOUNT_FEN = 10**12
 _LONGEST_WORD = 64
 
@@ -81,6 +82,7 @@ class OnlineBankHttp:
         outcome = _result(message)
         if isinstance(outcome, InDoubt):
             raise MalformedField(field="result", problem=outcome.problem)
+        counted(COUNTERPART, "callback", outcome)
         return OnlineBankNotice(str(order_no), amount_fen, outcome)
 
     async def inquire(self, order_no: str, *, amount_fen: int, close: bool, timeout_seconds: float) -> Outcome:
@@ -91,14 +93,18 @@ class OnlineBankHttp:
             fields={"order_no": order_no, "close": close},
             timeout_seconds=timeout_seconds,
         )
-        if isinstance(answer, InDoubt):
-            return answer
-        if answer.get("order_no") != order_no:
-            return InDoubt("the answer is about another order")
-        outcome = _result(answer)
-        if isinstance(outcome, Approved) and outcome.content != str(amount_fen):
-            return InDoubt(f"{outcome.content} fen were paid, where {amount_fen} were asked for")
-        return outcome
+        return counted(COUNTERPART, "inquire", _inquired(answer, order_no, amount_fen))
+
+
+def _inquired(answer: dict[str, Any] | InDoubt, order_no: str, amount_fen: int) -> Outcome:
+    if isinstance(answer, InDoubt):
+        return answer
+    if answer.get("order_no") != order_no:
+        return InDoubt("the answer is about another order")
+    outcome = _result(answer)
+    if isinstance(outcome, Approved) and outcome.content != str(amount_fen):
+        return InDoubt(f"{outcome.content} fen were paid, where {amount_fen} were asked for")
+    return outcome
 
 
 def _result(message: dict[str, Any]) -> Outcome:

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpss.adapters.signed_http import SignedHttp
+from mpss.adapters.signed_http import SignedHttp, counted
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ports.recharge_card import CardConsumption
 
+COUNTERPART = "recharge"
 MAX_FACE_FEN = 10**9
 _LONGEST_WORD = 64
 
@@ -40,7 +41,7 @@ class RechargeHttp:
             fields={"card_number": card_number},
             timeout_seconds=timeout_seconds,
         )
-        return read_recharge_answer(reference, answer, yes="good")
+        return counted(COUNTERPART, "check", read_recharge_answer(reference, answer, yes="good"))
 
     async def consume(self, consumption: CardConsumption, *, timeout_seconds: float) -> Outcome:
         answer = await self._http.ask(
@@ -58,8 +59,8 @@ class RechargeHttp:
         outcome = read_recharge_answer(consumption.reference, answer, yes="consumed")
         match outcome:
             case Approved(content=face) if int(face) > consumption.most_fen:
-                return InDoubt(f"consumed for {face} fen, where {consumption.most_fen} were the most")
-        return outcome
+                outcome = InDoubt(f"consumed for {face} fen, where {consumption.most_fen} were the most")
+        return counted(COUNTERPART, "consume", outcome)
 
     async def inquire(self, reference: str, *, timeout_seconds: float) -> Outcome:
         answer = await self._http.ask(
@@ -69,7 +70,7 @@ class RechargeHttp:
             fields={"reference": reference},
             timeout_seconds=timeout_seconds,
         )
-        return read_recharge_answer(reference, answer, yes="consumed")
+        return counted(COUNTERPART, "inquire", read_recharge_answer(reference, answer, yes="consumed"))
 
 
 def read_recharge_answer(reference: str, answer: dict[str, Any] | InDoubt, *, yes: str) -> Outcome:

@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 
 from mpss.adapters.http_answer import MAX_ANSWER_BYTES, AnswerTooLong, read_answer
-from mpss.kernel.outcome import InDoubt
+from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.kernel.unit_flag import refuse_inside_unit_of_work
+from mpss.observability import OUTSIDE_CALLS
 from mpss.security.signing import SignatureInvalid, sign_webhook, verify_webhook
 
 
@@ -63,6 +64,19 @@ class SignedHttp:
         except SignatureInvalid as problem:
             return InDoubt(f"the answer's signature: {problem}")
         return read_signed(text, f"{message}_answer")
+
+
+def counted(counterpart: str, operation: str, outcome: Outcome) -> Outcome:
+    """The outcome, counted for `/metrics`."""
+    match outcome:
+        case Approved():
+            word = "approved"
+        case Declined():
+            word = "declined"
+        case InDoubt():
+            word = "in_doubt"
+    OUTSIDE_CALLS.labels(counterpart, operation, word).inc()
+    return outcome
 
 
 def encode(message: dict[str, Any]) -> bytes:

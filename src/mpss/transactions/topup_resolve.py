@@ -13,7 +13,7 @@ from uuid import UUID
 from mpss.desk.model import Transaction
 from mpss.kernel.ids import FundingId, TransactionId
 from mpss.kernel.outcome import Approved, InDoubt, Outcome
-from mpss.observability import OUTSIDE_CALLS, log
+from mpss.observability import log
 from mpss.outbox.backoff import RetryRule, delay_seconds
 from mpss.runtime import Runtime
 from mpss.transactions.funding_model import FundingRow
@@ -89,5 +89,4 @@ async def _inquire(runtime: Runtime, request: FundingRow, *, close: bool) -> Out
             close=close,
             timeout_seconds=policy.online_bank_timeout_seconds,
         )
-    OUTSIDE_CALLS.labels(counterpart=request.counterpart, operation="inquire", outcome=type(outcome).__name__).inc()
     return outcome
