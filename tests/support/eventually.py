@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], *, seconds: float = 10.0) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], *, seconds: float = 30.0) -> None:
     """Return as soon as `check` is true; fail when it is not within `seconds`."""
     end = time.monotonic() + seconds
     while not await check():

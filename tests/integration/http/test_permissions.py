@@ -22,7 +22,8 @@ OPERATIONS = operations_of(sandbox_too=True)
 GUARDED = [operation for operation in OPERATIONS if operation.access not in (Access.OPEN, Access.PROBE)]
 STAFF = [operation for operation in OPERATIONS if operation.access is Access.STAFF]
 IDS = {"transaction_id": "txn_", "product_id": "prd_", "merchant_id": "mer_", "batch_id": "vbt_",
-       "approval_id": "apv_", "webhook_id": "out_", "staff_id": "stf_"}  # fmt: skip
+       "approval_id": "apv_", "webhook_id": "out_", "staff_id": "stf_",
+       "payee_id": "pye_", "card_id": "crd_"}  # fmt: skip
 
 
 def path_of(operation: Operation) -> str:
@@ -84,6 +85,9 @@ class TestAnOperation:
             "POST /v1/topups/voucher",
             "POST /v1/topups/cash",
             "POST /v1/topups/cash/{transaction_id}/undo",
+            "POST /v1/topups/recharge-card",
+            "POST /v1/topups/online-bank",
+            "POST /v1/transfers",
             "POST /v1/staff/voucher-batches/{batch_id}/activate",
         }
         assert all(operation.access is not Access.OPEN for operation in OPERATIONS if operation.money)
