@@ -71,6 +71,7 @@ class Policy:
     transfer_hold_days: int = _setting(7, "How long a transfer waits for its payee to open a wallet", "d")
     payees_per_account: int = _setting(20, "Directed relations one wallet may have")
     payee_cooling_hours: int = _setting(24, "Cooling period of a new directed relation", "h")
+    payee_counter_cooling_hours: int = _setting(24, "Cooling period of one set up at a service hall; 0: none", "h")
     recharge_timeout_seconds: int = _setting(5, "How long one call to the recharge platform waits for the answer", "s")
     online_bank_timeout_seconds: int = _setting(5, "How long one inquiry at the online bank waits for the answer", "s")
     online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")

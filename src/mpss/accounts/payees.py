@@ -4,6 +4,7 @@
 
 A relation goes one way, from the account to a number, which need not have a wallet yet. What changes what may be sent
 needs the payment password and an SMS code; dissolving a relation, which only takes away, needs neither.
+At a service hall: accounts/payees_at_counter.py.
 Invariants: (1) an account has at most one standing relation to a number, and none to itself; (2) a relation changes
 under its payer's usage row, as the desk's counting of it does. Spec: CM 5.3.2.1, 5.3.2.2, 6.5. Decision: ADR-0015.
 """
@@ -56,27 +57,17 @@ async def add_payee(
     Spec: CM 5.3.2.1.
     """
     payee_phone = parse_phone(payee_phone, field="payee_phone")
-    _check_limits(runtime, single_limit_fen, daily_limit_fen)
+    check_limits(runtime, single_limit_fen, daily_limit_fen)
     now = runtime.clock.now()
-    usable_from = now + timedelta(hours=runtime.policy.payee_cooling_hours)
-    payee = Payee(PayeeId.new(now), payee_phone, single_limit_fen, daily_limit_fen, now, usable_from)
+    hours = runtime.policy.payee_cooling_hours
+    payee = new_payee(payee_phone, single_limit_fen, daily_limit_fen, now=now, cooling_hours=hours)
 
     async def add(uow: UnitOfWork, account: AccountRow, standing: list[Payee]) -> Payee:
-        day = business_date(now, cut=runtime.settings.day_cut)
-        await insert_payee(uow, payee, account_id=account.id, day=day)
-        params: dict[str, str | int] = {
-            "counterpart": mask_phone(payee_phone),
-            "hours": runtime.policy.payee_cooling_hours,
-        }
-        await _tell(uow, "payee_added", account, now, params)
+        await place(uow, runtime, account, payee, cooling_hours=hours)
         return payee
 
     def check(account: AccountRow, standing: list[Payee]) -> ErrorCode | None:
-        if payee_phone == account.phone:
-            return ErrorCode.SELF_TRANSFER
-        if any(known.phone == payee_phone for known in standing):
-            return ErrorCode.PAYEE_EXISTS
-        return ErrorCode.TOO_MANY_PAYEES if len(standing) >= runtime.policy.payees_per_account else None
+        return check_new(payee_phone, account, standing, most=runtime.policy.payees_per_account)
 
     return await _proven(runtime, account_id, proofs, now, check, add)
 
@@ -92,7 +83,7 @@ async def change_payee(
 
     Spec: CM 5.3.2.1.
     """
-    _check_limits(runtime, single_limit_fen, daily_limit_fen)
+    check_limits(runtime, single_limit_fen, daily_limit_fen)
     now = runtime.clock.now()
 
     async def change(uow: UnitOfWork, account: AccountRow, standing: list[Payee]) -> Payee:
@@ -125,14 +116,41 @@ async def dissolve_payee(runtime: Runtime, *, account_id: UUID, payee_id: UUID) 
         found = [payee for payee in await payees_of(uow, account_id) if payee.id == payee_id]
         if not found:
             raise Refused(ErrorCode.UNKNOWN_PAYEE)
-        await dissolve(uow, payee_id, now=now)
-        await _tell(uow, "payee_dissolved", account, now, {"counterpart": mask_phone(found[0].phone)})
+        await take_off(uow, account, found[0], now=now)
 
 
 async def list_payees(runtime: Runtime, *, account_id: UUID) -> list[Payee]:
     """The account's standing relations, oldest first; there are at most `policy.payees_per_account`."""
     async with runtime.database.read() as uow:
         return await payees_of(uow, account_id)
+
+
+def new_payee(phone: str, single_limit_fen: int, daily_limit_fen: int, *, now: datetime, cooling_hours: int) -> Payee:
+    """A relation to the number, made now and counting after `cooling_hours`."""
+    return Payee(PayeeId.new(now), phone, single_limit_fen, daily_limit_fen, now, now + timedelta(hours=cooling_hours))
+
+
+def check_new(payee_phone: str, account: AccountRow, standing: list[Payee], *, most: int) -> ErrorCode | None:
+    """What hinders a new relation of the account, `most` being how many it may have."""
+    if payee_phone == account.phone:
+        return ErrorCode.SELF_TRANSFER
+    if any(known.phone == payee_phone for known in standing):
+        return ErrorCode.PAYEE_EXISTS
+    return ErrorCode.TOO_MANY_PAYEES if len(standing) >= most else None
+
+
+async def place(uow: UnitOfWork, runtime: Runtime, account: AccountRow, payee: Payee, *, cooling_hours: int) -> None:
+    """Write a new relation of a locked account, and tell its owner."""
+    day = business_date(payee.created_at, cut=runtime.settings.day_cut)
+    await insert_payee(uow, payee, account_id=account.id, day=day)
+    params: dict[str, str | int] = {"counterpart": mask_phone(payee.phone), "hours": cooling_hours}
+    await _tell(uow, "payee_added", account, payee.created_at, params)
+
+
+async def take_off(uow: UnitOfWork, account: AccountRow, payee: Payee, *, now: datetime) -> None:
+    """End a standing relation of a locked account, and tell its owner."""
+    await dissolve(uow, payee.id, now=now)
+    await _tell(uow, "payee_dissolved", account, now, {"counterpart": mask_phone(payee.phone)})
 
 
 async def _proven(
@@ -176,7 +194,11 @@ async def _proven(
     raise Refused(wrong, field="payment_password")
 
 
-def _check_limits(runtime: Runtime, single_limit_fen: int, daily_limit_fen: int) -> None:
+def check_limits(runtime: Runtime, single_limit_fen: int, daily_limit_fen: int) -> None:
+    """
+    Raises:
+        Refused: AMOUNT_OUT_OF_RANGE, naming the field.
+    """
     policy = runtime.policy
     for field, value, highest_fen in (
         ("single_limit_fen", single_limit_fen, policy.transfer_single_limit_fen),

@@ -90,7 +90,7 @@ async def relate(runtime: Runtime, phone: str, to: str, *, single: int = 300_000
     )  # fmt: skip
 
 
-@clause("CM 5.3.2")
+@clause("CM 5.3.2", "CM 6.5")
 class TestTransfer:
     async def test_moves_the_money_and_tells_both_phones(self, runtime: Runtime, clerk: StaffMember) -> None:
         await wallet(runtime, clerk, LI, 10_000)

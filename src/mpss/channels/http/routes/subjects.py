@@ -21,6 +21,7 @@ from mpss.channels.http.routes import (
     staff_goods,
     staff_members,
     staff_merchants,
+    staff_payees,
     staff_vouchers,
     topup_sources,
     topups,
@@ -36,6 +37,6 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         cards.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
-        staff_funding.SUBJECT, staff_members.SUBJECT, platform.SUBJECT,
+        staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always

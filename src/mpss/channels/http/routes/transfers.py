@@ -229,7 +229,7 @@ async def set_up_payee(request: Request, body: PayeeBody) -> Response:
         daily_limit_fen=body.daily_limit_fen,
         proofs=_proofs(told, body),
     )
-    return reply(_payee_view(made), 201)
+    return reply(payee_view(made), 201)
 
 
 @SUBJECT.operation(
@@ -245,7 +245,7 @@ async def read_payees(request: Request) -> Response:
     """Whom the caller may transfer to beyond what goes freely, those in their cooling period too."""
     told = exchange(request)
     found = await list_payees(told.runtime, account_id=told.account_id)
-    return reply(PayeesView(items=[_payee_view(payee) for payee in found]))
+    return reply(PayeesView(items=[payee_view(payee) for payee in found]))
 
 
 @SUBJECT.operation(
@@ -268,7 +268,7 @@ async def limit_payee(request: Request, payee_id: Annotated[PayeeIdField, Path()
         daily_limit_fen=body.daily_limit_fen,
         proofs=_proofs(told, body),
     )
-    return reply(_payee_view(changed))
+    return reply(payee_view(changed))
 
 
 @SUBJECT.operation(
@@ -307,7 +307,8 @@ def _transfer_view(found: Transfer, account_id: UUID) -> TransferView:
     )
 
 
-def _payee_view(payee: Payee) -> PayeeView:
+def payee_view(payee: Payee) -> PayeeView:
+    """The relation as its owner, and the clerk who set it up, sees it."""
     return PayeeView(
         payee_id=PayeeId.outside(payee.id),
         phone=payee.phone,
