@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from mpss.db.database import Database
 from mpss.db.embedded import EmbeddedPostgres
 from mpss.observability import configure_logging
 from tests.support.postgres import NOT_DURABLE, DatabaseUrls, PostgresForTests, bin_dir, data_folder
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 configure_logging("INFO")
 
