@@ -51,6 +51,8 @@ class Event(StrEnum):
     TRANSFER_CLAIMED = "transfer_claimed"
     TRANSFER_RETURNED = "transfer_returned"
     TRANSFER_LAPSED = "transfer_lapsed"
+    TRANSFER_CANCELLED = "transfer_cancelled"
+    TRANSFER_WITHDRAWN = "transfer_withdrawn"
     CONFIRM_TRANSFER = "confirm_transfer"
     CONFIRM_PURCHASE = "confirm_purchase"
     CODE = "code"
@@ -91,6 +93,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.TRANSFER_CLAIMED: ("amount_fen", "counterpart"),
     Event.TRANSFER_RETURNED: ("amount_fen", "counterpart", "balance_fen"),
     Event.TRANSFER_LAPSED: ("amount_fen", "counterpart"),
+    Event.TRANSFER_CANCELLED: ("amount_fen", "counterpart", "balance_fen"),
+    Event.TRANSFER_WITHDRAWN: ("amount_fen", "counterpart"),
     Event.CONFIRM_TRANSFER: ("amount_fen", "counterpart", "code"),
     Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code"),
     Event.CODE: ("code", "purpose", "minutes"),

@@ -146,6 +146,14 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "{counterpart}向您的{amount}元转账逾期未领取，已退回对方。",
         "en": "The {amount} yuan from {counterpart} waited too long for you and went back.",
     },
+    Event.TRANSFER_CANCELLED: {
+        "zh-CN": "您已取消向{counterpart}的转账，已退回{amount}元，余额{balance}元。",
+        "en": "You cancelled your transfer to {counterpart}; {amount} yuan is back. Balance {balance} yuan.",
+    },
+    Event.TRANSFER_WITHDRAWN: {
+        "zh-CN": "{counterpart}已取消向您的{amount}元转账。",
+        "en": "{counterpart} cancelled the transfer of {amount} yuan to you.",
+    },
     Event.CONFIRM_TRANSFER: {
         "zh-CN": "向{counterpart}转账{amount}元，确认请回复“Y {code}”，取消请回复“N {code}”。",
         "en": 'Transfer {amount} yuan to {counterpart}? Reply "Y {code}" to transfer, "N {code}" to cancel.',

@@ -20,7 +20,7 @@ from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.desk.store import TRANSACTIONS
-from mpss.kernel.errors import ErrorCode
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import TransactionId
 from mpss.kernel.masking import mask_phone
 from mpss.ledger.model import JournalEntry
@@ -47,6 +47,7 @@ class EndCommand(Asking):
     account_id: UUID
     amount_fen: int
     policy: Policy
+    by_payer: bool = False
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield TRANSACTIONS, self.transfer_id
@@ -88,15 +89,24 @@ class EndCommand(Asking):
             legs = turned_round(transfer_held_legs(payer=account.ledger_account_id, amount_fen=row.amount_fen))
             decision.entry = JournalEntry(done.id, done.kind, legs, reverses_id=waiting.id)
             add_notice(
-                decision, account.phone, account.language, "transfer_returned", {**got, "counterpart": payee}, at=at
+                decision,
+                account.phone,
+                account.language,
+                self._told("transfer_returned", "transfer_cancelled"),
+                {**got, "counterpart": payee},
+                at=at,
             )
             told = {"amount_fen": row.amount_fen, "counterpart": payer}
-            add_notice(decision, row.payee_phone, UNKNOWN_LANGUAGE, "transfer_lapsed", told, at=at)
+            lapsed = self._told("transfer_lapsed", "transfer_withdrawn")
+            add_notice(decision, row.payee_phone, UNKNOWN_LANGUAGE, lapsed, told, at=at)
             row = row._replace(ended_at=at)
         event = Event.CLAIM if claiming else Event.RETURN
         ended = waiting._replace(state=TRANSFER.move(waiting.state, event))
         decision.puts += [(TRANSACTIONS, waiting.id, ended), (TRANSFERS, waiting.id, row)]
         return decision
+
+    def _told(self, in_vain: str, cancelled: str) -> str:
+        return cancelled if self.by_payer else in_vain
 
     def _refusal(self, waiting: Transaction | None, row: TransferRow | None, snapshot: Snapshot) -> ErrorCode | None:
         if waiting is None or row is None or row.return_at is None:
@@ -107,7 +117,8 @@ class EndCommand(Asking):
         over = self.asked.at >= row.return_at
         if self.kind is TransactionKind.TRANSFER_RETURN:
             # Money that goes back is not stopped by the payer's state or highest balance.
-            return (None if account is not None else ErrorCode.UNKNOWN_ACCOUNT) if over else ErrorCode.ILLEGAL_STATE
+            due = over or self.by_payer
+            return (None if account is not None else ErrorCode.UNKNOWN_ACCOUNT) if due else ErrorCode.ILLEGAL_STATE
         if over:
             return ErrorCode.ILLEGAL_STATE
         refusal = check_state(account)
@@ -154,10 +165,38 @@ async def return_transfers(runtime: Runtime, *, limit: int = 500) -> int:
     return len(found)
 
 
+async def cancel_transfer(runtime: Runtime, *, account_id: UUID, transfer_id: UUID) -> None:
+    """The payer takes a waiting transfer back before it is claimed. One that went back already stays so.
+
+    Raises:
+        Refused: UNKNOWN_TRANSACTION, no transfer that `account_id` sent; ILLEGAL_STATE, claimed or never waited.
+
+    Spec: CM 5.3.2.
+    """
+    async with runtime.database.read() as uow:
+        found = await get_transfer(uow, transfer_id)
+    if found is None or found.payer_id != account_id:
+        raise Refused(ErrorCode.UNKNOWN_TRANSACTION)
+    if found.return_at is None:
+        raise Refused(ErrorCode.ILLEGAL_STATE)
+    answer = await end_transfer(runtime, TransactionKind.TRANSFER_RETURN, transfer_id=transfer_id, by_payer=True)
+    refusal = answer.transaction.refusal
+    if refusal is not None:
+        # The key is the transfer's: used the other way, the payee has the money.
+        raise Refused(ErrorCode.ILLEGAL_STATE if refusal is ErrorCode.KEY_REUSED else ErrorCode(refusal))
+
+
 async def end_transfer(
-    runtime: Runtime, kind: TransactionKind, *, transfer_id: UUID, account_id: UUID | None = None
+    runtime: Runtime,
+    kind: TransactionKind,
+    *,
+    transfer_id: UUID,
+    account_id: UUID | None = None,
+    by_payer: bool = False,
 ) -> Answer:
     """Claim for the payee's wallet `account_id`, or return to the payer; a refusal is not recorded.
+
+    `by_payer` returns at the payer's word, before the time is over.
 
     Refusals: UNKNOWN_TRANSACTION, ILLEGAL_STATE (not waiting, not due, or due to go back), UNKNOWN_ACCOUNT,
     ACCOUNT_NOT_ACTIVE, BALANCE_LIMIT_EXCEEDED, KEY_REUSED (ended the other way just now).
@@ -171,5 +210,5 @@ async def end_transfer(
         TransactionId.new(now), CALLER, TransactionId.outside(transfer_id), digest_of(kind, target.hex), now, CHANNEL
     )
     return await runtime.desk.submit(
-        EndCommand(asked, kind, transfer_id, waiting.payer_id, target, waiting.amount_fen, runtime.policy)
+        EndCommand(asked, kind, transfer_id, waiting.payer_id, target, waiting.amount_fen, runtime.policy, by_payer)
     )

@@ -56,6 +56,7 @@ _NOTICES: LiteralString = """
                                                           'bill_paid', 'bill_refunded',
                                                           'transfer_sent', 'transfer_received', 'transfer_held',
                                                           'transfer_waiting', 'transfer_claimed', 'transfer_returned',
+                                                          'transfer_cancelled', 'transfer_withdrawn',
                                                           'transfer_lapsed')
                   GROUP BY reference) AS n ON n.reference = t.id
      WHERE t.account_id IS NOT NULL AND t.amount_fen > 0

@@ -29,7 +29,7 @@ from mpss.transactions.cash_topup import top_up_cash
 from mpss.transactions.confirm import cancel, confirm, lapse_waiting
 from mpss.transactions.queries import get_transaction, statement
 from mpss.transactions.transfer import request_transfer, transfer
-from mpss.transactions.transfer_end import claim_transfers, end_transfer, return_transfers
+from mpss.transactions.transfer_end import cancel_transfer, claim_transfers, end_transfer, return_transfers
 from mpss.transactions.transfer_queries import get_transfer, transfers_of
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, employee, events, house, notices, sms_code, subscriber
@@ -267,6 +267,54 @@ class TestHeld:
         ended = [answer for answer in answers if answer.transaction.refusal is None and not answer.repeated]
         assert len(ended) == len(held)
         assert await balance(runtime, LI) + await balance(runtime, NOBODY) == 10_000
+
+    async def test_is_taken_back_by_its_payer_alone(self, runtime: Runtime, clerk: StaffMember) -> None:
+        await wallet(runtime, clerk, LI, 10_000)
+        await wallet(runtime, clerk, WANG)
+        payer, other = [(await overview_by_phone(runtime, phone=phone)).id for phone in (LI, WANG)]
+        held = (await send(runtime, LI, NOBODY, 2_500)).transaction
+        paid = (await send(runtime, LI, WANG, 500, key="paid")).transaction
+        for account_id, transfer_id, code in (
+            (other, held.id, ErrorCode.UNKNOWN_TRANSACTION),
+            (payer, paid.id, ErrorCode.ILLEGAL_STATE),
+        ):
+            with pytest.raises(Refused) as refused:
+                await cancel_transfer(runtime, account_id=account_id, transfer_id=transfer_id)
+            assert refused.value.code is code
+        for _ in range(2):
+            await cancel_transfer(runtime, account_id=payer, transfer_id=held.id)
+        assert await balance(runtime, LI) == 9_500
+        assert (await events(runtime, LI))[-1] == "transfer_cancelled"
+        assert (await events(runtime, NOBODY))[-1] == "transfer_withdrawn"
+
+    async def test_ends_once_where_claim_return_and_cancel_meet(
+        self, runtime: Runtime, clerk: StaffMember, database: Database, tmp_path: Path
+    ) -> None:
+        await wallet(runtime, clerk, LI, 10_000)
+        payer = (await overview_by_phone(runtime, phone=LI)).id
+        held = [(await send(runtime, LI, NOBODY, 100, key=f"k{n}")).transaction.id for n in range(10)]
+        opened = await subscriber(runtime, NOBODY)
+        late = FixedClock(NOON + timedelta(days=POLICY.transfer_hold_days))
+        async with house(database, tmp_path, late) as other:
+            done: list[Any] = []
+            for id_ in held:
+                done += [
+                    cancel_transfer(runtime, account_id=payer, transfer_id=id_),
+                    end_transfer(
+                        runtime, TransactionKind.TRANSFER_CLAIM, transfer_id=id_, account_id=opened.account_id
+                    ),
+                    end_transfer(other, TransactionKind.TRANSFER_RETURN, transfer_id=id_),
+                    cancel_transfer(runtime, account_id=payer, transfer_id=id_),
+                ]
+            results = await asyncio.gather(*done, return_exceptions=True)
+        wrong = [one for one in results if isinstance(one, BaseException)]
+        assert all(isinstance(one, Refused) and one.code is ErrorCode.ILLEGAL_STATE for one in wrong)
+        async with runtime.database.read() as uow:
+            states = [found.state for id_ in held if (found := await get_transfer(uow, id_)) is not None]
+        assert len(states) == len(held)
+        assert set(states) <= {"SUCCEEDED", "RETURNED"}
+        assert await balance(runtime, NOBODY) == 100 * states.count("SUCCEEDED")
+        assert await balance(runtime, LI) == 10_000 - 100 * states.count("SUCCEEDED")
 
     async def test_waits_on_where_the_payees_wallet_is_full(
         self, database: Database, tmp_path: Path, clock: FixedClock

@@ -35,6 +35,7 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import PayeeId, TransactionId
 from mpss.kernel.masking import mask_phone
 from mpss.transactions.transfer import transfer
+from mpss.transactions.transfer_end import cancel_transfer
 from mpss.transactions.transfer_queries import Transfer, get_transfer, transfers_of
 
 SUBJECT = Subject("Transfer")
@@ -67,7 +68,8 @@ class TransferView(View):
 
     transaction_id: str = Field(examples=[TRANSACTION_EXAMPLE])
     state: TransactionState = Field(
-        description="WAITING: the payee has no wallet yet; RETURNED: it opened none in time", examples=["SUCCEEDED"]
+        description="WAITING: the payee has no wallet yet; RETURNED: it opened none in time, or the payer took it back",
+        examples=["SUCCEEDED"],
     )
     direction: str = Field(description="out: sent, in: received", examples=["out"])
     counterpart: str = Field(description="the other side's masked number", examples=["+86189****0002"])
@@ -207,6 +209,22 @@ async def read_transfer(request: Request, transaction_id: Annotated[TransactionI
     if found is None or account_id not in (found.payer_id, found.payee_id):
         raise Refused(ErrorCode.UNKNOWN_TRANSACTION)
     return reply(_transfer_view(found, account_id))
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/transfers/{transaction_id}/cancel",
+    summary="Take back a transfer that waits",
+    access=Access.SUBSCRIBER,
+    says={200: Said("The money is back in one's wallet (RETURNED)", TransferView)},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.ILLEGAL_STATE),
+    clauses=("CM 5.3.2",),
+)
+async def take_back(request: Request, transaction_id: Annotated[TransactionIdField, Path()]) -> Response:
+    """By its payer, before the payee has it. Needs no key: a repeat finds it returned."""
+    told = exchange(request)
+    await cancel_transfer(told.runtime, account_id=told.account_id, transfer_id=transaction_id)
+    return await read_transfer(request, transaction_id)
 
 
 @SUBJECT.operation(
