@@ -74,6 +74,7 @@ class Policy:
     payee_counter_cooling_hours: int = _setting(24, "Cooling period of one set up at a service hall; 0: none", "h")
     recharge_timeout_seconds: int = _setting(5, "How long one call to the recharge platform waits for the answer", "s")
     online_bank_timeout_seconds: int = _setting(5, "How long one inquiry at the online bank waits for the answer", "s")
+    bank_timeout_seconds: int = _setting(10, "How long one call to a bank waits for the answer", "s")
     online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")

@@ -9,6 +9,7 @@ from hypothesis.strategies import SearchStrategy, builds, integers, just, one_of
 
 from mpss.ledger.model import Part, Posting
 from mpss.transactions.postings import (
+    bank_card_legs,
     cash_topup_legs,
     online_bank_legs,
     purchase_legs,
@@ -42,6 +43,7 @@ LEGS = one_of(
     builds(transfer_held_legs, payer=just(WALLET), amount_fen=AMOUNTS),
     builds(transfer_claim_legs, payee=just(WALLET), amount_fen=AMOUNTS),
     builds(recharge_card_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
+    builds(bank_card_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
     builds(online_bank_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
     builds(voucher_topup_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
 )

@@ -31,6 +31,7 @@ class TransactionKind(StrEnum):
     VOUCHER_TOPUP = "voucher_topup"
     RECHARGE_TOPUP = "recharge_topup"
     ONLINE_BANK_TOPUP = "online_bank_topup"
+    BANK_CARD_TOPUP = "bank_card_topup"
     REVERSAL = "reversal"
     ADJUSTMENT = "adjustment"
     TRANSFER = "transfer"

@@ -102,5 +102,5 @@ FACTS: dict[Event, tuple[str, ...]] = {
 }
 """The facts that the text of each event uses. `…_fen` are whole fen, of ADJUSTED below zero too; `product`, `reason`
 and `content` may be empty; `counterpart` is a masked number; `source` is "cash", "voucher",
-"recharge" or "online_bank"; `reason` is a code of
+"recharge", "online_bank" or "bank_card"; `reason` is a code of
 ours or the CP/SP's own words."""

@@ -176,6 +176,7 @@ SOURCES = {
     "cash": {"zh-CN": "现金", "en": "cash"},
     "voucher": {"zh-CN": "充值卡", "en": "card"},
     "recharge": {"zh-CN": "充值卡", "en": "card"},
+    "bank_card": {"zh-CN": "银行卡", "en": "bank card"},
     "online_bank": {"zh-CN": "网银", "en": "online bank"},
 }
 REASONS = {

@@ -119,6 +119,9 @@ TOPUP = Machine(
         (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,
         (_S.IN_DOUBT, Event.APPROVE): _S.SUCCEEDED,
         (_S.IN_DOUBT, Event.DECLINE): _S.DECLINED,
+        (_S.FUNDING, Event.GIVE_UP): _S.RELEASING,
+        (_S.IN_DOUBT, Event.GIVE_UP): _S.RELEASING,
+        (_S.RELEASING, Event.APPROVE): _S.CANCELLED,
     },
 )
-"""Asked about until somebody says: nobody gives up, so nothing is reversed."""
+"""Asked about until somebody says. Only a bank's debit is given up: RELEASING insists on its reversal."""

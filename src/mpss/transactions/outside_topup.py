@@ -4,8 +4,9 @@
 
 Invariants: (1) the intent and its request are committed before anybody is asked to pay; (2) money enters the wallet
 with the first "yes" and with no other, however it comes: answer, callback or inquiry; (3) a "no" is final, because an
-inquiry closes what never arrived, so nobody gives up and nothing is reversed; (4) what was paid enters also where the
-balance grew meanwhile. Spec: CT 5.1, 6.3.2; CM 6.4.3, 6.4.5. Decision: ADR-0017.
+inquiry closes what never arrived, so nobody gives up and nothing is reversed (a bank's debit is: `card_topup_answer`);
+(4) what was paid enters also where the balance grew meanwhile.
+Spec: CT 5.1, 6.3.2; CM 6.4.3, 6.4.5. Decision: ADR-0017.
 """
 
 from __future__ import annotations
@@ -31,12 +32,22 @@ from mpss.outbox.store import OUTBOX
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.funding_store import FUNDING_REQUESTS
 from mpss.transactions.machine import FUNDING_REQUEST, TOPUP, Event, FundingEvent, FundingState
-from mpss.transactions.postings import online_bank_legs, recharge_card_legs
+from mpss.transactions.postings import bank_card_legs, online_bank_legs, recharge_card_legs
 
 RECHARGE = "recharge"
 ONLINE_BANK = "online_bank"
-COUNTERPARTS = {TransactionKind.RECHARGE_TOPUP: RECHARGE, TransactionKind.ONLINE_BANK_TOPUP: ONLINE_BANK}
-"""Whom each kind of top-up asks, as its funding request names them."""
+BANK_CARD = "bank_card"
+COUNTERPARTS = {
+    TransactionKind.RECHARGE_TOPUP: RECHARGE,
+    TransactionKind.ONLINE_BANK_TOPUP: ONLINE_BANK,
+    TransactionKind.BANK_CARD_TOPUP: BANK_CARD,
+}
+"""Whom each kind of top-up asks, as its funding request and its notice name them; a card's request names its bank."""
+_LEGS = {
+    TransactionKind.RECHARGE_TOPUP: recharge_card_legs,
+    TransactionKind.ONLINE_BANK_TOPUP: online_bank_legs,
+    TransactionKind.BANK_CARD_TOPUP: bank_card_legs,
+}
 REFUSALS = {
     "used": ErrorCode.VOUCHER_USED,
     "unknown_card": ErrorCode.UNKNOWN_VOUCHER,
@@ -139,10 +150,7 @@ class AnswerTopup:
         return decision
 
     def _paid(self, topup: Transaction, account: AccountRow, snapshot: Snapshot) -> Decision:
-        card = topup.kind is TransactionKind.RECHARGE_TOPUP
-        legs = (recharge_card_legs if card else online_bank_legs)(
-            wallet=account.ledger_account_id, amount_fen=topup.amount_fen
-        )
+        legs = _LEGS[topup.kind](wallet=account.ledger_account_id, amount_fen=topup.amount_fen)
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + topup.amount_fen
         decision = self._moved(topup, Event.APPROVE)
         decision.entry = JournalEntry(topup.id, topup.kind, legs)

@@ -7,6 +7,7 @@
     voucher top-up      Dr vouchers sold                       Cr wallet, restricted
     recharge card       Dr recharge receivable                 Cr wallet, restricted
     online bank         Dr online-bank money in transit        Cr wallet, withdrawable
+    bank card           Dr bank-card money in transit          Cr wallet, withdrawable
     transfer            Dr payer's wallet, withdrawable        Cr payee's wallet, withdrawable
     transfer, held      Dr payer's wallet, withdrawable        Cr transfers held, until the payee has a wallet
     transfer claim      Dr transfers held                      Cr payee's wallet, withdrawable
@@ -21,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mpss.ledger.chart import (
+    BANK_CARDS_IN_TRANSIT,
     CASH_IN_TRANSIT,
     FEE_INCOME,
     ONLINE_BANK_IN_TRANSIT,
@@ -75,6 +77,10 @@ def recharge_card_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
 
 def online_bank_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
     return Posting(ONLINE_BANK_IN_TRANSIT, amount_fen), Posting(wallet, -amount_fen, Part.WITHDRAWABLE)
+
+
+def bank_card_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(BANK_CARDS_IN_TRANSIT, amount_fen), Posting(wallet, -amount_fen, Part.WITHDRAWABLE)
 
 
 def transfer_legs(*, payer: int, payee: int, amount_fen: int) -> tuple[Posting, ...]:

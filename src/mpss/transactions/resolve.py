@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
+from mpss.transactions.card_topup import CARD_OPERATIONS, ask_bank
 from mpss.transactions.funded_sale import lease_seconds
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import OpenRequest, claim_due, get_request, open_counts, open_requests
@@ -32,8 +33,12 @@ async def _ask(runtime: Runtime, request_id: UUID) -> None:
     try:
         async with runtime.database.read() as uow:
             request = await get_request(uow, request_id)
-        topup = request is not None and request.counterpart in TOPUP_COUNTERPARTS
-        await (ask_topup if topup else ask)(runtime, request_id)
+        if request is not None and request.operation in CARD_OPERATIONS:
+            await ask_bank(runtime, request_id)
+        elif request is not None and request.counterpart in TOPUP_COUNTERPARTS:
+            await ask_topup(runtime, request_id)
+        else:
+            await ask(runtime, request_id)
     except Exception:
         log.exception("funding.ask_failed", request=str(request_id))
 

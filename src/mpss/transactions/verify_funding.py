@@ -13,6 +13,8 @@ _UNMOVED: LiteralString = """
        AND NOT EXISTS (SELECT FROM funding_request AS f
                         WHERE f.transaction_id = t.id AND f.state IN ('SENT', 'IN_DOUBT')
                           AND f.operation = CASE WHEN t.kind = 'reversal' THEN 'refund'
+                                                 WHEN t.kind = 'bank_card_topup'
+                                                 THEN CASE t.state WHEN 'RELEASING' THEN 'reverse' ELSE 'debit' END
                                                  WHEN t.state = 'COMPLETING' THEN 'commit'
                                                  WHEN t.state = 'RELEASING' THEN 'release'
                                                  WHEN t.kind <> 'purchase' THEN 'collect'

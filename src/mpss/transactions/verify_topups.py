@@ -17,6 +17,26 @@ _ANSWERS: LiteralString = """
            WHEN t.state = 'DECLINED' THEN coalesce(f.state, 'DECLINED') <> 'DECLINED'
            ELSE f.state IS NULL OR f.state NOT IN ('SENT', 'IN_DOUBT') END
 """
+_CARDS: LiteralString = """
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN funding_request AS d ON d.transaction_id = t.id AND d.operation = 'debit'
+      LEFT JOIN funding_request AS r ON r.transaction_id = t.id AND r.operation = 'reverse'
+     WHERE t.kind = 'bank_card_topup'
+       AND CASE
+           WHEN t.state = 'SUCCEEDED' THEN d.state IS DISTINCT FROM 'APPROVED' OR d.amount_fen <> t.amount_fen
+                OR r.id IS NOT NULL
+           WHEN t.state = 'DECLINED' THEN coalesce(d.state, 'DECLINED') <> 'DECLINED' OR r.id IS NOT NULL
+           -- What was given up is reversed, whatever the bank said before.
+           WHEN t.state = 'RELEASING' THEN d.state IS DISTINCT FROM 'DECLINED' OR r.state IS NULL
+                OR r.state NOT IN ('SENT', 'IN_DOUBT')
+           WHEN t.state = 'CANCELLED' THEN d.state IS DISTINCT FROM 'DECLINED' OR r.state IS DISTINCT FROM 'APPROVED'
+           ELSE d.state IS NULL OR d.state NOT IN ('SENT', 'IN_DOUBT') OR r.id IS NOT NULL END
+"""
+_CARD_CLAIM: LiteralString = """
+    SELECT (coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = 10), 0)
+            <> coalesce((SELECT sum(amount_fen) FROM funding_request
+                          WHERE operation = 'debit' AND state = 'APPROVED'), 0))::int
+"""
 _CLAIMS: LiteralString = """
     SELECT count(*) FROM (VALUES (8, 'recharge'), (9, 'online_bank')) AS claim (account, counterpart)
      WHERE coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = claim.account), 0)
@@ -29,5 +49,7 @@ async def verify_topups(uow: UnitOfWork) -> list[Check]:
     """Reads every top-up from outside and its request."""
     return [
         Check("each top-up from outside rests on its answer", int(await uow.value(_ANSWERS))),
+        Check("each top-up from a bank card rests on its debit and reversal", int(await uow.value(_CARDS))),
+        Check("the claim on banks is what they debited", int(await uow.value(_CARD_CLAIM))),
         Check("the claims on recharge platform and online bank are what they paid", int(await uow.value(_CLAIMS))),
     ]

@@ -87,6 +87,7 @@ class TestAnOperation:
             "POST /v1/topups/cash/{transaction_id}/undo",
             "POST /v1/topups/recharge-card",
             "POST /v1/topups/online-bank",
+            "POST /v1/topups/bank-card",
             "POST /v1/transfers",
             "POST /v1/staff/voucher-batches/{batch_id}/activate",
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpss.channels.http.operation import Subject
 from mpss.channels.http.routes import (
     account,
+    card_topups,
     cards,
     deliveries,
     goods,
@@ -32,7 +33,7 @@ from mpss.channels.http.routes import (
 def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     """The subjects; with `sandbox_too` those of a sandbox alone as well."""
     always = [
-        purchases.SUBJECT, topups.SUBJECT, topup_sources.SUBJECT,
+        purchases.SUBJECT, topups.SUBJECT, topup_sources.SUBJECT, card_topups.SUBJECT,
         transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
         cards.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,

@@ -1,0 +1,241 @@
+"""Top-up from a bound bank card over the air (银行卡空中充值), debited in real time (实时方式).
+
+    Dr bank-card money in transit   Cr wallet, withdrawable
+
+Password, limits and the balance's cap are checked, and the debit written down with its trace and reference, before the
+bank is asked. What the bank does not answer is asked about, then reversed (`card_topup_answer`).
+Spec: CT 5.1; CM 6.4.2.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from mpss.accounts.card_store import find_card, next_number
+from mpss.accounts.cards import card_in_hand
+from mpss.accounts.checks import check_state
+from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.config import Policy
+from mpss.db.rows import RowSet
+from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
+from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
+from mpss.ledger.post import BALANCES
+from mpss.observability import log
+from mpss.outbox.backoff import RetryRule, delay_seconds
+from mpss.ports.bank import BankOperation, BankPort
+from mpss.runtime import Runtime
+from mpss.transactions.card_topup_answer import (
+    AnswerCardTopup,
+    NewRequest,
+    new_bank_request,
+    reference_of,
+    sent_to_bank,
+)
+from mpss.transactions.funding_model import FundingRow
+from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request
+from mpss.transactions.model import Asked, Asking, Proof, transaction
+from mpss.transactions.pay import with_password
+from mpss.transactions.proof import authenticate, unauthenticated
+from mpss.transactions.queries import get_transaction
+from mpss.transactions.topup_store import key_taken
+
+CARD_OPERATIONS = frozenset({BankOperation.DEBIT.value, BankOperation.REVERSE.value})
+_RULE = RetryRule(first_seconds=2.0, longest_seconds=60.0, give_up_seconds=None)
+_LEASE_SECONDS = 10
+_NEVER_HAD = "25 "
+
+
+@dataclass(frozen=True, slots=True)
+class CardTopupCommand(Asking):
+    """`bank` is the card's; `debit` what the bank will know the request by."""
+
+    account_id: UUID
+    amount_fen: int
+    card_id: UUID
+    bank: str
+    debit: NewRequest
+    proof: Proof
+    policy: Policy
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        yield USAGE, self.account_id
+        yield ACCOUNTS, self.account_id
+
+    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
+        return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Spec: CT 5.1; CM 6.4.2."""
+        today, policy = snapshot.business_date, self.policy
+        account = snapshot[ACCOUNTS].get(self.account_id)
+        refusal = check_state(account)
+        if account is None or refusal is not None:
+            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        before = snapshot[USAGE][account.id]
+        refusal, usage = authenticate(self.asked, self.proof, account, before, today, policy)
+        if refusal is not None:
+            declined = self.declined(refusal, today)
+            return unauthenticated(self.asked, self.proof, declined, account, before, usage, policy)
+        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen
+        if self.amount_fen > policy.topup_single_limit_fen:
+            decision = Decision(self.declined(ErrorCode.SINGLE_LIMIT_EXCEEDED, today))
+        elif balance_fen > policy.balance_limit_fen:
+            decision = Decision(self.declined(ErrorCode.BALANCE_LIMIT_EXCEEDED, today))
+        else:
+            decision = self._intend(today)
+        if usage is not before:
+            decision.puts.append((USAGE, account.id, usage))
+        return decision
+
+    def _intend(self, today: date) -> Decision:
+        topup = self._transaction(TransactionState.FUNDING, today)
+        request = new_bank_request(
+            topup,
+            BankOperation.DEBIT,
+            bank=self.bank,
+            reference=self.debit.reference,
+            card=str(CardId.from_uuid(self.card_id)),
+            at=self.asked.at,
+            due_at=self.asked.at + timedelta(seconds=self.policy.bank_timeout_seconds + _LEASE_SECONDS),
+        )
+        return Decision(topup, puts=[(FUNDING_REQUESTS, self.debit.id, request)])
+
+    def _transaction(
+        self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
+    ) -> Transaction:
+        return transaction(
+            self.asked,
+            TransactionKind.BANK_CARD_TOPUP,
+            state,
+            business_date,
+            amount_fen=self.amount_fen,
+            refusal=refusal,
+            account_id=self.account_id,
+        )
+
+
+async def top_up_from_card(
+    runtime: Runtime,
+    *,
+    account_id: UUID,
+    phone: str,
+    key: str,
+    card_id: UUID,
+    amount_fen: int,
+    password: str,
+    source: str,
+    channel: str,
+    sms_code: str | None = None,
+) -> Answer:
+    """Debit a bound card and put the money into the wallet; `phone` is the account's, `source` the password's.
+
+    IN_DOUBT and RELEASING mean that the bank has not said yet; the customer is told by SMS.
+
+    Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, what a wrong password brings, SINGLE_LIMIT_EXCEEDED,
+    BALANCE_LIMIT_EXCEEDED, FUNDING_DECLINED, KEY_REUSED.
+
+    Raises:
+        MalformedField: `password`, `sms_code`, or `amount_fen` is not above zero.
+        Refused: NOT_FOUND, no bank is connected; UNKNOWN_CARD; ILLEGAL_STATE, the card is not bound; BUSY, its bank is
+            not connected; WRONG_CODE, CODE_EXPIRED.
+
+    Spec: CT 5.1; CM 6.4.2.
+    """
+    if amount_fen <= 0:
+        raise MalformedField(field="amount_fen", problem="must be above zero")
+    if runtime.ports.banks is None:
+        raise Refused(ErrorCode.NOT_FOUND, detail="no bank is connected")
+    account, now = str(AccountId.from_uuid(account_id)), runtime.clock.now()
+    caller = f"account:{account}"
+    async with runtime.database.read() as uow:
+        repeated = await key_taken(uow, caller, key)
+    bank = ""
+    if not repeated:
+        bank = (await card_in_hand(runtime, account_id=account_id, card_id=card_id)).bank
+        if _connected(runtime, bank) is None:
+            raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
+    debit = await _new_request(runtime)
+    digest = digest_of(TransactionKind.BANK_CARD_TOPUP, account, str(CardId.from_uuid(card_id)), amount_fen)
+
+    async def submit(proof: Proof) -> Answer:
+        asked = Asked(TransactionId.new(now), caller, key, digest, now, channel)
+        command = CardTopupCommand(asked, account_id, amount_fen, card_id, bank, debit, proof, runtime.policy)
+        return await runtime.desk.submit(command)
+
+    answer = await with_password(
+        runtime, account_id=account_id, phone=phone, password=password, source=source, sms_code=sms_code, submit=submit
+    )
+    if answer.repeated or answer.transaction.state is not TransactionState.FUNDING:
+        return answer
+    told = await ask_bank(runtime, debit.id, first=True)
+    return answer if told is None else answer._replace(transaction=told)
+
+
+async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -> Transaction | None:
+    """Send a card top-up's request, or ask what became of it, and record the answer; the top-up as it stands then.
+
+    None where there is no such request, or it is settled.
+    """
+    async with runtime.database.read() as uow:
+        request = await get_request(uow, request_id)
+        if request is None or request.settled:
+            return None
+        topup = await get_transaction(uow, request.transaction_id)
+        assert topup is not None
+        assert topup.account_id is not None
+        card = await find_card(uow, CardId.parse(request.subject, field="subject"), account_id=topup.account_id)
+    assert card is not None
+    number = runtime.ports.key_store.unseal(card.number_sealed).decode()
+    outcome = await _said(runtime, request, topup, number, first=first)
+    now = runtime.clock.now()
+    give_up = None
+    if request.operation == BankOperation.DEBIT and not first and _hopeless(runtime, request, outcome):
+        give_up = await _new_request(runtime)
+    if not isinstance(outcome, Approved):
+        log.info(
+            "topup.not_approved", counterpart=request.counterpart, reference=request.session, outcome=repr(outcome)
+        )
+    delay = delay_seconds(request.attempts, rule=_RULE, chance=random.random())  # noqa: S311
+    due_at = now + timedelta(seconds=delay)
+    command = AnswerCardTopup(topup, request_id, outcome, now, due_at, FundingId.new(now), give_up=give_up)
+    told = (await runtime.desk.submit(command)).transaction
+    if give_up is not None and told.state is TransactionState.RELEASING:
+        return await ask_bank(runtime, give_up.id) or told
+    return told
+
+
+async def _said(runtime: Runtime, request: FundingRow, topup: Transaction, number: str, *, first: bool) -> Outcome:
+    port, seconds = _connected(runtime, request.counterpart), runtime.policy.bank_timeout_seconds
+    if port is None:
+        return InDoubt("the bank is not connected")
+    sent = sent_to_bank(request, topup, number)
+    if first or request.operation == BankOperation.REVERSE:
+        return await port.ask(sent, timeout_seconds=seconds)
+    return await port.inquire(sent, timeout_seconds=seconds)
+
+
+def _hopeless(runtime: Runtime, request: FundingRow, outcome: Outcome) -> bool:
+    """Whether a debit that was asked about is to be reversed."""
+    if isinstance(outcome, Declined):
+        return outcome.reason.startswith(_NEVER_HAD)
+    end = request.created_at + timedelta(seconds=runtime.policy.funding_give_up_seconds)
+    return isinstance(outcome, InDoubt) and runtime.clock.now() >= end
+
+
+def _connected(runtime: Runtime, bank: str) -> BankPort | None:
+    port = runtime.ports.banks
+    return port if port is not None and bank in {profile.code for profile in port.banks()} else None
+
+
+async def _new_request(runtime: Runtime) -> NewRequest:
+    # The numbers of verifications too, so that no two requests of a day have one trace.
+    async with runtime.database.transaction() as uow:
+        number = await next_number(uow)
+    return NewRequest(FundingId.new(runtime.clock.now()), reference_of(number))

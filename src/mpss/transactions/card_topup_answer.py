@@ -1,0 +1,132 @@
+"""What a bank said of a card top-up's requests, and giving a debit up by reversing it.
+
+    DEBIT ──yes──► SUCCEEDED   ──no──► DECLINED   ──no answer──► IN_DOUBT ──asked again──► SUCCEEDED, DECLINED
+    in doubt too long, or "never had it" ──► RELEASING, REVERSE insisted upon ──acknowledged──► CANCELLED
+
+A bank's inquiry closes nothing: a debit that it never had may still arrive. So that is no "no" but a reason to reverse
+it, and the reversal leaves a mark that the late debit meets. Spec: CT 5.1; CM 6.4.2. Decision: ADR-0016, ADR-0017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from mpss.accounts.store import ACCOUNTS
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
+from mpss.desk.store import TRANSACTIONS
+from mpss.kernel.outcome import Approved, Declined
+from mpss.ports.bank import BankOperation, BankRequest
+from mpss.transactions.funding_model import FundingRow
+from mpss.transactions.funding_store import FUNDING_REQUESTS
+from mpss.transactions.machine import FUNDING_REQUEST, Event, FundingEvent, FundingState
+from mpss.transactions.outside_topup import AnswerTopup
+
+_BEHIND = 10**11
+
+
+class NewRequest(NamedTuple):
+    """A request's id and the reference it has at the bank, both its own for good."""
+
+    id: UUID
+    reference: str
+
+
+def reference_of(number: int) -> str:
+    """Twelve digits that do not begin with 9, as a verification's do; the last six are the trace."""
+    return f"0{number % _BEHIND:011d}"
+
+
+def new_bank_request(
+    topup: Transaction,
+    operation: BankOperation,
+    *,
+    bank: str,
+    reference: str,
+    card: str,
+    at: datetime,
+    due_at: datetime,
+    original: str | None = None,
+) -> FundingRow:
+    """The request as it is written before it is sent; `card` is the id of the card, whose number stays sealed."""
+    return FundingRow(
+        topup.id, bank, operation.value, reference, int(reference[-6:]), card, topup.amount_fen, original,
+        FundingState.SENT, 1, due_at, at,
+    )  # fmt: skip
+
+
+def sent_to_bank(request: FundingRow, topup: Transaction, card_number: str) -> BankRequest:
+    """The request as it goes over the line, the same however often it is sent."""
+    original = None
+    if request.original_session is not None:
+        original = BankRequest(
+            request.counterpart, BankOperation.DEBIT, request.original_session[-6:], request.original_session,
+            card_number, request.amount_fen, topup.created_at,
+        )  # fmt: skip
+    return BankRequest(
+        request.counterpart, BankOperation(request.operation), request.session[-6:], request.session, card_number,
+        request.amount_fen, request.created_at, original,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCardTopup(AnswerTopup):
+    """Record what became of a debit or of its reversal. With `give_up` a debit without an answer is reversed."""
+
+    give_up: NewRequest | None = None
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Spec: CM 6.4.2."""
+        request = snapshot[FUNDING_REQUESTS][self.request_id]
+        topup = snapshot[TRANSACTIONS][self.topup.id]
+        if request.settled:
+            return Decision(topup, recorded=False)
+        assert topup.account_id is not None
+        account = snapshot[ACCOUNTS][topup.account_id]
+        reversal = request.operation == BankOperation.REVERSE
+        event, reason, reference = FundingEvent.NO_ANSWER, "", ""
+        match self.outcome:
+            case Approved(reference=reference):
+                event = FundingEvent.APPROVE
+                if reversal:
+                    decision = self._moved(topup, Event.APPROVE)
+                    decision.inserts.append(self._tell("topup_failed", topup, account, {}))
+                else:
+                    decision = self._paid(topup, account, snapshot)
+            case Declined(reason=reason) if not reversal and self.give_up is None:
+                event = FundingEvent.DECLINE
+                decision = self._refused(topup, account, reason)
+            case outcome if self.give_up is not None and not reversal:
+                event = FundingEvent.DECLINE
+                reason = outcome.reason if isinstance(outcome, Declined) else "given up"
+                decision = self._given_up(topup, request, self.give_up)
+            case outcome:
+                # A "no" to a reversal changes nothing: it is insisted upon until it is acknowledged.
+                reason = outcome.reason if isinstance(outcome, Declined) else outcome.problem
+                waits = topup.state is not TransactionState.FUNDING
+                decision = Decision(topup, recorded=False) if waits else self._unanswered(topup, account)
+        state = FUNDING_REQUEST.move(request.state, event)
+        answered = request._replace(state=state, reason=reason, foreign_reference=reference)
+        if event is FundingEvent.NO_ANSWER:
+            answered = answered._replace(due_at=self.due_at)
+        else:
+            answered = answered._replace(answered_at=self.at)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        return decision
+
+    def _given_up(self, topup: Transaction, request: FundingRow, reversal: NewRequest) -> Decision:
+        decision = self._moved(topup, Event.GIVE_UP)
+        row = new_bank_request(
+            topup,
+            BankOperation.REVERSE,
+            bank=request.counterpart,
+            reference=reversal.reference,
+            card=request.subject,
+            at=self.at,
+            due_at=self.due_at,
+            original=request.session,
+        )
+        decision.puts.append((FUNDING_REQUESTS, reversal.id, row))
+        return decision
