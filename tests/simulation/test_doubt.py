@@ -42,8 +42,8 @@ PLENTY = 10**10
 FAULTS = (
     OcsFaultKind.LATE, OcsFaultKind.LOSE_REQUEST, OcsFaultKind.LOSE_REPLY, OcsFaultKind.TWICE,
     OcsFaultKind.CLOSE, OcsFaultKind.UNKNOWN_CODE, OcsFaultKind.STRANGER, OcsFaultKind.NONSENSE,
+    OcsFaultKind.DECLINE,
 )  # fmt: skip
-# Not DECLINE: it says no to the repeat of what was carried out, and a charging system answers a repeat as at first.
 _CHARGED: LiteralString = """
     SELECT session, operation, amount_fen FROM funding_request
      WHERE state = 'APPROVED' AND operation IN ('commit', 'refund')

@@ -153,12 +153,16 @@ class DiameterCharging:
                     frame = credit_request(
                         asked, sender=self._node, realm=self._realm, end_to_end=end_to_end, again=written
                     )
-                    written = True
+                    repeated, written = written, True
                     try:
                         answer = await peer.call(frame)
                     except ConnectionLost:
                         continue
-                    return _outcome(asked, answer)
+                    outcome = _outcome(asked, answer)
+                    if repeated and not again and isinstance(outcome, Declined):
+                        # Said of the repeat; what was carried out on the lost connection may stand.
+                        return InDoubt(f"after a lost connection: {outcome.reason}")
+                    return outcome
         except TimeoutError:
             return InDoubt(f"no answer in {timeout_seconds:g} s") if written else Declined("not connected")
 

@@ -112,15 +112,13 @@ class Step:
         return self.decision
 
     def declined(self, reason: str) -> Decision:
-        if self.sale.state not in (TransactionState.FUNDING, TransactionState.IN_DOUBT):
+        """The charging system's first word is no: nothing is reserved, and the payer is told so at once."""
+        if self.sale.state is not TransactionState.FUNDING:
             return self.decision
-        doubted = self.sale.state is TransactionState.IN_DOUBT
         poor = reason.startswith("4012")  # DIAMETER_CREDIT_LIMIT_REACHED (RFC 8506 §9.1)
         code = ErrorCode.INSUFFICIENT_FUNDS if poor else ErrorCode.FUNDING_DECLINED
         self.move(Event.DECLINE, refusal=code)
         self.put_back()
-        if doubted:
-            self.tell("bill_not_charged", {})
         return self.decision
 
     def unanswered(self, *, given_up: bool) -> Decision:

@@ -31,7 +31,7 @@ from mpss.runtime import Runtime
 from mpss.transactions.funded_sale import Step
 from mpss.transactions.funding_model import INSISTED, FundingRow
 from mpss.transactions.funding_store import BILL_USAGE, FUNDING_REQUESTS, get_request
-from mpss.transactions.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.machine import FUNDING_REQUEST, FundingEvent, FundingState
 from mpss.transactions.queries import get_transaction
 
 INQUIRY_RULE = RetryRule(first_seconds=1.0, longest_seconds=60.0, give_up_seconds=None)
@@ -109,14 +109,16 @@ class AnswerFunding(_OfSale):
             case Approved(reference=reference):
                 event, reason = FundingEvent.APPROVE, ""
                 decision = self._approved(step, operation, reversal)
-            case Declined(reason=reason) if operation not in INSISTED:
+            case Declined(reason=reason) if operation not in INSISTED and request.state is FundingState.SENT:
                 event, reference = FundingEvent.DECLINE, ""
                 decision = step.declined(reason)
             case Declined(reason=reason) | InDoubt(problem=reason):
                 event, reference = FundingEvent.NO_ANSWER, ""
                 over = self.at - request.created_at >= timedelta(seconds=self.policy.funding_give_up_seconds)
+                # A "no" after silence may be said of the repeat alone: it ends the collection, and is not relied upon.
+                said_no = isinstance(self.outcome, Declined)
                 given_up = operation not in INSISTED and (
-                    over or sale.state not in (TransactionState.FUNDING, TransactionState.IN_DOUBT)
+                    over or said_no or sale.state not in (TransactionState.FUNDING, TransactionState.IN_DOUBT)
                 )
                 decision = Decision(reversal or sale, recorded=False)
                 if operation not in INSISTED:

@@ -64,7 +64,6 @@ FUNDED = Machine(
         (_S.FUNDING, Event.DECLINE): _S.DECLINED,
         (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,
         (_S.IN_DOUBT, Event.APPROVE): _S.AUTHORIZED,
-        (_S.IN_DOUBT, Event.DECLINE): _S.DECLINED,
         (_S.IN_DOUBT, Event.GIVE_UP): _S.RELEASING,
         (_S.IN_DOUBT, Event.CANCEL): _S.RELEASING,
         (_S.AUTHORIZED, Event.DELIVER): _S.COMPLETING,

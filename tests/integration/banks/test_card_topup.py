@@ -94,6 +94,7 @@ async def scene(database: Database, tmp_path: Path, connected: Connected) -> Asy
 
 
 @clause("CT 5.1")
+@clause("CM 6.4.2")
 class TestTopUpFromACard:
     async def test_moves_the_money_and_is_told(self, scene: Scene) -> None:
         answer = await scene.ask()

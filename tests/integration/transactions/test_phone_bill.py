@@ -116,6 +116,16 @@ class TestSilence:
         assert await receivable(shop) == 0
         await assert_sound(shop.runtime)
 
+    async def test_broken_by_a_no_is_released_all_the_same(self, shop: Market) -> None:
+        """What lies under silence may have been carried out; a "no" to its repeat takes nothing back."""
+        await intend(shop, "a", amount_fen=1_000)
+        await answer(shop.runtime, SILENCE)
+        assert (await answer(shop.runtime, Declined("4012 credit limit reached"))).state == "RELEASING"
+        assert (await under_way(shop.runtime)).operation == "release"
+        assert (await answer(shop.runtime, YES)).state == "CANCELLED"
+        assert (await events(shop.runtime, PHONE))[-1] == "bill_not_charged"
+        await assert_sound(shop.runtime)
+
     async def test_to_a_commit_is_asked_again_and_never_given_up(self, shop: Market) -> None:
         await intend(shop, "a", amount_fen=1_000)
         await answer(shop.runtime, YES)
