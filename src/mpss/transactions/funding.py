@@ -105,11 +105,12 @@ class AnswerFunding(_OfSale):
         step = Step(sale, snapshot, self.at, self.policy, self.next_id)
         operation = ChargingOperation(request.operation)
         given_up = False
+        first = request.state is FundingState.SENT and request.attempts == 1
         match self.outcome:
             case Approved(reference=reference):
                 event, reason = FundingEvent.APPROVE, ""
                 decision = self._approved(step, operation, reversal)
-            case Declined(reason=reason) if operation not in INSISTED and request.state is FundingState.SENT:
+            case Declined(reason=reason) if operation not in INSISTED and first:
                 event, reference = FundingEvent.DECLINE, ""
                 decision = step.declined(reason)
             case Declined(reason=reason) | InDoubt(problem=reason):

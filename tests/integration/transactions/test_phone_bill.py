@@ -15,6 +15,7 @@ from mpss.kernel.errors import ErrorCode
 from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.ledger.balances import trial_balance
 from mpss.transactions.funding import CompleteCommand
+from mpss.transactions.funding_store import claim_due
 from mpss.transactions.resolve import resolve_due
 from mpss.transactions.reversal import reverse
 from tests.support.bill import answer, assert_sound, intend, stands, under_way
@@ -124,6 +125,15 @@ class TestSilence:
         assert (await under_way(shop.runtime)).operation == "release"
         assert (await answer(shop.runtime, YES)).state == "CANCELLED"
         assert (await events(shop.runtime, PHONE))[-1] == "bill_not_charged"
+        await assert_sound(shop.runtime)
+
+    async def test_of_a_process_that_died_after_sending_makes_the_repeats_no_doubtful(self, shop: Market) -> None:
+        await intend(shop, "a", amount_fen=1_000)
+        shop.clock.advance(timedelta(seconds=60))
+        async with shop.runtime.database.transaction() as uow:
+            assert len(await claim_due(uow, now=shop.clock.now(), limit=1, lease_seconds=10)) == 1
+        assert (await answer(shop.runtime, Declined("4012 credit limit reached"))).state == "RELEASING"
+        assert (await answer(shop.runtime, YES)).state == "CANCELLED"
         await assert_sound(shop.runtime)
 
     async def test_to_a_commit_is_asked_again_and_never_given_up(self, shop: Market) -> None:
