@@ -24,6 +24,7 @@ from mpss.simulators.http_server import HttpServer
 from mpss.simulators.ocs_control import control_handler
 from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind, OcsFaults
 from mpss.simulators.ocs_store import OcsStore
+from mpss.simulators.remembered import remembered_ports
 from mpss.wire import diameter
 from mpss.wire.diameter import (
     Command,
@@ -217,7 +218,7 @@ class Ocs:
         Raises:
             OSError: a port that was asked for is taken.
         """
-        remembered = self._remembered_ports()
+        remembered = remembered_ports(self._ports_file())
         for number, (door, asked) in enumerate(zip(self.doors, self.settings.ports, strict=True), 1):
             await _open(door.open, asked, remembered.get(f"door{number}", 0))
         await _open(self._control.start, self.settings.control_port, remembered.get("control", 0))
@@ -250,13 +251,6 @@ class Ocs:
 
     def _ports_file(self) -> Path:
         return self.settings.data_dir / "ocs-ports.json"
-
-    def _remembered_ports(self) -> dict[str, int]:
-        try:
-            found: dict[str, int] = json.loads(self._ports_file().read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ import smpp34
 
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.phone import parse_phone
+from mpss.simulators.remembered import remembered_ports
 from mpss.simulators.smsc_control import ControlServer
 from mpss.simulators.smsc_faults import Fault, FaultKind, Faults
 from mpss.simulators.smsc_gate import Gate
@@ -81,7 +82,7 @@ class Smsc:
             OSError: a port that was asked for is taken.
         """
         inner_port = await self._start_server()
-        remembered = self._remembered_ports()
+        remembered = remembered_ports(self._ports_file())
         self._gate = Gate(
             self.settings.host, self.settings.port, inner_port, {self.settings.system_id: self.settings.password}
         )
@@ -219,13 +220,6 @@ class Smsc:
 
     def _ports_file(self) -> Path:
         return self.settings.data_dir / "smsc-ports.json"
-
-    def _remembered_ports(self) -> dict[str, int]:
-        try:
-            found: dict[str, int] = json.loads(self._ports_file().read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ Spec: CT 5.1; CM 6.4.2.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -28,7 +27,6 @@ from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.post import BALANCES
 from mpss.observability import log
-from mpss.outbox.backoff import RetryRule, delay_seconds
 from mpss.ports.bank import BankOperation, BankPort
 from mpss.runtime import Runtime
 from mpss.transactions.card_topup_answer import (
@@ -38,6 +36,7 @@ from mpss.transactions.card_topup_answer import (
     reference_of,
     sent_to_bank,
 )
+from mpss.transactions.funding import ask_again_at
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request
 from mpss.transactions.model import Asked, Asking, Proof, transaction
@@ -47,7 +46,6 @@ from mpss.transactions.queries import get_transaction
 from mpss.transactions.topup_store import key_taken
 
 CARD_OPERATIONS = frozenset({BankOperation.DEBIT.value, BankOperation.REVERSE.value})
-_RULE = RetryRule(first_seconds=2.0, longest_seconds=60.0, give_up_seconds=None)
 _LEASE_SECONDS = 10
 _NEVER_HAD = "25 "
 
@@ -202,8 +200,7 @@ async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -
         log.info(
             "topup.not_approved", counterpart=request.counterpart, reference=request.session, outcome=repr(outcome)
         )
-    delay = delay_seconds(request.attempts, rule=_RULE, chance=random.random())  # noqa: S311
-    due_at = now + timedelta(seconds=delay)
+    due_at = ask_again_at(request.attempts, now=now)
     command = AnswerCardTopup(topup, request_id, outcome, now, due_at, FundingId.new(now), give_up=give_up)
     told = (await runtime.desk.submit(command)).transaction
     if give_up is not None and told.state is TransactionState.RELEASING:

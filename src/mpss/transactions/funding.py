@@ -38,6 +38,11 @@ INQUIRY_RULE = RetryRule(first_seconds=1.0, longest_seconds=60.0, give_up_second
 """How soon an unanswered request is asked about again."""
 
 
+def ask_again_at(attempts: int, *, now: datetime) -> datetime:
+    """When a request that was asked about `attempts` times is due again, unless it is settled before."""
+    return now + timedelta(seconds=delay_seconds(attempts, rule=INQUIRY_RULE, chance=random.random()))  # noqa: S311
+
+
 def funded_touches(sale: Transaction) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     """The rows that a step of a purchase from the phone bill needs."""
     assert sale.account_id is not None
@@ -199,7 +204,6 @@ async def ask(runtime: Runtime, request_id: UUID) -> Transaction | None:
             assert sale is not None
         outcome = await _call(runtime, request)
         now = runtime.clock.now()
-        delay = delay_seconds(request.attempts, rule=INQUIRY_RULE, chance=random.random())  # noqa: S311
         next_id = FundingId.new(now)
         command = AnswerFunding(
             sale,
@@ -208,7 +212,7 @@ async def ask(runtime: Runtime, request_id: UUID) -> Transaction | None:
             next_id,
             request_id,
             outcome,
-            now + timedelta(seconds=delay),
+            ask_again_at(request.attempts, now=now),
             served if served is not sale else None,
         )
         told = (await runtime.desk.submit(command)).transaction

@@ -1,7 +1,7 @@
-"""The states of an internal movement: money that moves within our own books (ARCHITECTURE §6).
+"""The states of every movement of money: within our own books, reserved or collected outside (ARCHITECTURE §6).
 
-A transaction is decided at once or waits for its payer; RECEIVED is never stored, since the desk writes a command and
-its outcome together.
+One within our own books is decided at once or waits for its payer; RECEIVED is never stored, since the desk writes a
+command and its outcome together.
 """
 
 from __future__ import annotations

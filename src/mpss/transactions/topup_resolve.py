@@ -6,7 +6,6 @@ knows before its end whether the customer will still pay, so it is closed only t
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,15 +13,14 @@ from mpss.desk.model import Transaction
 from mpss.kernel.ids import FundingId, TransactionId
 from mpss.kernel.outcome import Approved, InDoubt, Outcome
 from mpss.observability import log
-from mpss.outbox.backoff import RetryRule, delay_seconds
 from mpss.runtime import Runtime
+from mpss.transactions.funding import ask_again_at
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.funding_store import get_request
 from mpss.transactions.outside_topup import ONLINE_BANK, RECHARGE, AnswerTopup
 from mpss.transactions.queries import get_transaction
 
 TOPUP_COUNTERPARTS = frozenset({RECHARGE, ONLINE_BANK})
-_RULE = RetryRule(first_seconds=2.0, longest_seconds=60.0, give_up_seconds=None)
 
 
 async def ask_topup(runtime: Runtime, request_id: UUID) -> Transaction | None:
@@ -64,9 +62,8 @@ async def record_answer(
     if not isinstance(outcome, Approved):
         reference = TransactionId.outside(topup.id)
         log.info("topup.not_approved", counterpart=counterpart, transaction=reference, outcome=repr(outcome))
-    delay = delay_seconds(attempts, rule=_RULE, chance=random.random())  # noqa: S311
     command = AnswerTopup(
-        topup, request_id, outcome, now, now + timedelta(seconds=delay), FundingId.new(now), undecided
+        topup, request_id, outcome, now, ask_again_at(attempts, now=now), FundingId.new(now), undecided
     )
     return (await runtime.desk.submit(command)).transaction
 
