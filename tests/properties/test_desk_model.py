@@ -171,7 +171,7 @@ class TheDesk(RuleBasedStateMachine):
                 if not waiting:
                     return None
                 event = {"yes": Event.CONFIRM, "no": Event.CANCEL, "lapse": Event.LAPSE}[step.what]
-                return step, AnswerCommand(waiting[step.which % len(waiting)], event, self.now, POLICY)
+                return step, AnswerCommand(waiting[step.which % len(waiting)], self.now, event, POLICY)
             case "reverse":
                 head = asked(key, ("reverse", step.which, step.order), caller="kiosk", at=self.now)
                 sales = [made for made in before.values() if made.kind is TransactionKind.PURCHASE]

@@ -161,7 +161,7 @@ class Model:
         return state, refusal, False, recorded
 
     def _expect_reply(self, command: AnswerCommand) -> Said:
-        sold = self.sold[command.waiting.id]
+        sold = self.sold[command.earlier.id]
         if sold.state == "CONFIRMING":
             if self.day > sold.asked_day:
                 sold.state, sold.refusal = "EXPIRED", C.CONFIRMATION_EXPIRED

@@ -201,7 +201,7 @@ async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -
             "topup.not_approved", counterpart=request.counterpart, reference=request.session, outcome=repr(outcome)
         )
     due_at = ask_again_at(request.attempts, now=now)
-    command = AnswerCardTopup(topup, request_id, outcome, now, due_at, FundingId.new(now), give_up=give_up)
+    command = AnswerCardTopup(topup, now, request_id, outcome, due_at, FundingId.new(now), give_up=give_up)
     told = (await runtime.desk.submit(command)).transaction
     if give_up is not None and told.state is TransactionState.RELEASING:
         return await ask_bank(runtime, give_up.id) or told

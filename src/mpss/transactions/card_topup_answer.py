@@ -80,7 +80,7 @@ class AnswerCardTopup(AnswerTopup):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.2."""
         request = snapshot[FUNDING_REQUESTS][self.request_id]
-        topup = snapshot[TRANSACTIONS][self.topup.id]
+        topup = snapshot[TRANSACTIONS][self.earlier.id]
         if request.settled:
             return Decision(topup, recorded=False)
         assert topup.account_id is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +17,10 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Command, Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, Refused
-from mpss.kernel.ids import TransactionId
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
 from mpss.transactions.machine import WAITING, Event
+from mpss.transactions.model import Moving
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
 from mpss.transactions.store import CONFIRMATIONS, find_confirmation, lapsed
@@ -35,34 +35,20 @@ _ENDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCommand:
-    """Move a waiting purchase. `waiting` is as it was read before; the desk locks it and looks again."""
+class AnswerCommand(Moving):
+    """Move a purchase that waits for its payer."""
 
-    waiting: Transaction
     event: Event
-    at: datetime
     policy: Policy
-
-    @property
-    def id(self) -> TransactionId:
-        return self.waiting.id
-
-    @property
-    def caller(self) -> str:
-        return "answer"
 
     @property
     def key(self) -> str:
         # Not recorded under a key: the state of the waiting transaction is what makes an answer count once.
-        return f"{self.waiting.id}/{self.event}"
-
-    @property
-    def digest(self) -> bytes:
-        return b""
+        return f"{self.earlier.id}/{self.event}"
 
     @property
     def _sale(self) -> Sale:
-        waiting = self.waiting
+        waiting = self.earlier
         assert waiting.account_id is not None
         assert waiting.merchant_id is not None
         # The price and the fee are those that the payer was shown when asked, and where the payer was then counts.
@@ -72,16 +58,13 @@ class AnswerCommand:
         )
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield TRANSACTIONS, self.waiting.id
-        yield CONFIRMATIONS, self.waiting.id
+        yield TRANSACTIONS, self.earlier.id
+        yield CONFIRMATIONS, self.earlier.id
         yield from sale_touches(self._sale)
 
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self.waiting._replace(state=TransactionState.DECLINED, refusal=code)
-
     def decide(self, snapshot: Snapshot) -> Decision:
-        waiting = snapshot[TRANSACTIONS].get(self.waiting.id)
-        confirmation = snapshot[CONFIRMATIONS].get(self.waiting.id)
+        waiting = snapshot[TRANSACTIONS].get(self.earlier.id)
+        confirmation = snapshot[CONFIRMATIONS].get(self.earlier.id)
         if waiting is None or confirmation is None:
             return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, snapshot.business_date), recorded=False)
         if waiting.state is not TransactionState.CONFIRMING:
@@ -175,4 +158,4 @@ async def _command(runtime: Runtime, waiting: Transaction, event: Event, at: dat
     """What moves a waiting transaction of this kind."""
     if waiting.kind is TransactionKind.TRANSFER:
         return await transfer_answer(runtime, waiting, event, at=at)
-    return AnswerCommand(waiting, event, at, runtime.policy)
+    return AnswerCommand(waiting, at, event, runtime.policy)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -20,7 +20,6 @@ from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
-from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.merchants.store import MERCHANTS
@@ -32,6 +31,7 @@ from mpss.transactions.funded_sale import Step
 from mpss.transactions.funding_model import INSISTED, FundingRow
 from mpss.transactions.funding_store import BILL_USAGE, FUNDING_REQUESTS, get_request
 from mpss.transactions.machine import FUNDING_REQUEST, FundingEvent, FundingState
+from mpss.transactions.model import Moving
 from mpss.transactions.queries import get_transaction
 
 INQUIRY_RULE = RetryRule(first_seconds=1.0, longest_seconds=60.0, give_up_seconds=None)
@@ -58,32 +58,15 @@ def funded_touches(sale: Transaction) -> Iterable[tuple[RowSet[Any, Any], Hashab
 
 
 @dataclass(frozen=True, slots=True)
-class _OfSale:
-    """The head of a command that moves a purchase and is not recorded itself: its state makes it count once."""
+class _OfSale(Moving):
+    """The head of a step of a purchase; `next_id` is the id of the request that follows from it."""
 
-    sale: Transaction
-    at: datetime
     policy: Policy
     next_id: UUID
 
     @property
-    def id(self) -> TransactionId:
-        return self.sale.id
-
-    @property
-    def caller(self) -> str:
-        return "funding"
-
-    @property
     def key(self) -> str:
         return str(self.next_id)
-
-    @property
-    def digest(self) -> bytes:
-        return b""
-
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self.sale._replace(state=TransactionState.DECLINED, refusal=code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +80,13 @@ class AnswerFunding(_OfSale):
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield FUNDING_REQUESTS, self.request_id
-        yield from funded_touches(self.sale)
+        yield from funded_touches(self.earlier)
         if self.reversal is not None:
             yield TRANSACTIONS, self.reversal.id
 
     def decide(self, snapshot: Snapshot) -> Decision:
         request = snapshot[FUNDING_REQUESTS][self.request_id]
-        sale = snapshot[TRANSACTIONS][self.sale.id]
+        sale = snapshot[TRANSACTIONS][self.earlier.id]
         reversal = snapshot[TRANSACTIONS][self.reversal.id] if self.reversal is not None else None
         if request.settled:
             return Decision(reversal or sale, recorded=False)
@@ -162,10 +145,10 @@ class CompleteCommand(_OfSale):
     """AUTHORIZED → COMPLETING, once what was sold is delivered; in any other state nothing changes."""
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        return funded_touches(self.sale)
+        return funded_touches(self.earlier)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        sale = snapshot[TRANSACTIONS][self.sale.id]
+        sale = snapshot[TRANSACTIONS][self.earlier.id]
         if sale.state is not TransactionState.AUTHORIZED:
             return Decision(sale, recorded=False)
         return Step(sale, snapshot, self.at, self.policy, self.next_id).complete()

@@ -90,7 +90,7 @@ _CLAIM: LiteralString = """
          ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
     UPDATE funding_request AS f SET attempts = attempts + 1, due_at = %(until)s FROM due WHERE f.id = due.id
-    RETURNING f.id
+    RETURNING f.id, f.counterpart, f.operation
 """
 _OPEN: LiteralString = """
     SELECT f.id, f.transaction_id, f.counterpart, f.operation, f.session, f.amount_fen, f.state,
@@ -137,10 +137,18 @@ async def get_request(uow: UnitOfWork, request_id: UUID) -> FundingRow | None:
     return None if record is None else _make(record)[1]
 
 
-async def claim_due(uow: UnitOfWork, *, now: datetime, limit: int, lease_seconds: float) -> list[UUID]:
+class DueRequest(NamedTuple):
+    """A request that was claimed to be asked about, and whom it goes to."""
+
+    id: UUID
+    counterpart: str
+    operation: str
+
+
+async def claim_due(uow: UnitOfWork, *, now: datetime, limit: int, lease_seconds: float) -> list[DueRequest]:
     """Take up to `limit` requests that nobody answered in time, the longest due first."""
     until = now + timedelta(seconds=lease_seconds)
-    return [row["id"] for row in await uow.dicts(_CLAIM, {"now": now, "until": until, "limit": limit})]
+    return await uow.rows(DueRequest, _CLAIM, {"now": now, "until": until, "limit": limit})
 
 
 async def open_requests(uow: UnitOfWork, *, after: UUID | None, limit: int) -> list[OpenRequest]:

@@ -51,6 +51,33 @@ class Asking:
         return self.asked.digest
 
 
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The head of a command that moves `earlier`, a transaction recorded before; as the desk reads it.
+
+    It is not recorded under a key: the state of what it moves makes it count once. `earlier` is as it was read; the
+    desk locks it and looks again.
+    """
+
+    earlier: Transaction
+    at: datetime
+
+    @property
+    def id(self) -> TransactionId:
+        return self.earlier.id
+
+    @property
+    def caller(self) -> str:
+        return "platform"
+
+    @property
+    def digest(self) -> bytes:
+        return b""
+
+    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
+        return self.earlier._replace(state=TransactionState.DECLINED, refusal=code)
+
+
 class Proof(NamedTuple):
     """What the payer offers: digests of the payment password by key version, made before the desk.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -32,6 +32,7 @@ from mpss.outbox.store import OUTBOX
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.funding_store import FUNDING_REQUESTS
 from mpss.transactions.machine import FUNDING_REQUEST, TOPUP, Event, FundingEvent, FundingState
+from mpss.transactions.model import Moving
 from mpss.transactions.postings import bank_card_legs, online_bank_legs, recharge_card_legs
 
 RECHARGE = "recharge"
@@ -77,49 +78,32 @@ def new_topup_request(topup: Transaction, phone: str, *, due_at: datetime) -> Fu
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerTopup:
+class AnswerTopup(Moving):
     """Record what became of a top-up's request; not recorded itself, the top-up's state makes it count once.
 
     `undecided` says that silence is no doubt yet: the customer may still decide.
     """
 
-    topup: Transaction
     request_id: UUID
     outcome: Outcome
-    at: datetime
     due_at: datetime
     command_id: UUID
     undecided: bool = False
 
     @property
-    def id(self) -> TransactionId:
-        return self.topup.id
-
-    @property
-    def caller(self) -> str:
-        return "funding"
-
-    @property
     def key(self) -> str:
         return str(self.command_id)
 
-    @property
-    def digest(self) -> bytes:
-        return b""
-
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        assert self.topup.account_id is not None
+        assert self.earlier.account_id is not None
         yield FUNDING_REQUESTS, self.request_id
-        yield TRANSACTIONS, self.topup.id
-        yield USAGE, self.topup.account_id
-        yield ACCOUNTS, self.topup.account_id
-
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self.topup._replace(state=TransactionState.DECLINED, refusal=code)
+        yield TRANSACTIONS, self.earlier.id
+        yield USAGE, self.earlier.account_id
+        yield ACCOUNTS, self.earlier.account_id
 
     def decide(self, snapshot: Snapshot) -> Decision:
         request = snapshot[FUNDING_REQUESTS][self.request_id]
-        topup = snapshot[TRANSACTIONS][self.topup.id]
+        topup = snapshot[TRANSACTIONS][self.earlier.id]
         if request.settled:
             return Decision(topup, recorded=False)
         assert topup.account_id is not None

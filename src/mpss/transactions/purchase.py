@@ -39,7 +39,7 @@ from mpss.runtime import Runtime
 from mpss.transactions.funded_sale import new_request
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import BILL_USAGE, FUNDING_REQUESTS
-from mpss.transactions.model import Asked, Proof, transaction
+from mpss.transactions.model import Asked, Asking, Proof, transaction
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
 from mpss.transactions.sale import Parties, Sale, Terms, carry_out, find_parties, sale_touches, settle_terms
@@ -55,34 +55,17 @@ MAX_QUANTITY = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class PurchaseCommand:
+class PurchaseCommand(Asking):
     """A purchase to decide. With `proof` it is paid at once; with `confirm_code` it waits for the payer's reply.
 
     With `request_id` the phone bill pays: that request, to reserve the money, is written with the purchase.
     """
 
-    asked: Asked
     sale: Sale
     policy: Policy
     proof: Proof | None = None
     confirm_code: str | None = None
     request_id: FundingId | None = None
-
-    @property
-    def id(self) -> TransactionId:
-        return self.asked.id
-
-    @property
-    def caller(self) -> str:
-        return self.asked.caller
-
-    @property
-    def key(self) -> str:
-        return self.asked.key
-
-    @property
-    def digest(self) -> bytes:
-        return self.asked.digest
 
     @property
     def funding(self) -> Funding:

@@ -6,6 +6,7 @@ It also takes up what a process wrote down and did not live to send or to record
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
@@ -13,7 +14,7 @@ from mpss.runtime import Runtime
 from mpss.transactions.card_topup import CARD_OPERATIONS, ask_bank
 from mpss.transactions.funded_sale import lease_seconds
 from mpss.transactions.funding import ask
-from mpss.transactions.funding_store import OpenRequest, claim_due, get_request, open_counts, open_requests
+from mpss.transactions.funding_store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
 from mpss.transactions.topup_resolve import TOPUP_COUNTERPARTS, ask_topup
 
 _AT_ONCE = 64
@@ -24,23 +25,23 @@ async def resolve_due(runtime: Runtime, *, limit: int = _AT_ONCE) -> int:
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         due = await claim_due(uow, now=now, limit=limit, lease_seconds=lease_seconds(runtime.policy))
-    await asyncio.gather(*(_ask(runtime, request_id) for request_id in due))
+    await asyncio.gather(*(_ask(runtime, request) for request in due))
     return len(due)
 
 
-async def _ask(runtime: Runtime, request_id: UUID) -> None:
+async def _ask(runtime: Runtime, request: DueRequest) -> None:
     """One request's failure is no other's: it is due again when its lease runs out."""
     try:
-        async with runtime.database.read() as uow:
-            request = await get_request(uow, request_id)
-        if request is not None and request.operation in CARD_OPERATIONS:
-            await ask_bank(runtime, request_id)
-        elif request is not None and request.counterpart in TOPUP_COUNTERPARTS:
-            await ask_topup(runtime, request_id)
-        else:
-            await ask(runtime, request_id)
+        await _asker(request)(runtime, request.id)
     except Exception:
-        log.exception("funding.ask_failed", request=str(request_id))
+        log.exception("funding.ask_failed", request=str(request.id))
+
+
+def _asker(request: DueRequest) -> Callable[[Runtime, UUID], Awaitable[object]]:
+    """The flow whose request it is."""
+    if request.operation in CARD_OPERATIONS:
+        return ask_bank
+    return ask_topup if request.counterpart in TOPUP_COUNTERPARTS else ask
 
 
 async def list_open(runtime: Runtime, *, after: UUID | None = None, limit: int = 50) -> list[OpenRequest]:

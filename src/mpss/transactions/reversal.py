@@ -42,7 +42,7 @@ from mpss.runtime import Runtime
 from mpss.transactions.funded_sale import Step
 from mpss.transactions.funding import ask, funded_touches
 from mpss.transactions.machine import WAITING, Event
-from mpss.transactions.model import Asked, transaction
+from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import purchase_legs, turned_round
 from mpss.transactions.queries import find_order, get_transaction
 from mpss.transactions.store import CONFIRMATIONS, MERCHANT_ORDERS, MerchantOrderRow, order_key
@@ -51,36 +51,19 @@ _REREADS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ReversalCommand:
+class ReversalCommand(Asking):
     """Undo a merchant's sale. `original` is as it was read before; the desk locks it and looks again.
 
     With no original, `order_no` is what the merchant calls the sale that has not come yet. `policy` and `request_id`
     are for a sale from the phone bill: the request that gives the money back is written with the reversal.
     """
 
-    asked: Asked
     merchant_id: UUID
     original: Transaction | None
     order_no: str | None
     reason: str
     policy: Policy | None = None
     request_id: UUID | None = None
-
-    @property
-    def id(self) -> TransactionId:
-        return self.asked.id
-
-    @property
-    def caller(self) -> str:
-        return self.asked.caller
-
-    @property
-    def key(self) -> str:
-        return self.asked.key
-
-    @property
-    def digest(self) -> bytes:
-        return self.asked.digest
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield MERCHANTS, self.merchant_id

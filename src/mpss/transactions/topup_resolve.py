@@ -63,7 +63,7 @@ async def record_answer(
         reference = TransactionId.outside(topup.id)
         log.info("topup.not_approved", counterpart=counterpart, transaction=reference, outcome=repr(outcome))
     command = AnswerTopup(
-        topup, request_id, outcome, now, ask_again_at(attempts, now=now), FundingId.new(now), undecided
+        topup, now, request_id, outcome, ask_again_at(attempts, now=now), FundingId.new(now), undecided
     )
     return (await runtime.desk.submit(command)).transaction
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from mpss.config import Policy
@@ -16,9 +16,9 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import TransactionId
 from mpss.runtime import Runtime
 from mpss.transactions.machine import TRANSFER, Event
+from mpss.transactions.model import Moving
 from mpss.transactions.store import CONFIRMATIONS
 from mpss.transactions.transfer import find_order
 from mpss.transactions.transfer_queries import get_transfer
@@ -26,44 +26,27 @@ from mpss.transactions.transfer_terms import Order, carry_out, find_parties, ord
 
 
 @dataclass(frozen=True, slots=True)
-class TransferAnswerCommand:
-    """Move a transfer that waits for its payer. `waiting` is as it was read; the desk locks it and looks again."""
+class TransferAnswerCommand(Moving):
+    """Move a transfer that waits for its payer."""
 
-    waiting: Transaction
     order: Order
     event: Event
-    at: datetime
     policy: Policy
-
-    @property
-    def id(self) -> TransactionId:
-        return self.waiting.id
-
-    @property
-    def caller(self) -> str:
-        return "answer"
 
     @property
     def key(self) -> str:
         # Not recorded under a key: the state of the waiting transaction is what makes an answer count once.
-        return f"{self.waiting.id}/{self.event}"
-
-    @property
-    def digest(self) -> bytes:
-        return b""
+        return f"{self.earlier.id}/{self.event}"
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield TRANSACTIONS, self.waiting.id
-        yield CONFIRMATIONS, self.waiting.id
+        yield TRANSACTIONS, self.earlier.id
+        yield CONFIRMATIONS, self.earlier.id
         yield from order_touches(self.order)
-
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self.waiting._replace(state=TransactionState.DECLINED, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         today = snapshot.business_date
-        waiting = snapshot[TRANSACTIONS].get(self.waiting.id)
-        confirmation = snapshot[CONFIRMATIONS].get(self.waiting.id)
+        waiting = snapshot[TRANSACTIONS].get(self.earlier.id)
+        confirmation = snapshot[CONFIRMATIONS].get(self.earlier.id)
         if waiting is None or confirmation is None:
             return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, today), recorded=False)
         if waiting.state is not TransactionState.CONFIRMING:
@@ -110,4 +93,4 @@ async def transfer_answer(
     order = await find_order(
         runtime, payer_id=asked.payer_id, payee_phone=asked.payee_phone, amount_fen=asked.amount_fen
     )
-    return TransferAnswerCommand(waiting, order, event, at, runtime.policy)
+    return TransferAnswerCommand(waiting, at, order, event, runtime.policy)

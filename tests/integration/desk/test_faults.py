@@ -94,7 +94,7 @@ class TestAFault:
         async with shop(database, people=1, money_fen=250, hook=hook) as made:
             waiting = await made.serve(*(question(made, code) for code in ("1111", "2222", "3333")))
             answers = [
-                AnswerCommand(found.transaction, event, NOON, Policy())
+                AnswerCommand(found.transaction, NOON, event, Policy())
                 for found, event in zip(waiting, [Event.CONFIRM, Event.CANCEL, Event.CONFIRM], strict=True)
             ]
             hook.armed = True
