@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from mpss.accounts.card_store import find_card, next_number
+from mpss.accounts.card_store import find_card
 from mpss.accounts.cards import card_in_hand
 from mpss.accounts.checks import check_state
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -27,25 +27,19 @@ from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.post import BALANCES
 from mpss.observability import log
-from mpss.ports.bank import BankOperation, BankPort
+from mpss.ports.bank import BankOperation
 from mpss.runtime import Runtime
-from mpss.transactions.card_topup_answer import (
-    AnswerCardTopup,
-    NewRequest,
-    new_bank_request,
-    reference_of,
-    sent_to_bank,
-)
+from mpss.transactions.bank_request import NewRequest, connected, new_bank_request, new_request, sent_to_bank
+from mpss.transactions.card_topup_answer import AnswerCardTopup
 from mpss.transactions.funding import ask_again_at
 from mpss.transactions.funding_model import FundingRow
-from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request
+from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request, taking_request
 from mpss.transactions.model import Asked, Asking, Proof, transaction
 from mpss.transactions.pay import with_password
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.topup_store import key_taken
 
-CARD_OPERATIONS = frozenset({BankOperation.DEBIT.value, BankOperation.REVERSE.value})
 _LEASE_SECONDS = 10
 _NEVER_HAD = "25 "
 
@@ -157,9 +151,9 @@ async def top_up_from_card(
     bank = ""
     if not repeated:
         bank = (await card_in_hand(runtime, account_id=account_id, card_id=card_id)).bank
-        if _connected(runtime, bank) is None:
+        if connected(runtime, bank) is None:
             raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
-    debit = await _new_request(runtime)
+    debit = await new_request(runtime)
     digest = digest_of(TransactionKind.BANK_CARD_TOPUP, account, str(CardId.from_uuid(card_id)), amount_fen)
 
     async def submit(proof: Proof) -> Answer:
@@ -189,13 +183,15 @@ async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -
         assert topup is not None
         assert topup.account_id is not None
         card = await find_card(uow, CardId.parse(request.subject, field="subject"), account_id=topup.account_id)
+        debit = await taking_request(uow, topup.id)
     assert card is not None
     number = runtime.ports.key_store.unseal(card.number_sealed).decode()
-    outcome = await _said(runtime, request, topup, number, first=first)
+    original = debit if request.operation == BankOperation.REVERSE else None
+    outcome = await _said(runtime, request, original, number, first=first)
     now = runtime.clock.now()
     give_up = None
     if request.operation == BankOperation.DEBIT and not first and _hopeless(runtime, request, outcome):
-        give_up = await _new_request(runtime)
+        give_up = await new_request(runtime)
     if not isinstance(outcome, Approved):
         log.info(
             "topup.not_approved", counterpart=request.counterpart, reference=request.session, outcome=repr(outcome)
@@ -208,11 +204,13 @@ async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -
     return told
 
 
-async def _said(runtime: Runtime, request: FundingRow, topup: Transaction, number: str, *, first: bool) -> Outcome:
-    port, seconds = _connected(runtime, request.counterpart), runtime.policy.bank_timeout_seconds
+async def _said(
+    runtime: Runtime, request: FundingRow, original: FundingRow | None, number: str, *, first: bool
+) -> Outcome:
+    port, seconds = connected(runtime, request.counterpart), runtime.policy.bank_timeout_seconds
     if port is None:
         return InDoubt("the bank is not connected")
-    sent = sent_to_bank(request, topup, number)
+    sent = sent_to_bank(request, number, original=original)
     if first or request.operation == BankOperation.REVERSE:
         return await port.ask(sent, timeout_seconds=seconds)
     return await port.inquire(sent, timeout_seconds=seconds)
@@ -224,15 +222,3 @@ def _hopeless(runtime: Runtime, request: FundingRow, outcome: Outcome) -> bool:
         return outcome.reason.startswith(_NEVER_HAD)
     end = request.created_at + timedelta(seconds=runtime.policy.funding_give_up_seconds)
     return isinstance(outcome, InDoubt) and runtime.clock.now() >= end
-
-
-def _connected(runtime: Runtime, bank: str) -> BankPort | None:
-    port = runtime.ports.banks
-    return port if port is not None and bank in {profile.code for profile in port.banks()} else None
-
-
-async def _new_request(runtime: Runtime) -> NewRequest:
-    # The numbers of verifications too, so that no two requests of a day have one trace.
-    async with runtime.database.transaction() as uow:
-        number = await next_number(uow)
-    return NewRequest(FundingId.new(runtime.clock.now()), reference_of(number))

@@ -10,65 +10,17 @@ it, and the reversal leaves a mark that the late debit meets. Spec: CT 5.1; CM 6
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
-from uuid import UUID
 
 from mpss.accounts.store import ACCOUNTS
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.outcome import Approved, Declined
-from mpss.ports.bank import BankOperation, BankRequest
+from mpss.ports.bank import BankOperation
+from mpss.transactions.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.funding_store import FUNDING_REQUESTS
-from mpss.transactions.machine import FUNDING_REQUEST, Event, FundingEvent, FundingState
+from mpss.transactions.machine import FUNDING_REQUEST, Event, FundingEvent
 from mpss.transactions.outside_topup import AnswerTopup
-
-_BEHIND = 10**11
-
-
-class NewRequest(NamedTuple):
-    """A request's id and the reference it has at the bank, both its own for good."""
-
-    id: UUID
-    reference: str
-
-
-def reference_of(number: int) -> str:
-    """Twelve digits that do not begin with 9, as a verification's do; the last six are the trace."""
-    return f"0{number % _BEHIND:011d}"
-
-
-def new_bank_request(
-    topup: Transaction,
-    operation: BankOperation,
-    *,
-    bank: str,
-    reference: str,
-    card: str,
-    at: datetime,
-    due_at: datetime,
-    original: str | None = None,
-) -> FundingRow:
-    """The request as it is written before it is sent; `card` is the id of the card, whose number stays sealed."""
-    return FundingRow(
-        topup.id, bank, operation.value, reference, int(reference[-6:]), card, topup.amount_fen, original,
-        FundingState.SENT, 1, due_at, at,
-    )  # fmt: skip
-
-
-def sent_to_bank(request: FundingRow, topup: Transaction, card_number: str) -> BankRequest:
-    """The request as it goes over the line, the same however often it is sent."""
-    original = None
-    if request.original_session is not None:
-        original = BankRequest(
-            request.counterpart, BankOperation.DEBIT, request.original_session[-6:], request.original_session,
-            card_number, request.amount_fen, topup.created_at,
-        )  # fmt: skip
-    return BankRequest(
-        request.counterpart, BankOperation(request.operation), request.session[-6:], request.session, card_number,
-        request.amount_fen, request.created_at, original,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,14 @@ BILL_USAGE: RowSet[UUID, BillUsageRow] = RowSet(
 )
 
 _ONE: LiteralString = "SELECT " + _COLUMNS + " FROM funding_request WHERE id = %(id)s"
+_TAKING: LiteralString = (
+    "SELECT "
+    + _COLUMNS
+    + """
+      FROM funding_request WHERE transaction_id = %(id)s AND operation IN ('reserve', 'freeze', 'debit')
+     ORDER BY id LIMIT 1
+"""
+)
 _CLAIM: LiteralString = """
     -- A claim is a lease: a request is due again where the claimer has not written an answer by then.
     WITH due AS (
@@ -89,8 +97,9 @@ _CLAIM: LiteralString = """
          WHERE state IN ('SENT', 'IN_DOUBT') AND due_at <= %(now)s
          ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
-    UPDATE funding_request AS f SET attempts = attempts + 1, due_at = %(until)s FROM due WHERE f.id = due.id
-    RETURNING f.id, f.counterpart, f.operation
+    UPDATE funding_request AS f SET attempts = attempts + 1, due_at = %(until)s
+      FROM due, transaction AS t WHERE f.id = due.id AND t.id = f.transaction_id
+    RETURNING f.id, t.kind
 """
 _OPEN: LiteralString = """
     SELECT f.id, f.transaction_id, f.counterpart, f.operation, f.session, f.amount_fen, f.state,
@@ -138,11 +147,17 @@ async def get_request(uow: UnitOfWork, request_id: UUID) -> FundingRow | None:
 
 
 class DueRequest(NamedTuple):
-    """A request that was claimed to be asked about, and whom it goes to."""
+    """A request that was claimed to be asked about, and the kind of the transaction it serves."""
 
     id: UUID
-    counterpart: str
-    operation: str
+    kind: str
+
+
+async def taking_request(uow: UnitOfWork, transaction_id: UUID) -> FundingRow | None:
+    """The request that took, or was to take, a transaction's money; those that end it or give it back speak of it."""
+    cursor = await uow.connection.execute(_TAKING, {"id": transaction_id})
+    record = await cursor.fetchone()
+    return None if record is None else _make(record)[1]
 
 
 async def claim_due(uow: UnitOfWork, *, now: datetime, limit: int, lease_seconds: float) -> list[DueRequest]:

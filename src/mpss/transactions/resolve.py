@@ -9,15 +9,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+from mpss.desk.model import TransactionKind
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
-from mpss.transactions.card_topup import CARD_OPERATIONS, ask_bank
+from mpss.transactions.card_topup import ask_bank
 from mpss.transactions.funded_sale import lease_seconds
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
-from mpss.transactions.topup_resolve import TOPUP_COUNTERPARTS, ask_topup
+from mpss.transactions.topup_resolve import ask_topup
 
 _AT_ONCE = 64
+_ASKERS: dict[TransactionKind, Callable[[Runtime, UUID], Awaitable[object]]] = {
+    TransactionKind.PURCHASE: ask,
+    TransactionKind.REVERSAL: ask,
+    TransactionKind.RECHARGE_TOPUP: ask_topup,
+    TransactionKind.ONLINE_BANK_TOPUP: ask_topup,
+    TransactionKind.BANK_CARD_TOPUP: ask_bank,
+}
+"""The flow that asks about the requests of each kind of transaction."""
 
 
 async def resolve_due(runtime: Runtime, *, limit: int = _AT_ONCE) -> int:
@@ -32,16 +41,9 @@ async def resolve_due(runtime: Runtime, *, limit: int = _AT_ONCE) -> int:
 async def _ask(runtime: Runtime, request: DueRequest) -> None:
     """One request's failure is no other's: it is due again when its lease runs out."""
     try:
-        await _asker(request)(runtime, request.id)
+        await _ASKERS[TransactionKind(request.kind)](runtime, request.id)
     except Exception:
         log.exception("funding.ask_failed", request=str(request.id))
-
-
-def _asker(request: DueRequest) -> Callable[[Runtime, UUID], Awaitable[object]]:
-    """The flow whose request it is."""
-    if request.operation in CARD_OPERATIONS:
-        return ask_bank
-    return ask_topup if request.counterpart in TOPUP_COUNTERPARTS else ask
 
 
 async def list_open(runtime: Runtime, *, after: UUID | None = None, limit: int = 50) -> list[OpenRequest]:

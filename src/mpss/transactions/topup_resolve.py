@@ -20,8 +20,6 @@ from mpss.transactions.funding_store import get_request
 from mpss.transactions.outside_topup import ONLINE_BANK, RECHARGE, AnswerTopup
 from mpss.transactions.queries import get_transaction
 
-TOPUP_COUNTERPARTS = frozenset({RECHARGE, ONLINE_BANK})
-
 
 async def ask_topup(runtime: Runtime, request_id: UUID) -> Transaction | None:
     """Inquire about a top-up's request and record the answer; the top-up as it stands then.

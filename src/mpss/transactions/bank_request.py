@@ -1,0 +1,76 @@
+"""Requests to a bank about a bound card: as they are written down before they are sent, and as they go over the line.
+
+The card's number stays sealed: a request names the card by its id. Spec: CT 5.1. Decision: ADR-0016.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from mpss.accounts.card_store import next_number
+from mpss.desk.model import Transaction
+from mpss.kernel.ids import FundingId
+from mpss.ports.bank import BankOperation, BankPort, BankRequest
+from mpss.runtime import Runtime
+from mpss.transactions.funding_model import FundingRow
+from mpss.transactions.machine import FundingState
+
+_BEHIND = 10**11
+
+
+class NewRequest(NamedTuple):
+    """A request's id and the reference it has at the bank, both its own for good."""
+
+    id: UUID
+    reference: str
+
+
+def reference_of(number: int) -> str:
+    """Twelve digits that do not begin with 9, as a verification's do; the last six are the trace."""
+    return f"0{number % _BEHIND:011d}"
+
+
+def new_bank_request(
+    transaction: Transaction,
+    operation: BankOperation,
+    *,
+    bank: str,
+    reference: str,
+    card: str,
+    at: datetime,
+    due_at: datetime,
+    original: str | None = None,
+) -> FundingRow:
+    """The request as it is written before it is sent, of amount and fee; `card` is the card's id, `original` the
+    reference of the request it speaks of."""
+    return FundingRow(
+        transaction.id, bank, operation.value, reference, int(reference[-6:]), card,
+        transaction.amount_fen + transaction.fee_fen, original, FundingState.SENT, 1, due_at, at,
+    )  # fmt: skip
+
+
+def sent_to_bank(
+    request: FundingRow, card_number: str, *, holder_name: str = "", original: FundingRow | None = None
+) -> BankRequest:
+    """The request as it goes over the line, the same however often it is sent."""
+    return BankRequest(
+        request.counterpart, BankOperation(request.operation), request.session[-6:], request.session, card_number,
+        request.amount_fen, request.created_at, None if original is None else sent_to_bank(original, card_number),
+        holder_name,
+    )  # fmt: skip
+
+
+def connected(runtime: Runtime, bank: str) -> BankPort | None:
+    """The port to the banks, if this one is among them."""
+    port = runtime.ports.banks
+    return port if port is not None and bank in {profile.code for profile in port.banks()} else None
+
+
+async def new_request(runtime: Runtime) -> NewRequest:
+    """An id and a reference for the next request to a bank."""
+    # The numbers of verifications too, so that no two requests of a day have one trace.
+    async with runtime.database.transaction() as uow:
+        number = await next_number(uow)
+    return NewRequest(FundingId.new(runtime.clock.now()), reference_of(number))
