@@ -38,6 +38,7 @@ class DiameterPeer:
         self._node = node
         self._watchdog_seconds = watchdog_seconds
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._own_waiting = 0
         # Unpredictable at the start, so that an answer to a former connection meets no call of this one.
         self._identifiers = itertools.count(secrets.randbits(31))
         self._writer: asyncio.StreamWriter | None = None
@@ -46,8 +47,8 @@ class DiameterPeer:
 
     @property
     def in_flight(self) -> int:
-        """Calls that wait for their answer."""
-        return len(self._waiting)
+        """Calls that wait for their answer; the connection's own watchdog and goodbye are none."""
+        return len(self._waiting) - self._own_waiting
 
     def start(self) -> None:
         """Begin to connect, and stay connected."""
@@ -85,7 +86,11 @@ class DiameterPeer:
 
     async def _own(self, make: Callable[..., bytes]) -> bytes:
         """A request of the connection's own: watchdog or goodbye."""
-        return await self.call(make(self._node, hop_by_hop=0, end_to_end=secrets.randbits(32)))
+        self._own_waiting += 1
+        try:
+            return await self.call(make(self._node, hop_by_hop=0, end_to_end=secrets.randbits(32)))
+        finally:
+            self._own_waiting -= 1
 
     # ── the connection
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpss.simulators.bank_control import BankControl
-from mpss.simulators.bank_faults import Fault, FaultKind, Faults
+from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.bank_store import BankStore
+from mpss.simulators.faults import Faults
 from mpss.wire.iso8583.codec import BadMac, Deframer, Fields, WireError, frame, pack, unpack
 from mpss.wire.iso8583.fields import PROFILES, Profile, ProfileName
 from mpss.wire.iso8583.mac import wrap_key
@@ -48,7 +49,7 @@ class Bank:
         self.settings = settings
         self.profile: Profile = PROFILES[settings.profile]
         self.store = BankStore(settings.path)
-        self.faults = Faults()
+        self.faults: Faults[Fault] = Faults()
         self.control = BankControl(self.store, self.faults)
         self.port = 0
         self.echoes = 0
@@ -153,7 +154,7 @@ class _Connection:
             return
         if asked.response:
             return
-        fault = bank.faults.meet(asked.service, asked.card_number)
+        fault = bank.faults.meet(lambda fault: fault.fits(asked.service, asked.card_number))
         if asked.service is Service.NETWORK:
             self._network(asked, refused=fault is not None)
         elif self.mac_key:

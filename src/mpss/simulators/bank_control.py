@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mpss.simulators.bank_faults import Fault, FaultKind, Faults
+from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.bank_store import BankStore
+from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer, Request, Response
 from mpss.wire.iso8583.messages import Service
 
@@ -21,7 +22,7 @@ from mpss.wire.iso8583.messages import Service
 class BankControl:
     """An HTTP server in the bank's own event loop."""
 
-    def __init__(self, store: BankStore, faults: Faults) -> None:
+    def __init__(self, store: BankStore, faults: Faults[Fault]) -> None:
         self._store = store
         self._faults = faults
         self.server = HttpServer(self._serve)

@@ -48,33 +48,8 @@ class Fault:
     service: Service | None = None
     card: str | None = None
 
-
-class Faults:
-    """The faults in force; each request meets the first that fits it. Sign-on and echo meet their own alone."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self._faults.append(fault)
-
-    def clear(self) -> None:
-        self._faults.clear()
-
-    def all(self) -> list[Fault]:
-        return list(self._faults)
-
-    def meet(self, service: Service, card: str) -> Fault | None:
-        """The fault that this request meets, counted down."""
-        for fault in self._faults:
-            network = service is Service.NETWORK
-            if (fault.kind is FaultKind.REFUSE_SIGN_ON) != network:
-                continue
-            if fault.service not in (None, service) or fault.card not in (None, card):
-                continue
-            if fault.count is not None:
-                fault.count -= 1
-                if fault.count <= 0:
-                    self._faults.remove(fault)
-            return fault
-        return None
+    def fits(self, service: Service, card: str) -> bool:
+        """Sign-on and echo meet their own fault alone."""
+        if (self.kind is FaultKind.REFUSE_SIGN_ON) != (service is Service.NETWORK):
+            return False
+        return self.service in (None, service) and self.card in (None, card)

@@ -8,13 +8,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mpss.simulators.sqlite_file import one_change
 from mpss.wire.iso8583.messages import BankMessage, Service
 
 _SCHEMA = """
@@ -102,7 +101,7 @@ class BankStore:
 
     def open_card(self, number: str, *, holder_name: str, phone: str, balance_fen: int) -> None:
         """A new card account with this much money; an existing one is left as it is."""
-        with self._transaction():
+        with one_change(self._db):
             made = self._db.execute(
                 "INSERT OR IGNORE INTO card (number, holder_name, phone, balance_fen) VALUES (?, ?, ?, 0)",
                 (number, holder_name, phone),
@@ -145,7 +144,7 @@ class BankStore:
             if known.service == "tombstone" or same:
                 return self._said_of(known)
             return Verdict(_REPEATED_OTHERWISE)
-        with self._transaction():
+        with one_change(self._db):
             response, held_fen = (declined_with, 0) if declined_with else self._carry_out(asked)
             return Verdict(response, self._remember(asked.reference, *self._facts(asked), response, held_fen))
 
@@ -216,16 +215,6 @@ class BankStore:
         return Verdict("14") if card is None else Verdict("00", available_fen=card.available_fen)
 
     # ── rows
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def _said_of(self, known: _Request | None) -> Verdict:
         if known is None:

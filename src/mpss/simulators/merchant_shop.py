@@ -24,6 +24,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mpss.security.signing import SignatureInvalid, verify_webhook
+from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
 from mpss.simulators.merchant_book import OrderBook
 from mpss.simulators.merchant_page import shop_page
@@ -69,8 +70,8 @@ class MerchantShop:
         self.book = OrderBook(path)
         self._magic_amounts = magic_amounts
         self._server = HttpServer(self._answer)
-        self._faults: list[_Fault] = []
-        self._webhook_faults: list[_Fault] = []
+        self._faults: Faults[_Fault] = Faults()
+        self._webhook_faults: Faults[_Fault] = Faults()
 
     @property
     def url(self) -> str:
@@ -102,11 +103,11 @@ class MerchantShop:
 
     def fail(self, fault: Fault, *, count: int | None = None, seconds: float = 0.0) -> None:
         """The next `count` delivery orders, or all until `work`, meet this fault."""
-        self._faults.append(_Fault(fault, count, seconds))
+        self._faults.add(_Fault(fault, count, seconds))
 
     def fail_webhooks(self, fault: Fault, *, count: int | None = None) -> None:
         """The next `count` webhooks, or all until `work`, meet this fault."""
-        self._webhook_faults.append(_Fault(fault, count, 0.0))
+        self._webhook_faults.add(_Fault(fault, count, 0.0))
 
     def work(self) -> None:
         """Everything works again."""
@@ -135,7 +136,7 @@ class MerchantShop:
         order: dict[str, Any] = json.loads(request.body)
         if request.headers["webhook-id"] != order["transaction_id"]:
             return Response(400)
-        fault = _next(self._faults)
+        fault = self._faults.meet(lambda _: True)
         if self._magic_amounts and order["amount_fen"] in MAGIC_AMOUNTS:
             fault = _Fault(MAGIC_AMOUNTS[order["amount_fen"]], None, 0.0)
         match fault:
@@ -160,7 +161,7 @@ class MerchantShop:
     async def _webhook(self, request: Request) -> Response | Misbehavior:
         if not self._is_from_the_platform(request):
             return Response(401, b'{"error":"signature"}')
-        fault = _next(self._webhook_faults)
+        fault = self._webhook_faults.meet(lambda _: True)
         if fault is not None:
             return Misbehavior.SILENCE if fault.fault is Fault.SILENT else _misbehave(fault.fault)
         self.book.take_webhook(request.headers["webhook-id"], request.body)
@@ -195,18 +196,6 @@ class MerchantShop:
         html = shop_page(self.name, self.book.orders()[-50:], self.book.webhooks()[-50:])
         headers = (("content-security-policy", POLICY), ("cache-control", "no-store"))
         return Response(200, html.encode(), "text/html; charset=utf-8", headers)
-
-
-def _next(faults: list[_Fault]) -> _Fault | None:
-    """The fault in force, one less of it."""
-    if not faults:
-        return None
-    fault = faults[0]
-    if fault.count is not None:
-        fault.count -= 1
-        if fault.count <= 0:
-            faults.pop(0)
-    return fault
 
 
 def _misbehave(fault: Fault) -> Response | Misbehavior:

@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer
 from mpss.simulators.ocs_control import control_handler
-from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind, OcsFaults
+from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
 from mpss.simulators.ocs_store import OcsStore
 from mpss.simulators.remembered import remembered_ports
 from mpss.wire import diameter
@@ -144,7 +145,8 @@ class Door:
         except MalformedMessage:
             writer.write(credit_answer(frame, CreditAnswer("", Result.INVALID_VALUE), sender=self._node))
             return
-        fault = self._ocs.faults.meet(request.phone, request.kind.name.lower())
+        kind = request.kind.name.lower()
+        fault = self._ocs.faults.meet(lambda fault: fault.fits(request.phone, kind))
         if fault is None:
             writer.write(credit_answer(frame, self._ocs.store.answer(request), sender=self._node))
         else:
@@ -192,7 +194,7 @@ class Ocs:
 
     def __init__(self, settings: OcsSettings) -> None:
         self.settings = settings
-        self.faults = OcsFaults()
+        self.faults: Faults[OcsFault] = Faults()
         self.mute = False
         self.requests = 0
         self.repeats_marked = 0

@@ -45,30 +45,5 @@ class OcsFault:
     phone: str | None = None
     request: str | None = None
 
-
-class OcsFaults:
-    """The faults in force; each request meets the first that fits it."""
-
-    def __init__(self) -> None:
-        self._faults: list[OcsFault] = []
-
-    def add(self, fault: OcsFault) -> None:
-        self._faults.append(fault)
-
-    def clear(self) -> None:
-        self._faults.clear()
-
-    def all(self) -> list[OcsFault]:
-        return list(self._faults)
-
-    def meet(self, phone: str, request: str) -> OcsFault | None:
-        """The fault that this request meets, counted down."""
-        for fault in self._faults:
-            if fault.phone not in (None, phone) or fault.request not in (None, request):
-                continue
-            if fault.count is not None:
-                fault.count -= 1
-                if fault.count <= 0:
-                    self._faults.remove(fault)
-            return fault
-        return None
+    def fits(self, phone: str, request: str) -> bool:
+        return self.phone in (None, phone) and self.request in (None, request)

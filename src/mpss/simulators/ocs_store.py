@@ -8,13 +8,12 @@ and no reservation or debit takes it below zero; (3) the ledger has one line for
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mpss.simulators.sqlite_file import one_change
 from mpss.wire.diameter import Action, CreditAnswer, CreditRequest, RequestType, Result
 
 DEFAULT_BALANCE_FEN = 100_000
@@ -97,7 +96,7 @@ class OcsStore:
         if request.action is Action.CHECK_BALANCE:
             return self._check(request)
         asked = f"{request.kind.value} {request.action} {request.phone} {request.amount_fen}"
-        with self._transaction():
+        with one_change(self._db):
             row = self._one(
                 "SELECT asked, result_code, granted_fen FROM answer WHERE session_id = ? AND number = ?",
                 (request.session_id, request.number),
@@ -118,7 +117,7 @@ class OcsStore:
             return _answer(request, row["result_code"], row["granted_fen"])
 
     def _check(self, request: CreditRequest) -> CreditAnswer:
-        with self._transaction():
+        with one_change(self._db):
             subscriber = self._subscriber(request.phone)
         if subscriber.barred:
             return _answer(request, Result.USER_UNKNOWN)
@@ -217,14 +216,14 @@ class OcsStore:
 
     def subscriber(self, phone: str) -> Subscriber:
         """The subscriber; one that nobody set up is prepaid with the default balance."""
-        with self._transaction():
+        with one_change(self._db):
             return self._subscriber(phone)
 
     def set_subscriber(
         self, phone: str, *, kind: str, balance_fen: int, credit_limit_fen: int, barred: bool
     ) -> Subscriber:
         """Set a subscriber up, or change one; what is reserved stays."""
-        with self._transaction():
+        with one_change(self._db):
             self._db.execute(
                 "INSERT INTO subscriber (phone, kind, balance_fen, credit_limit_fen, barred) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (phone) DO UPDATE SET kind = excluded.kind, balance_fen = excluded.balance_fen,"
@@ -294,17 +293,6 @@ class OcsStore:
 
     def _rows(self, sql: str, values: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         return [dict(row) for row in self._db.execute(sql, values)]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # Immediate, because another door may write between our look and our change.
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _answer(request: CreditRequest, result_code: int, granted_fen: int | None = None) -> CreditAnswer:

@@ -28,6 +28,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 
 from mpss.security.signing import SignatureInvalid, new_webhook_secret, sign_webhook, verify_webhook
+from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
 from mpss.simulators.online_bank_page import orders_page, pay_page, problem_page
 from mpss.simulators.online_bank_store import BankOrder, OnlineBankStore
@@ -68,7 +69,7 @@ class OnlineBank:
         self._tries = tries
         self._pause_seconds = pause_seconds
         self._server = HttpServer(self._answer)
-        self._faults: list[_Fault] = []
+        self._faults: Faults[_Fault] = Faults()
         self._calls: set[asyncio.Task[None]] = set()
         self._client: httpx.AsyncClient | None = None
 
@@ -94,7 +95,7 @@ class OnlineBank:
 
     def fail(self, fault: Fault, *, count: int | None = None, seconds: float = 0.0) -> None:
         """The next `count` callbacks or inquiries, or all until `work`, meet this fault."""
-        self._faults.append(_Fault(fault, count, seconds))
+        self._faults.add(_Fault(fault, count, seconds))
 
     def work(self) -> None:
         """Everything works again."""
@@ -154,7 +155,7 @@ class OnlineBank:
         return Response(303, headers=(("location", back),))
 
     async def _inquire(self, request: Request) -> Response | Misbehavior:
-        fault = self._next(of_callbacks=False)
+        fault = self._faults.meet(lambda fault: fault.fault not in _OF_CALLBACKS)
         kind = None if fault is None else fault.fault
         if kind in (Fault.LOSE_REQUEST, Fault.HANG_UP):
             return Misbehavior.SILENCE if kind is Fault.LOSE_REQUEST else Misbehavior.HANG_UP
@@ -172,7 +173,7 @@ class OnlineBank:
 
     def _call(self, order: BankOrder) -> None:
         """Let the center know, in the background, as the fault in force has it."""
-        fault = self._next(of_callbacks=True)
+        fault = self._faults.meet(lambda fault: fault.fault in _OF_CALLBACKS)
         kind = None if fault is None else fault.fault
         if kind is Fault.LOSE_CALLBACK:
             return
@@ -202,17 +203,6 @@ class OnlineBank:
             if answer is not None and answer.is_success:
                 return
             await asyncio.sleep(self._pause_seconds * 2**attempt)
-
-    def _next(self, *, of_callbacks: bool) -> _Fault | None:
-        """The fault in force, one less of it."""
-        for fault in self._faults:
-            if (fault.fault in _OF_CALLBACKS) == of_callbacks:
-                if fault.count is not None:
-                    fault.count -= 1
-                    if fault.count <= 0:
-                        self._faults.remove(fault)
-                return fault
-        return None
 
     async def _set_fault(self, request: Request) -> Response:
         asked = json.loads(request.body)

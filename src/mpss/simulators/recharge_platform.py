@@ -21,6 +21,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
 from mpss.simulators.page import POLICY, page, shown_time, table
 from mpss.simulators.recharge_store import Card, Consumption, RechargeStore
@@ -55,7 +56,7 @@ class RechargePlatform:
         self._prefix = prefix
         self._digits = digits
         self._server = HttpServer(self._answer)
-        self._faults: list[_Fault] = []
+        self._faults: Faults[_Fault] = Faults()
         self._late: set[asyncio.Task[None]] = set()
 
     @property
@@ -81,7 +82,7 @@ class RechargePlatform:
 
     def fail(self, fault: Fault, *, on: str | None = None, count: int | None = None, seconds: float = 0.0) -> None:
         """The next `count` questions (of kind `on`: check, consume, inquire), or all until `work`, meet this fault."""
-        self._faults.append(_Fault(fault, on, count, seconds))
+        self._faults.add(_Fault(fault, on, count, seconds))
 
     def work(self) -> None:
         """Everything works again."""
@@ -109,7 +110,7 @@ class RechargePlatform:
     async def _hear(
         self, request: Request, message: str, carry_out: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> Response | Misbehavior:
-        fault = self._next(message)
+        fault = self._faults.meet(lambda fault: fault.on in (None, message))
         if fault is not None and fault.fault in (Fault.LOSE_REQUEST, Fault.HANG_UP):
             return Misbehavior.SILENCE if fault.fault is Fault.LOSE_REQUEST else Misbehavior.HANG_UP
         question = read_question(self._secret, request, message)
@@ -156,17 +157,6 @@ class RechargePlatform:
 
     def _inquire(self, question: dict[str, Any]) -> dict[str, Any]:
         return self.store.inquire(question["reference"]).answer()
-
-    def _next(self, message: str) -> _Fault | None:
-        """The fault in force for such a question, one less of it."""
-        for fault in self._faults:
-            if fault.on in (None, message):
-                if fault.count is not None:
-                    fault.count -= 1
-                    if fault.count <= 0:
-                        self._faults.remove(fault)
-                return fault
-        return None
 
     async def _make_cards(self, request: Request) -> Response:
         asked = json.loads(request.body)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from mpss.simulators.sqlite_file import one_change
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS card (
@@ -70,7 +70,7 @@ class RechargeStore:
     def make_cards(self, face_fen: int, count: int, *, prefix: str, digits: int) -> list[Card]:
         """New cards, good for `face_fen` each; their numbers begin with `prefix`."""
         made = []
-        with self._transaction():
+        with one_change(self._db):
             for _ in range(count):
                 rest = digits - len(prefix)
                 number = prefix + f"{secrets.randbelow(10**rest):0{rest}d}"
@@ -96,7 +96,7 @@ class RechargeStore:
 
     def consume(self, reference: str, number: str, phone: str, most_fen: int) -> Consumption:
         """Use a card up for a reference, or say why not; a reference asked again is answered as at first."""
-        with self._transaction():
+        with one_change(self._db):
             known = self._again(reference)
             if known is not None:
                 asked_for = self._db.execute(
@@ -115,12 +115,12 @@ class RechargeStore:
 
     def refuse(self, reference: str, number: str, phone: str, reason: str) -> Consumption:
         """Refuse a reference for a reason of one's own; one known is answered as at first."""
-        with self._transaction():
+        with one_change(self._db):
             return self._again(reference) or self._write(reference, number, phone, None, reason)
 
     def inquire(self, reference: str) -> Consumption:
         """What became of a reference; one that never came is closed."""
-        with self._transaction():
+        with one_change(self._db):
             return self._find(reference) or self._write(reference, None, None, None, "closed")
 
     @staticmethod
@@ -159,13 +159,3 @@ class RechargeStore:
             (reference, number, phone, serial, face_fen, reason, at),
         )
         return Consumption(reference, serial, phone, face_fen, reason, 1, at)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")

@@ -29,9 +29,10 @@ import smpp34
 
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.phone import parse_phone
+from mpss.simulators.faults import Faults
 from mpss.simulators.remembered import remembered_ports
 from mpss.simulators.smsc_control import ControlServer
-from mpss.simulators.smsc_faults import Fault, FaultKind, Faults
+from mpss.simulators.smsc_faults import Fault, FaultKind
 from mpss.simulators.smsc_gate import Gate
 from mpss.simulators.smsc_store import HandsetStore, StoredMessage
 from mpss.simulators.smsc_upstream import Carrier
@@ -59,7 +60,7 @@ class Smsc:
 
     def __init__(self, settings: SmscSettings) -> None:
         self.settings = settings
-        self.faults = Faults()
+        self.faults: Faults[Fault] = Faults()
         self.store = HandsetStore(settings.data_dir / "handsets.sqlite")
         self.port = 0
         self.control_url = ""
@@ -167,7 +168,7 @@ class Smsc:
             wrong_number = isinstance(problem, MalformedField)
             event.reject(Status.ESME_RINVDSTADR if wrong_number else Status.ESME_RINVMSGLEN)
             return
-        fault = self.faults.meet(phone)
+        fault = self.faults.meet(lambda fault: fault.fits(phone))
         if fault is not None and fault.kind in (FaultKind.THROTTLED, FaultKind.SYSTEM_ERROR):
             self._refused += 1
             throttled = fault.kind is FaultKind.THROTTLED

@@ -32,30 +32,6 @@ class Fault:
     seconds: float = 0.0
     phone: str | None = None
 
-
-class Faults:
-    """The faults in force; each message meets the first that fits it."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self._faults.append(fault)
-
-    def clear(self) -> None:
-        self._faults.clear()
-
-    def all(self) -> list[Fault]:
-        return list(self._faults)
-
-    def meet(self, phone: str) -> Fault | None:
-        """The fault that a message to `phone` meets, counted down."""
-        for fault in self._faults:
-            if fault.kind is FaultKind.DOWN or fault.phone not in (None, phone):
-                continue
-            if fault.count is not None:
-                fault.count -= 1
-                if fault.count <= 0:
-                    self._faults.remove(fault)
-            return fault
-        return None
+    def fits(self, phone: str) -> bool:
+        """Whether a message to `phone` meets it."""
+        return self.kind is not FaultKind.DOWN and self.phone in (None, phone)

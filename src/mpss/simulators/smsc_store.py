@@ -6,12 +6,13 @@ Kept in one SQLite file, so that a second start finds yesterday's handsets. A ca
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from mpss.simulators.sqlite_file import one_change
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS handset (
@@ -101,7 +102,7 @@ class HandsetStore:
 
     def send(self, phone: str, ours: str, text: str, *, segments: int) -> int:
         """Write down a message from a handset to our number; its id."""
-        with self._transaction():
+        with one_change(self._db):
             self._insert_message(phone, sent=True, text=text, serial=None, segments=segments)
             return self._insert_upstream(phone, ours, text, None)
 
@@ -167,16 +168,6 @@ class HandsetStore:
         row_id = self._db.execute(sql, values).lastrowid
         assert row_id is not None
         return row_id
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _now() -> str:
