@@ -87,6 +87,7 @@ def make_charging(settings: Settings) -> DiameterCharging | None:
         origin_realm=settings.charging_origin_realm,
         realm=settings.charging_realm,
         watchdog_seconds=float(settings.charging_watchdog_seconds),
+        reservation_seconds=settings.policy.charging_reservation_seconds,
     )
 
 

@@ -42,6 +42,9 @@ class Policy:
         50_000, "What one account may pay from its phone bill in a month", "fen"
     )
     charging_timeout_seconds: int = _setting(3, "How long one call to the charging system waits for the answer", "s")
+    charging_reservation_seconds: int = _setting(
+        3600, "How long the charging system keeps what it reserved; what is not delivered by then is released", "s"
+    )
     funding_give_up_seconds: int = _setting(120, "How long a collection may be in doubt before it is given up", "s")
     balance_limit_fen: int = _setting(5_000_000, "Highest balance of a wallet", "fen")
     topup_single_limit_fen: int = _setting(500_000, "Largest single cash top-up", "fen")
@@ -257,6 +260,7 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "banks": _banks,
     "charging_peers": _peers,
     "charging_watchdog_seconds": _range(1, 3_600),
+    "charging_reservation_seconds": _range(60, 7 * 86_400),
     "smsc_password": _smpp_password,
     "transfer_hold_days": _range(1, 365),
 }

@@ -24,7 +24,7 @@ from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer
 from mpss.simulators.ocs_control import control_handler
 from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
-from mpss.simulators.ocs_store import OcsStore
+from mpss.simulators.ocs_store import VALIDITY_SECONDS, OcsStore
 from mpss.simulators.remembered import remembered_ports
 from mpss.wire import diameter
 from mpss.wire.diameter import (
@@ -48,13 +48,17 @@ _GARBLED_AVP = bytes.fromhex("00000107400000ff6162")
 
 @dataclass(frozen=True, slots=True)
 class OcsSettings:
-    """Where it keeps its subscribers and where it listens; a port of 0: yesterday's, else a free one."""
+    """Where it keeps its subscribers and where it listens; a port of 0: yesterday's, else a free one.
+
+    `validity_seconds` is how long a reservation is good for. An OCS may end it later (Tcc of RFC 8506), never sooner.
+    """
 
     data_dir: Path
     host: str = "127.0.0.1"
     ports: tuple[int, ...] = (0, 0)
     control_port: int = 0
     name: str = "ocs"
+    validity_seconds: float = VALIDITY_SECONDS
 
 
 class Door:
@@ -198,7 +202,7 @@ class Ocs:
         self.mute = False
         self.requests = 0
         self.repeats_marked = 0
-        self.store = OcsStore(settings.data_dir / "ocs.sqlite")
+        self.store = OcsStore(settings.data_dir / "ocs.sqlite", validity_seconds=settings.validity_seconds)
         self.doors = [
             Door(self, Node(f"{settings.name}{number}.{REALM}", REALM)) for number in range(1, len(settings.ports) + 1)
         ]
@@ -301,9 +305,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, action="append", default=[], help="a door's port; may be repeated")
     parser.add_argument("--control-port", type=int, default=0, help="HTTP port; 0: yesterday's or a free one")
     parser.add_argument("--name", default="ocs", help="what its Diameter identities begin with")
+    parser.add_argument(
+        "--validity", type=float, default=VALIDITY_SECONDS, help="seconds after which a reservation lapses"
+    )
     given = parser.parse_args(arguments)
     ports = tuple(given.port) or (0, 0)
-    asyncio.run(_run(OcsSettings(given.data, given.host, ports, given.control_port, given.name)))
+    asyncio.run(_run(OcsSettings(given.data, given.host, ports, given.control_port, given.name, given.validity)))
 
 
 if __name__ == "__main__":

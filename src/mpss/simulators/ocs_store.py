@@ -2,12 +2,15 @@
 
 One SQLite file, which several doors and processes may share. Invariants: (1) an answer is written together with what
 it did, and the same Session-Id and CC-Request-Number get it again; (2) available = balance + credit limit − reserved,
-and no reservation or debit takes it below zero; (3) the ledger has one line for each amount charged or refunded.
+and no reservation or debit takes it below zero; (3) the ledger has one line for each amount charged or refunded;
+(4) a reservation that is not ended within its validity lapses: nothing is charged, and who ends it is told 5002.
 """
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +22,7 @@ from mpss.wire.diameter import Action, CreditAnswer, CreditRequest, RequestType,
 DEFAULT_BALANCE_FEN = 100_000
 """What a number that nobody has set up starts with, prepaid."""
 LARGEST_AMOUNT_FEN = 10**12
+VALIDITY_SECONDS = 3600
 _BUSY_SECONDS = 10.0
 
 _SCHEMA = """
@@ -36,6 +40,12 @@ _SCHEMA = """
         reserved_fen INTEGER NOT NULL,
         state        TEXT NOT NULL CHECK (state IN ('open', 'committed', 'released', 'tombstone'))
     );
+    CREATE TABLE IF NOT EXISTS validity (      -- of the sessions that are open, and of those that lapsed
+        session_id TEXT PRIMARY KEY,
+        ends_at    REAL NOT NULL,              -- seconds since 1970
+        lapsed     INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX IF NOT EXISTS validity_ends ON validity (ends_at) WHERE lapsed = 0;
     CREATE TABLE IF NOT EXISTS answer (
         session_id  TEXT NOT NULL,
         number      INTEGER NOT NULL,
@@ -75,9 +85,10 @@ class Subscriber:
 
 
 class OcsStore:
-    """The SQLite file `path`; made with its folder where there is none."""
+    """The SQLite file `path`, made where there is none. A reservation is good for `validity_seconds`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, validity_seconds: float = VALIDITY_SECONDS) -> None:
+        self.validity_seconds = validity_seconds
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
         self._db.row_factory = sqlite3.Row
@@ -92,11 +103,12 @@ class OcsStore:
     # ── credit control
 
     def answer(self, request: CreditRequest) -> CreditAnswer:
-        """Carry the request out, once; a repeat is answered as the first time."""
+        """Carry the request out, once; a repeat is answered as the first time, of a lapsed reservation with 5002."""
         if request.action is Action.CHECK_BALANCE:
             return self._check(request)
         asked = f"{request.kind.value} {request.action} {request.phone} {request.amount_fen}"
         with one_change(self._db):
+            self._lapse()
             row = self._one(
                 "SELECT asked, result_code, granted_fen FROM answer WHERE session_id = ? AND number = ?",
                 (request.session_id, request.number),
@@ -107,20 +119,21 @@ class OcsStore:
                     "INSERT INTO answer (session_id, number, asked, result_code, granted_fen) VALUES (?, ?, ?, ?, ?)",
                     (request.session_id, request.number, asked, int(result), granted_fen),
                 )
-                return _answer(request, int(result), granted_fen)
+                return self._answer(request, result, granted_fen)
             self._db.execute(
                 "UPDATE answer SET repeats = repeats + 1 WHERE session_id = ? AND number = ?",
                 (request.session_id, request.number),
             )
             if row["asked"] != asked:
-                return _answer(request, Result.UNABLE_TO_COMPLY)
-            return _answer(request, row["result_code"], row["granted_fen"])
+                return self._answer(request, Result.UNABLE_TO_COMPLY)
+            if request.kind is RequestType.INITIAL and self._has_lapsed(request.session_id):
+                return self._answer(request, Result.UNKNOWN_SESSION)
+            return self._answer(request, row["result_code"], row["granted_fen"])
 
     def _check(self, request: CreditRequest) -> CreditAnswer:
-        with one_change(self._db):
-            subscriber = self._subscriber(request.phone)
+        subscriber = self.subscriber(request.phone)
         if subscriber.barred:
-            return _answer(request, Result.USER_UNKNOWN)
+            return self._answer(request, Result.USER_UNKNOWN)
         enough = subscriber.available_fen >= request.amount_fen
         return CreditAnswer(request.session_id, Result.SUCCESS, int(request.kind), request.number, enough=enough)
 
@@ -149,6 +162,8 @@ class OcsStore:
             return (Result.CREDIT_LIMIT_REACHED if request.amount_fen else Result.RATING_FAILED), None
         self._reserved(request.phone, request.amount_fen)
         self._add_session(request, "open")
+        ends_at = time.time() + self.validity_seconds
+        self._db.execute("INSERT INTO validity (session_id, ends_at) VALUES (?, ?)", (request.session_id, ends_at))
         return Result.SUCCESS, request.amount_fen
 
     def _end(self, request: CreditRequest) -> tuple[Result, int | None]:
@@ -168,7 +183,23 @@ class OcsStore:
             "UPDATE session SET state = ? WHERE session_id = ?",
             ("committed" if request.amount_fen else "released", request.session_id),
         )
+        self._db.execute("DELETE FROM validity WHERE session_id = ?", (request.session_id,))
         return Result.SUCCESS, None
+
+    def _lapse(self) -> None:
+        """Release what was reserved in sessions that nobody ended in time."""
+        late = self._rows(
+            "SELECT session_id, phone, reserved_fen FROM validity JOIN session USING (session_id)"
+            " WHERE lapsed = 0 AND ends_at <= ?",
+            (time.time(),),
+        )
+        for session in late:
+            self._reserved(session["phone"], -session["reserved_fen"])
+            self._db.execute("UPDATE session SET state = 'released' WHERE session_id = ?", (session["session_id"],))
+            self._db.execute("UPDATE validity SET lapsed = 1 WHERE session_id = ?", (session["session_id"],))
+
+    def _has_lapsed(self, session_id: str) -> bool:
+        return self._one("SELECT 1 FROM validity WHERE session_id = ? AND lapsed = 1", (session_id,)) is not None
 
     def _debit(self, request: CreditRequest, subscriber: Subscriber) -> tuple[Result, int | None]:
         if request.amount_fen == 0:
@@ -217,6 +248,7 @@ class OcsStore:
     def subscriber(self, phone: str) -> Subscriber:
         """The subscriber; one that nobody set up is prepaid with the default balance."""
         with one_change(self._db):
+            self._lapse()
             return self._subscriber(phone)
 
     def set_subscriber(
@@ -234,11 +266,19 @@ class OcsStore:
 
     def subscribers(self) -> list[dict[str, Any]]:
         """One line for each subscriber, by number."""
+        with one_change(self._db):
+            self._lapse()
         return self._rows("SELECT * FROM subscriber ORDER BY phone")
 
     def sessions(self, *, state: str | None = None) -> list[dict[str, Any]]:
-        """The sessions, by id."""
-        return self._rows("SELECT * FROM session WHERE ? IS NULL OR state = ? ORDER BY session_id", (state, state))
+        """The sessions, by id: open, committed, released, lapsed, or tombstone (released before it began)."""
+        with one_change(self._db):
+            self._lapse()
+        rows = self._rows(
+            "SELECT session_id, phone, reserved_fen, ends_at, CASE WHEN lapsed THEN 'lapsed' ELSE state END AS state"
+            " FROM session LEFT JOIN validity USING (session_id) ORDER BY session_id"
+        )
+        return [row for row in rows if state in (None, row["state"])]
 
     def ledger(self, *, after: int = 0, phone: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
         """The lines with a higher id than `after`, oldest first."""
@@ -294,8 +334,16 @@ class OcsStore:
     def _rows(self, sql: str, values: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         return [dict(row) for row in self._db.execute(sql, values)]
 
-
-def _answer(request: CreditRequest, result_code: int, granted_fen: int | None = None) -> CreditAnswer:
-    return CreditAnswer(
-        request.session_id, int(result_code), int(request.kind), request.number, granted_fen=granted_fen
-    )
+    def _answer(self, request: CreditRequest, result_code: int, granted_fen: int | None = None) -> CreditAnswer:
+        """The answer; what is reserved comes with the seconds it is still good for."""
+        row = None
+        if granted_fen is not None and request.kind is RequestType.INITIAL:
+            row = self._one("SELECT ends_at FROM validity WHERE session_id = ? AND lapsed = 0", (request.session_id,))
+        return CreditAnswer(
+            request.session_id,
+            int(result_code),
+            int(request.kind),
+            request.number,
+            granted_fen=granted_fen,
+            validity_seconds=None if row is None else max(math.ceil(row["ends_at"] - time.time()), 0),
+        )

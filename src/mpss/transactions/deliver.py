@@ -6,7 +6,8 @@ other.
 
 Invariants: (1) the order always carries the transaction's id, so asking again is safe; (2) one answer is written for a
 sale, and the first stands; (3) a sale whose answer is refused or expired is reversed, also after a crash between the
-two; (4) "delivered" after a reversal changes nothing: the money stays reversed. Spec: CT 5.3, 6.3.2, 6.5.1.
+two; (4) "delivered" after a reversal changes nothing: the money stays reversed; (5) nothing is ordered on a phone bill
+whose reservation may lapse before the charge. Spec: CT 5.3, 6.3.2, 6.5.1.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mpss.ports.merchant import DeliveryOrder
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.transactions.delivery_store import SoldGoods, find_sale, hold_state, write_answer
+from mpss.transactions.funded_sale import lease_seconds
 from mpss.transactions.funding import complete
 from mpss.transactions.reversal import reverse
 
@@ -60,7 +62,8 @@ async def deliver(runtime: Runtime, item: OutboxItem) -> Outcome:
     if sale.state not in _SOLD[sale.funding]:
         return Declined("the sale was reversed")
     deadline = item.created_at + timedelta(seconds=runtime.policy.delivery_deadline_seconds)
-    if item.attempts > 1 and sale.delivery is None and runtime.clock.now() >= deadline:
+    silent = item.attempts > 1 and runtime.clock.now() >= deadline
+    if sale.delivery is None and (silent or _may_lapse(runtime, sale)):
         return await _end(runtime, sale, "expired", EXPIRED)
 
     endpoint = await endpoint_of(runtime, sale.merchant_id)
@@ -79,6 +82,14 @@ async def deliver(runtime: Runtime, item: OutboxItem) -> Outcome:
         case _:
             # A manual resend of what was delivered: the first answer stands, and nobody insists.
             return Declined(f"delivered before; the order sent again was answered: {outcome}")
+
+
+def _may_lapse(runtime: Runtime, sale: SoldGoods) -> bool:
+    """Whether what a phone bill reserved may be released by itself before we have delivered and charged it."""
+    policy = runtime.policy
+    needed = policy.merchant_timeout_seconds + lease_seconds(policy)
+    end = sale.created_at + timedelta(seconds=policy.charging_reservation_seconds - needed)
+    return sale.funding == Funding.PHONE_BILL and runtime.clock.now() >= end
 
 
 async def _delivered(runtime: Runtime, sale: SoldGoods, content: str) -> Outcome:

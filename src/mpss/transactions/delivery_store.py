@@ -11,7 +11,7 @@ from mpss.db.database import UnitOfWork
 
 _SALE: LiteralString = """
     SELECT t.id, t.kind, t.state, t.merchant_id, t.merchant_order_no, t.amount_fen, a.phone, a.language,
-           m.name AS merchant, t.funding, coalesce(p.name, '') AS product, d.state AS delivery
+           m.name AS merchant, t.funding, t.created_at, coalesce(p.name, '') AS product, d.state AS delivery
       FROM transaction AS t
       JOIN account AS a ON a.id = t.account_id
       JOIN merchant AS m ON m.id = t.merchant_id
@@ -43,6 +43,7 @@ class SoldGoods:
     merchant: str
     product: str
     funding: str
+    created_at: datetime
     delivery: str | None
 
 

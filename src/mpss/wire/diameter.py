@@ -110,7 +110,10 @@ class CreditRequest:
 
 @dataclass(frozen=True, slots=True)
 class CreditAnswer:
-    """A CCA. An error answer (E bit) may lack `kind` and `number`; `enough` answers a Check-Balance."""
+    """A CCA. An error answer (E bit) may lack `kind` and `number`; `enough` answers a Check-Balance.
+
+    `validity_seconds` is how long what is granted stays reserved (Validity-Time, RFC 8506 §8.33).
+    """
 
     session_id: str
     result_code: int
@@ -118,6 +121,7 @@ class CreditAnswer:
     number: int | None = None
     granted_fen: int | None = None
     enough: bool | None = None
+    validity_seconds: int | None = None
 
 
 def take_frame(buffer: bytearray) -> bytes | None:
@@ -241,6 +245,8 @@ def credit_answer(request: bytes, answer: CreditAnswer, *, sender: Node) -> byte
         message.granted_service_unit = GrantedServiceUnit(cc_money=_money(answer.granted_fen))
     if answer.enough is not None:
         message.check_balance_result = 0 if answer.enough else 1
+    if answer.validity_seconds is not None:
+        message.validity_time = answer.validity_seconds
     return bytes(message.as_bytes())
 
 
@@ -261,6 +267,7 @@ def read_credit_answer(frame: bytes) -> CreditAnswer:
             number=message.cc_request_number,
             granted_fen=None if unit is None or unit.cc_money is None else _fen(unit.cc_money),
             enough=None if checked is None else checked == 0,
+            validity_seconds=message.validity_time,
         )
     except MalformedMessage:
         raise
