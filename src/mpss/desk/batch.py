@@ -191,7 +191,7 @@ def as_first_answered(transaction: Transaction) -> Transaction:
     """The transaction as its first answer said it, whatever became of it since."""
     if transaction.first_state is transaction.state:
         return transaction
-    if transaction.first_state is TransactionState.FUNDING:
+    if transaction.first_state in (TransactionState.FUNDING, TransactionState.COMPLETING):
         return transaction  # The first answer waited for another system; what that said is the answer.
     if transaction.first_state is TransactionState.CONFIRMING:
         return transaction._replace(state=transaction.first_state, refusal=None, restricted_fen=0, finished_at=None)

@@ -194,3 +194,6 @@ class TestGoods:
         assert await receivable(shop) == 0
         assert (await events(shop.runtime, PHONE))[-1] == "bill_refunded"
         await assert_sound(shop.runtime)
+        # Its first answer waited for the charging system; the repeat says what that said.
+        again = await take_back(shop, sale)
+        assert (again.repeated, again.transaction.state) == (True, "SUCCEEDED")
