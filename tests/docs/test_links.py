@@ -29,6 +29,10 @@ def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
+READ = re.compile(r'environ\.get\("(MPSS_[A-Z_]+)"')
+"""A variable that the tests read."""
+
+
 def exists(named: str) -> bool:
     """Whether a file is there: from the root, from the package, or by its name alone."""
     return (REPOSITORY / named).exists() or (PACKAGE / named).exists() or any(PACKAGE.rglob(Path(named).name))
@@ -51,6 +55,7 @@ def test_files_named_are_there(paper: Path) -> None:
 @pytest.mark.parametrize("paper", PAPERS, ids=name_of)
 def test_settings_named_are_settings(paper: Path) -> None:
     known = {f"MPSS_{item.name.upper()}" for item in (*fields(Settings), *fields(Policy))}
+    known.update(*(READ.findall(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "tests").rglob("*.py")))
     assert set(re.findall(r"\bMPSS_[A-Z_]+", paper.read_text(encoding="utf-8"))) - known == set()
 
 

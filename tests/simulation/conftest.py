@@ -18,7 +18,7 @@ TUNE = {"shared_buffers": "64MB", "checkpoint_timeout": "30s", "max_connections"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         first = int(os.environ.get("MPSS_SIM_FIRST", "0"))
-        count = int(os.environ.get("MPSS_SIM_SEEDS", str(SEEDS)))
+        count = int(os.environ.get("MPSS_SIM_SEEDS", str(getattr(metafunc.module, "SEEDS", SEEDS))))
         metafunc.parametrize("seed", range(first, first + count))
 
 

@@ -9,10 +9,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mpss.db.embedded import EmbeddedPostgres
-from tests.simulation.steps import Found, Step
+from tests.simulation.steps import Found
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
@@ -20,6 +20,12 @@ _START_SECONDS = 60
 
 class Lost(Exception):
     """The process died, or could not say what became of the step: whether it was carried out is unknown."""
+
+
+class Asked(Protocol):
+    """What a process can be asked to carry out."""
+
+    def message(self) -> dict[str, Any]: ...
 
 
 class Cluster:
@@ -38,11 +44,18 @@ class Cluster:
 
 
 class Platform:
-    """One process of the platform, started anew whenever it dies, until told to stop."""
+    """One process of the platform, started anew whenever it dies, until told to stop. `module` is its program."""
 
-    def __init__(self, config: dict[str, Any], on_pause: Callable[[Platform], None]) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        on_pause: Callable[[Platform], None],
+        *,
+        module: str = "tests.simulation.worker",
+    ) -> None:
         self._config = config
         self._on_pause = on_pause
+        self._module = module
         self._process: asyncio.subprocess.Process | None = None
         self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._ready = asyncio.Event()
@@ -79,7 +92,7 @@ class Platform:
     def go(self) -> None:
         self._write({"go": True})
 
-    async def carry_out(self, step: Step) -> Found | None:
+    async def carry_out(self, step: Asked) -> Found | None:
         """What the platform acknowledged; None for a step that answers nothing.
 
         Raises:
@@ -107,7 +120,7 @@ class Platform:
         while not self._stopping:
             environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
             process = self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.simulation.worker", json.dumps(self._config),
+                sys.executable, "-m", self._module, json.dumps(self._config),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
                 env=environment, cwd=ROOT,
             )  # fmt: skip

@@ -1,0 +1,126 @@
+"""What is done in a storm: each operation is one function that draws it and one that a process carries out.
+
+A new operation is these two and its line in `OPERATIONS`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from mpss.desk.model import Answer, Funding
+from mpss.kernel.ids import AccountId, MerchantId, TransactionId
+from mpss.runtime import Runtime
+from mpss.transactions.card_topup import top_up_from_card
+from mpss.transactions.pay import pay
+from mpss.transactions.reversal import caller_of_merchant, reverse
+from mpss.transactions.sale import Sale
+from tests.simulation.doubt.model import Deed, World
+from tests.simulation.steps import Found
+from tests.support.house import PASSWORD
+
+Known = Sequence[tuple[Deed, Found]]
+Draw = Callable[[random.Random, World, Deed, Known], Deed | None]
+CarryOut = Callable[[Runtime, World, Deed], Awaitable[Answer]]
+_RECENT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`draw` completes a deed from chance and what is known so far, None where there is nothing to do it to.
+
+    `wallet_sign` is what its success does to the payer's wallet: 1 fills it, -1 empties it.
+    """
+
+    weight: int
+    draw: Draw
+    carry_out: CarryOut
+    wallet_sign: int = 0
+
+
+# ── drawing
+
+
+def _amount(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
+    return replace(deed, merchant=chance.randrange(len(world.merchants)), amount_fen=chance.randint(1, 900))
+
+
+def _goods(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
+    return replace(deed, goods=chance.randrange(len(world.goods)), quantity=chance.randint(1, 2))
+
+
+def _sale(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed | None:
+    """A sale of the last that were acknowledged, whatever was said of it."""
+    sold = [(step, found) for step, found in known[-_RECENT:] if step.kind in SALES and found.state != "DECLINED"]
+    if not sold:
+        return None
+    sale, found = chance.choice(sold)
+    return replace(deed, merchant=merchant_of(world, sale), original=found.id)
+
+
+def _card(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
+    bank = chance.choice(sorted(world.payers[deed.payer].cards))
+    return replace(deed, bank=bank, amount_fen=chance.randint(1, 5_000))
+
+
+# ── carrying out
+
+
+async def _pay_from_bill(runtime: Runtime, world: World, deed: Deed) -> Answer:
+    return await _pay(runtime, world, deed, funding=Funding.PHONE_BILL)
+
+
+async def _pay(runtime: Runtime, world: World, deed: Deed, *, funding: Funding) -> Answer:
+    payer = world.payers[deed.payer]
+    merchant_id = UUID(world.merchants[merchant_of(world, deed)])
+    product = None if deed.goods is None else UUID(world.goods[deed.goods].id)
+    sale = Sale(payer.uuid, merchant_id, product, deed.quantity, deed.amount_fen or None, None)
+    return await pay(
+        runtime, caller=f"account:{AccountId.from_uuid(payer.uuid)}", key=deed.key, channel="http", sale=sale,
+        phone=payer.phone, password=PASSWORD, source="storm", funding=funding,
+    )  # fmt: skip
+
+
+async def _reverse(runtime: Runtime, world: World, deed: Deed) -> Answer:
+    assert deed.original is not None
+    merchant_id = UUID(world.merchants[deed.merchant])
+    return await reverse(
+        runtime, caller=caller_of_merchant(merchant_id), key=deed.key, channel="http",
+        merchant_id=MerchantId.from_uuid(merchant_id), original_id=TransactionId.from_uuid(UUID(deed.original)),
+        reason="storm",
+    )  # fmt: skip
+
+
+async def _top_up(runtime: Runtime, world: World, deed: Deed) -> Answer:
+    payer = world.payers[deed.payer]
+    return await top_up_from_card(
+        runtime, account_id=payer.uuid, phone=payer.phone, key=deed.key, card_id=UUID(payer.cards[deed.bank]),
+        amount_fen=deed.amount_fen, password=PASSWORD, source="storm", channel="http",
+    )  # fmt: skip
+
+
+def merchant_of(world: World, deed: Deed) -> int:
+    """Whose sale it is."""
+    return deed.merchant if deed.goods is None else world.merchants.index(world.goods[deed.goods].merchant_id)
+
+
+OPERATIONS = {
+    "bill_amount": Operation(30, _amount, _pay_from_bill),
+    "bill_goods": Operation(25, _goods, _pay_from_bill),
+    "reverse": Operation(20, _sale, _reverse),
+    "card_topup": Operation(25, _card, _top_up, wallet_sign=1),
+}
+SALES = frozenset({"bill_amount", "bill_goods"})
+"""The operations that a merchant may reverse."""
+
+
+def draw(chance: random.Random, world: World, number: int, known: Known) -> Deed:
+    """The next thing somebody does."""
+    while True:
+        (kind,) = chance.choices(list(OPERATIONS), [operation.weight for operation in OPERATIONS.values()])
+        plain = Deed(number, kind, payer=chance.randrange(len(world.payers)))
+        drawn = OPERATIONS[kind].draw(chance, world, plain, known)
+        if drawn is not None:
+            return drawn

@@ -1,0 +1,102 @@
+"""One storm as it is known from outside: who asks, what was answered, what was killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from mpss.db.database import Database
+from mpss.kernel.clock import SandboxClock
+from mpss.simulators.merchant_shop import MerchantShop
+from tests.simulation.doubt.model import PENDING, Deed, World
+from tests.simulation.doubt.outside import Simulator
+from tests.simulation.processes import Cluster, Lost, Platform
+from tests.simulation.steps import Found
+from tests.simulation.town import ALLOWED
+
+_REVERSED = ("REVERSING", "REVERSED")
+
+
+@dataclass(slots=True)
+class Storm:
+    """The world of one seed. `finals` are the last answers that were recorded, by deed, oldest deed first."""
+
+    random: random.Random
+    clock: SandboxClock
+    database: Database
+    cluster: Cluster
+    world: World
+    simulators: dict[str, Simulator]
+    shops: list[MerchantShop]
+    platforms: list[Platform] = field(default_factory=list)
+    deeds: dict[int, Deed] = field(default_factory=dict)
+    finals: dict[int, Found] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.set(self.clock.now() + timedelta(seconds=seconds))
+
+    def known(self) -> list[tuple[Deed, Found]]:
+        return [(self.deeds[number], found) for number, found in self.finals.items()]
+
+    async def ask(self, deed: Deed) -> Found:
+        """Ask any process; again, mostly, when nothing was acknowledged.
+
+        Raises:
+            Lost: nothing was acknowledged, and the client gave up.
+        """
+        self.deeds[deed.number] = deed
+        while True:
+            try:
+                found = await self.random.choice(self.platforms).carry_out(deed)
+            except Lost as lost:
+                reason = str(lost).split(":")[0]
+                self.counts[f"lost: {reason}"] += 1
+                if reason not in ALLOWED:
+                    raise AssertionError(f"{deed}: {lost}") from lost
+                await asyncio.sleep(self.random.uniform(0.05, 0.4))
+                if self.random.random() < 0.3:
+                    raise
+                continue
+            assert found is not None
+            if found.recorded:
+                self.remember(deed, found)
+            return found
+
+    async def insist(self, deed: Deed) -> Found:
+        """Ask until it is acknowledged and recorded; in a clear sky."""
+        async with asyncio.timeout(120):
+            while True:
+                try:
+                    found = await self.ask(deed)
+                except Lost:
+                    continue
+                if found.recorded:
+                    return found
+                self.advance(5)
+                await asyncio.sleep(0.2)
+
+    def remember(self, deed: Deed, found: Found) -> None:
+        """What was final stays so; a sale may be reversed."""
+        before = self.finals.get(deed.number)
+        self.finals[deed.number] = found
+        if before is None:
+            return
+        same = (before.id, before.kind, before.amount_fen, before.fee_fen)
+        assert same == (found.id, found.kind, found.amount_fen, found.fee_fen), f"{deed}: {before}, then {found}"
+        settled = before.state not in PENDING
+        undone = before.state in ("SUCCEEDED", *_REVERSED) and found.state in _REVERSED
+        stays = (before.state, before.refusal) == (found.state, found.refusal)
+        assert stays or undone or not settled, f"{deed} was answered {before}, then {found}"
+
+    async def pending(self) -> int:
+        """How many transactions and requests are not final."""
+        async with self.database.read() as uow:
+            waiting = await uow.value(
+                "SELECT count(*) FROM transaction WHERE state = ANY(%(pending)s)", {"pending": list(PENDING)}
+            )
+            asked = await uow.value("SELECT count(*) FROM funding_request WHERE state IN ('SENT', 'IN_DOUBT')")
+        return int(waiting) + int(asked)
