@@ -7,6 +7,7 @@ at which the ports refuse (no call to another system inside a unit of work).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar
@@ -22,6 +23,8 @@ Connection = psycopg.AsyncConnection[Any]
 Params = Mapping[str, Any] | Sequence[Any] | None
 
 _RETRIES = 5
+_FRESH_SECONDS = 1.0
+_BEGIN_READ: LiteralString = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _NOTICE_SILENCE: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -67,14 +70,20 @@ class UnitOfWork:
             return await cursor.fetchone()
 
 
+class _Pooled(psycopg.AsyncConnection[Any]):
+    """`used_at` is when it was last given back, by the monotonic clock."""
+
+    used_at = 0.0
+
+
 class Database:
     """A pool of connections as the lesser role."""
 
     def __init__(self, url: str, *, pool_size: int = 8, timeout_seconds: float = 10.0) -> None:
         self.url = url
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url, min_size=1, max_size=pool_size, open=False, timeout=timeout_seconds, configure=_configure,
-            check=AsyncConnectionPool.check_connection,
+        self._pool: AsyncConnectionPool[_Pooled] = AsyncConnectionPool(
+            url, connection_class=_Pooled, min_size=1, max_size=pool_size, open=False, timeout=timeout_seconds,
+            configure=_configure, check=_check,
         )  # fmt: skip
 
     async def open(self) -> None:
@@ -86,15 +95,24 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work; commits at the end, rolls back on an exception."""
-        async with self._pool.connection() as connection, unit_of_work(connection) as uow:
+        async with self._connection() as connection, unit_of_work(connection) as uow:
             yield uow
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[UnitOfWork]:
         """A read-only unit of work: one snapshot, nothing written."""
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        async with self._connection() as connection:
+            # Ended by the pool's own commit or rollback; a statement less than a transaction block and its setting.
+            await connection.execute(_BEGIN_READ)
             yield UnitOfWork(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Pooled]:
+        async with self._pool.connection() as connection:
+            try:
+                yield connection
+            finally:
+                connection.used_at = time.monotonic()
 
     async def connect(self) -> Connection:
         """A connection of one's own, outside the pool: a desk's, a listener's. The caller closes it."""
@@ -124,6 +142,12 @@ async def retrying(action: Callable[[], Any]) -> Any:
                 raise
             await asyncio.sleep(0.005 * 2**attempt)
     raise AssertionError("unreachable")
+
+
+async def _check(connection: _Pooled) -> None:
+    """Whether the server still holds the connection; one that was in use a moment ago is not asked."""
+    if time.monotonic() - connection.used_at >= _FRESH_SECONDS:
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _configure(connection: Connection) -> None:

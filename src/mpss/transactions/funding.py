@@ -43,6 +43,10 @@ def ask_again_at(attempts: int, *, now: datetime) -> datetime:
     return now + timedelta(seconds=delay_seconds(attempts, rule=INQUIRY_RULE, chance=random.random()))  # noqa: S311
 
 
+_FOLLOWED_UP = frozenset({TransactionState.COMPLETING, TransactionState.RELEASING})
+"""The states that an answer may lead to with another request to send at once."""
+
+
 def funded_touches(sale: Transaction) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     """The rows that a step of a purchase from the phone bill needs."""
     assert sale.account_id is not None
@@ -199,6 +203,8 @@ async def ask(runtime: Runtime, request_id: UUID) -> Transaction | None:
             served if served is not sale else None,
         )
         told = (await runtime.desk.submit(command)).transaction
+        if told.state not in _FOLLOWED_UP:
+            return told
         request_id = next_id
 
 
