@@ -12,7 +12,7 @@ from rich.table import Table
 _HEADINGS = ("part", "rate/s", "ratio", "p50 ms", "p99 ms", "WAL B", "CPU µs", "ours", "PostgreSQL", "client")
 _MEANING = (
     "ratio: to the better TPC-B-like script just before and after; WAL and CPU are a payment's; "
-    "ours, PostgreSQL and client (pgbench, wrk) are shares of the CPU used."
+    "ours, PostgreSQL and client (pgbench, wrk, of funded the OCS and the bank) are shares of the CPU used."
 )
 
 
@@ -30,6 +30,10 @@ GOALS = (
     Goal("desk.p99_ms", 50.0, at_most=True),
     Goal("http.amount.ratio", 0.5),
     Goal("http.product.ratio", 0.5),
+    Goal("funded.phone_bill.ratio", 0.1),
+    Goal("funded.bank_topup.ratio", 0.1),
+    Goal("funded.waiting.ratio", 0.9),
+    Goal("funded.waiting.connections_in_use", 2, at_most=True),
     Goal("growth.large.slower_percent", 15.0, at_most=True),
     Goal("growth.after.slower_percent", 15.0, at_most=True),
 )
@@ -37,7 +41,7 @@ GOALS = (
 
 def goals_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What was reached of each goal; None where it was not measured. Of 1 and 2 desks, the better counts."""
-    desk, growth = result["desk"], result["growth"]
+    desk, funded, growth = result["desk"], result["funded"], result["growth"]
     reached: dict[str, float | None] = {goal.name: None for goal in GOALS}
     if desk is not None:
         best = {
@@ -49,6 +53,10 @@ def goals_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for kind, figure in (result["http"] or {}).items():
         if isinstance(figure, dict):
             reached[f"http.{kind}.ratio"] = figure["ratio"]
+    if funded is not None:
+        for name, figure in funded.items():
+            reached[f"funded.{name}.ratio"] = figure["ratio"]
+        reached["funded.waiting.connections_in_use"] = funded["waiting"]["connections_in_use"]
     if growth is not None:
         for name in ("large", "after"):
             reached[f"growth.{name}.slower_percent"] = growth[name]["slower_percent"]
@@ -68,7 +76,7 @@ def show(console: Console, result: dict[str, Any]) -> None:
         column.justify = "right"
     for row in _rows(result):
         table.add_row(*row)
-    console.print(table, _MEANING, crop=False)
+    console.print(table, _MEANING, *_notes(result), crop=False)
     goals = Table("goal", "wanted", "reached", "", box=SIMPLE)
     for row in _goal_rows(result):
         goals.add_row(*row, style="red" if row[-1] == "missed" else None)
@@ -80,7 +88,7 @@ def markdown(result: dict[str, Any]) -> str:
     lines = ["", f"## {result['at']} · {result['commit'] or 'no commit'}", "", _headline(result), ""]
     lines += [_line(_HEADINGS), _line(("---", *["---:"] * (len(_HEADINGS) - 1)))]
     lines += [_line(row) for row in _rows(result)]
-    lines += ["", _MEANING]
+    lines += ["", _MEANING, *(f"\n{note}" for note in _notes(result))]
     lines += ["", _line(("goal", "wanted", "reached", "")), _line(["---"] * 4)]
     lines += [_line(row) for row in _goal_rows(result)]
     return "\n".join(lines) + "\n"
@@ -102,9 +110,12 @@ def _headline(result: dict[str, Any]) -> str:
 
 
 def _rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for part in ("tpcb", "desk", "http", "growth"):
+    for part in ("tpcb", "desk", "http", "funded", "growth"):
         for name, figure in (result[part] or {}).items():
-            if isinstance(figure, dict):
+            if name == "waiting":
+                for where, wallet in (("alone", figure["alone"]), (_beside(figure), figure["beside"])):
+                    yield _short_row(f"{part} wallet {where}", wallet)
+            elif isinstance(figure, dict):
                 yield _row(f"{part} {name.replace('_', ' ')}{_size(figure)}", figure)
         if part == "http" and result[part] and result[part]["reason"]:
             yield (f"http: {result[part]['reason']}", *[""] * (len(_HEADINGS) - 1))
@@ -128,6 +139,27 @@ def _row(name: str, figure: dict[str, Any]) -> tuple[str, ...]:
         f"{figure['cpu_us_per_payment']:,.0f}",
         *(f"{figure[share]:.0%}" for share in ("cpu_own", "cpu_postgres", "cpu_client")),
     )
+
+
+def _short_row(name: str, figure: dict[str, Any]) -> tuple[str, ...]:
+    figures = (f"{figure['rate']:,.0f}", "", f"{figure['p50_ms']:.1f}", f"{figure['p99_ms']:.1f}")
+    return (name, *figures, *[""] * (len(_HEADINGS) - 1 - len(figures)))
+
+
+def _beside(waiting: dict[str, Any]) -> str:
+    return f"beside {waiting['calls']:,} waiting calls"
+
+
+def _notes(result: dict[str, Any]) -> list[str]:
+    """What a table does not hold."""
+    waiting = (result["funded"] or {}).get("waiting")
+    if waiting is None:
+        return []
+    return [
+        f"Of {waiting['calls']:,} calls to a slow bank at least {waiting['waiting_least']:,} waited at any moment while"
+        f" wallet payments went on at {waiting['ratio']:g} of their rate alone; meanwhile at most"
+        f" {waiting['connections_in_use']} of {waiting['connections_open']} database connections were in use."
+    ]
 
 
 def _goal_rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:

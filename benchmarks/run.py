@@ -1,6 +1,6 @@
 """The benchmarks: our rates as ratios to pgbench's TPC-B-like script, on one server, in one call, taking turns.
 
-    python -m benchmarks.run [--json] [--quick] [--part desk] [--part http] [--part growth]
+    python -m benchmarks.run [--json] [--quick] [--part desk] [--part http] [--part funded] [--part growth]
 
 Progress goes to standard error; standard output gets a table, or with --json one JSON object. Unless --quick, a section
 is added to RESULTS.md. Exits 1 when the books of a world do not hold afterwards or a payment was refused.
@@ -22,6 +22,8 @@ from rich.console import Console
 
 from benchmarks.compare import compare
 from benchmarks.desk import run_desk
+from benchmarks.funded import KINDS as FUNDED
+from benchmarks.funded import funded_service
 from benchmarks.growth import measure_growth
 from benchmarks.http import KINDS, MISSING, http_service, is_available
 from benchmarks.machine import describe
@@ -31,7 +33,7 @@ from benchmarks.server import BenchServer
 from benchmarks.tpcb import CLIENTS, TpcB
 from mpss.observability import configure_logging
 
-PARTS = ("desk", "http", "growth")
+PARTS = ("desk", "http", "funded", "growth")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
@@ -48,13 +50,54 @@ class Plan:
     desk_accounts: int
     http_accounts: int
     http_payers: int
+    funded_accounts: int
+    funded_callers: int
+    waiting_calls: int
+    waiting_seconds: float
+    waiting_rounds: int
     growth_accounts: tuple[int, int, int]
     growth_payments: int
     growth_rounds: int
 
 
-FULL = Plan(100, 8, 10, 2, 1.0, 256, 100_000, 10_000, 2_000, (10_000, 100_000, 1_000_000), 1_000_000, 2)
-QUICK = Plan(1, 1, 0.5, 1, 0.0, 32, 500, 200, 100, (200, 400, 800), 500, 1)
+FULL = Plan(
+    tpcb_scale=100,
+    tpcb_seconds=8,
+    seconds=10,
+    rounds=2,
+    settle_seconds=1.0,
+    callers=256,
+    desk_accounts=100_000,
+    http_accounts=10_000,
+    http_payers=2_000,
+    funded_accounts=10_000,
+    funded_callers=64,
+    waiting_calls=2_000,
+    waiting_seconds=2.0,
+    waiting_rounds=5,
+    growth_accounts=(10_000, 100_000, 1_000_000),
+    growth_payments=1_000_000,
+    growth_rounds=2,
+)
+QUICK = Plan(
+    tpcb_scale=1,
+    tpcb_seconds=1,
+    seconds=0.5,
+    rounds=1,
+    settle_seconds=0.0,
+    callers=32,
+    desk_accounts=500,
+    http_accounts=200,
+    http_payers=100,
+    funded_accounts=200,
+    funded_callers=8,
+    waiting_calls=50,
+    waiting_seconds=0.3,
+    waiting_rounds=1,
+    growth_accounts=(200, 400, 800),
+    growth_payments=500,
+    growth_rounds=1,
+)
 """For the smoke test: everything runs, and the figures mean nothing."""
 
 
@@ -105,6 +148,20 @@ class Benchmark:
             parts = {kind: partial(service.run, kind, seconds=plan.seconds) for kind in KINDS}
             found = compare(tpcb, parts, rounds=plan.rounds, tell=self._tell)
         return {**{name: figure.as_json() for name, figure in found.items()}, "reason": None}
+
+    def _funded(self, tpcb: TpcB) -> dict[str, Any]:
+        plan = self._plan
+        with funded_service(self._server, accounts=plan.funded_accounts, cards=plan.funded_accounts) as service:
+            self._tell(f"funded: {plan.funded_accounts:,} accounts with a bound card; an OCS and a bank")
+            parts = {
+                name: partial(service.run, name, seconds=plan.seconds, callers=plan.funded_callers) for name in FUNDED
+            }
+            found = compare(tpcb, parts, rounds=plan.rounds, tell=self._tell)
+            waiting = service.waiting(
+                calls=plan.waiting_calls, callers=plan.callers, seconds=plan.waiting_seconds, rounds=plan.waiting_rounds
+            )
+            self._tell(f"wallet payments beside {waiting['calls']:,} waiting calls: {waiting['ratio']} of those alone")
+        return {**{name: figure.as_json() for name, figure in found.items()}, "waiting": waiting}
 
     def _growth(self, tpcb: TpcB) -> dict[str, Any]:
         plan = self._plan

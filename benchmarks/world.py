@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 
-from mpss.kernel.ids import AccountId, MerchantId, ProductId
+from mpss.kernel.ids import AccountId, CardId, MerchantId, ProductId
 
 PASSWORD = "135246"
 PASSWORD_KEY_VERSION = 1
@@ -39,6 +39,10 @@ def merchant_id(number: int) -> MerchantId:
 
 def product_id(number: int) -> ProductId:
     return ProductId.of((3 << 100) | number)
+
+
+def card_id(number: int) -> CardId:
+    return CardId.of((4 << 100) | number)
 
 
 def phone(number: int) -> str:

@@ -20,7 +20,7 @@ def bench_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Within a minute; the figures mean nothing")] = False,
     part: Annotated[
-        list[str] | None, typer.Option(help="Only desk, http or growth; may be repeated", metavar="PART")
+        list[str] | None, typer.Option(help="Only desk, http, funded or growth; may be repeated", metavar="PART")
     ] = None,
 ) -> None:
     """Measure against pgbench on one server; exits 1 where the books do not hold after it."""

@@ -46,8 +46,8 @@ class TestBench:
     def test_measures_desk_and_growth_and_leaves_books_that_hold(self) -> None:
         printed = bench("--part", "desk", "--part", "growth")
         assert set(printed) == {
-            "at", "commit", "quick", "machine", "disk", "tpcb", "desk", "http", "growth", "goals", "verify", "refused",
-            "seconds",
+            "at", "commit", "quick", "machine", "disk", "tpcb", "desk", "http", "funded", "growth", "goals", "verify",
+            "refused", "seconds",
         }  # fmt: skip
         assert set(printed["machine"]) == {
             "cores", "processor", "memory_gib", "kernel", "file_system", "python", "postgresql",
@@ -60,8 +60,23 @@ class TestBench:
         assert printed["growth"]["after"]["payments_before"] >= 500
         assert set(printed["tpcb"]) == {"clients_8", "clients_32", "better_rate"}
         assert printed["http"] is None
+        assert printed["funded"] is None
         assert printed["refused"] == 0
         assert printed["verify"] == {"holds": True, "breaches": [], "worlds": 4}
+
+    def test_measures_purchases_that_others_fund_and_payments_beside_calls_that_wait(self) -> None:
+        printed = bench("--part", "funded")
+        assert set(printed["funded"]) == {"phone_bill", "bank_topup", "waiting"}
+        for kind in ("phone_bill", "bank_topup"):
+            assert set(printed["funded"][kind]) == FIGURES
+            assert printed["funded"][kind]["rate"] > 0
+        waiting = printed["funded"]["waiting"]
+        assert waiting["waiting_least"] == waiting["calls"] == 50
+        # The desk's own connection, and one that looks for sprayed passwords: a waiting call holds none.
+        assert waiting["connections_in_use"] <= 2
+        assert waiting["beside"]["rate"] > 0
+        assert printed["refused"] == 0
+        assert printed["verify"] == {"holds": True, "breaches": [], "worlds": 1}
 
     @pytest.mark.peers
     def test_measures_purchases_over_http(self) -> None:
