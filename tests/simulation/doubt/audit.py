@@ -14,6 +14,7 @@ from tests.simulation.doubt.model import PENDING
 from tests.simulation.doubt.operations import OPERATIONS, SALES, merchant_of
 from tests.simulation.doubt.setting import OPENING_FEN, POOR_FEN
 from tests.simulation.doubt.storm import Storm
+from tests.support.market import outside
 
 _APPROVED: LiteralString = """
     SELECT counterpart, operation, session, original_session, amount_fen FROM funding_request WHERE state = 'APPROVED'
@@ -46,10 +47,21 @@ async def compare(storm: Storm) -> None:
         for name, sql in _FIGURES.items():
             storm.counts[name] = int(await uow.value(sql) or 0)
         await _answers_add_up(storm, uow)
+    _delivered(storm)
     await _charging_agrees(storm, approved.pop("charging", []))
     for code in [code for code in storm.simulators if code != "ocs"]:
         await _bank_agrees(storm, code, approved.pop(code, []))
     assert not approved, f"answers of nobody: {list(approved)}"
+
+
+def _delivered(storm: Storm) -> None:
+    """Whoever paid for goods was delivered them; the shop's own book says so."""
+    results = {order.transaction_id: order.answer["result"] for shop in storm.shops for order in shop.book.orders()}
+    for deed, found in storm.known():
+        if deed.goods is not None and found.state in ("SUCCEEDED", "REVERSED"):
+            assert results.get(outside(UUID(found.id))) == "delivered", f"{deed} was paid and not delivered: {found}"
+        elif deed.goods is not None and results.get(outside(UUID(found.id))) == "delivered":
+            storm.counts["delivered too late to be charged"] += 1
 
 
 async def _charging_agrees(storm: Storm, approved: list[dict[str, Any]]) -> None:
@@ -93,10 +105,11 @@ async def _bank_agrees(storm: Storm, code: str, approved: list[dict[str, Any]]) 
         for line in lines
         if line["service"] != "reverse" and line["reference"] not in taken_back
     )
+    given_back = {original for original, _ in reversals}
     ours = Counter(
         (row["session"], row["operation"], row["amount_fen"])
         for row in approved
-        if row["operation"] in (*_MOVES_OUT, "credit")
+        if row["operation"] in (*_MOVES_OUT, "credit") and row["session"] not in given_back
     )
     assert ours == theirs, f"{code}: ours alone: {ours - theirs}; theirs alone: {theirs - ours}"
     for line in lines:

@@ -137,7 +137,7 @@ async def _trouble(storm: Storm, whole: asyncio.Event, over: asyncio.Event) -> N
         if not first:
             whole.set()
         kind = first.pop() if first else chance.choice(kinds)
-        await asyncio.sleep(chance.uniform(0.2, 0.9))
+        await asyncio.sleep(chance.uniform(0.1, 0.7))
         storm.counts[f"trouble: {kind}"] += 1
         match kind:
             case "worker":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class Storm:
     deeds: dict[int, Deed] = field(default_factory=dict)
     finals: dict[int, Found] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    _moments: itertools.count[int] = field(default_factory=itertools.count)
+    _answered: dict[int, int] = field(default_factory=dict)
 
     def advance(self, seconds: float) -> None:
         self.clock.set(self.clock.now() + timedelta(seconds=seconds))
@@ -50,6 +53,7 @@ class Storm:
         """
         self.deeds[deed.number] = deed
         while True:
+            began = next(self._moments)
             try:
                 found = await self.random.choice(self.platforms).carry_out(deed)
             except Lost as lost:
@@ -63,7 +67,7 @@ class Storm:
                 continue
             assert found is not None
             if found.recorded:
-                self.remember(deed, found)
+                self._remember(deed, found, began)
             return found
 
     async def insist(self, deed: Deed) -> Found:
@@ -79,18 +83,18 @@ class Storm:
                 self.advance(5)
                 await asyncio.sleep(0.2)
 
-    def remember(self, deed: Deed, found: Found) -> None:
-        """What was final stays so; a sale may be reversed."""
+    def _remember(self, deed: Deed, found: Found, began: int) -> None:
+        """What was final stays so; a sale may be reversed. Of two asked at once, the later answer may be older."""
         before = self.finals.get(deed.number)
+        if before is not None:
+            same = (before.id, before.kind, before.amount_fen, before.fee_fen)
+            assert same == (found.id, found.kind, found.amount_fen, found.fee_fen), f"{deed}: {before}, then {found}"
+            if began < self._answered[deed.number] and _may_become(found.state, before.state):
+                return
+            stays = (before.state, before.refusal) == (found.state, found.refusal)
+            assert stays or _may_become(before.state, found.state), f"{deed} was answered {before}, then {found}"
         self.finals[deed.number] = found
-        if before is None:
-            return
-        same = (before.id, before.kind, before.amount_fen, before.fee_fen)
-        assert same == (found.id, found.kind, found.amount_fen, found.fee_fen), f"{deed}: {before}, then {found}"
-        settled = before.state not in PENDING
-        undone = before.state in ("SUCCEEDED", *_REVERSED) and found.state in _REVERSED
-        stays = (before.state, before.refusal) == (found.state, found.refusal)
-        assert stays or undone or not settled, f"{deed} was answered {before}, then {found}"
+        self._answered[deed.number] = next(self._moments)
 
     async def pending(self) -> int:
         """How many transactions and requests are not final."""
@@ -100,3 +104,9 @@ class Storm:
             )
             asked = await uow.value("SELECT count(*) FROM funding_request WHERE state IN ('SENT', 'IN_DOUBT')")
         return int(waiting) + int(asked)
+
+
+def _may_become(before: str, after: str) -> bool:
+    """Whether a later answer may say this after an earlier one said that."""
+    undone = before in ("SUCCEEDED", *_REVERSED) and after in _REVERSED
+    return undone or (before in PENDING and before != "REVERSING")
