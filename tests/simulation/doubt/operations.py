@@ -52,8 +52,14 @@ def _goods(chance: random.Random, world: World, deed: Deed, known: Known) -> Dee
 
 
 def _sale(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed | None:
-    """A sale of the last that were acknowledged, whatever was said of it."""
-    sold = [(step, found) for step, found in known[-_RECENT:] if step.kind in SALES and found.state != "DECLINED"]
+    """A sale of the last that were acknowledged, whatever was said of it; seldom one that was to be reversed before."""
+    recent = known[-_RECENT:]
+    before = {step.original for step, _ in recent} if chance.random() < 0.9 else set()
+    sold = [
+        (step, found)
+        for step, found in recent
+        if step.kind in SALES and found.state != "DECLINED" and found.id not in before
+    ]
     if not sold:
         return None
     sale, found = chance.choice(sold)

@@ -28,6 +28,10 @@ from tests.simulation.processes import Cluster, Lost, Platform
 from tests.simulation.run import DESK_STEPS
 
 CLIENTS = 24
+ANSWERS_BETWEEN = 25
+"""At most, between one trouble and the next."""
+FAULTS_FOR_EACH = 0.25
+"""Faults that are set for each operation begun; each fault meets some requests, where they come."""
 _CALM_SECONDS = 90
 """How long the sky may be clear, beside a tenth of a second an operation, until nothing is open."""
 
@@ -76,7 +80,7 @@ async def _blow(storm: Storm, operations: int) -> None:
     whole = asyncio.Event()  # every kind of trouble has been
     async with asyncio.TaskGroup() as group:
         around = [group.create_task(_weather(storm)), group.create_task(_time(storm))]
-        troubles = group.create_task(_trouble(storm, whole, over))
+        troubles = group.create_task(_trouble(storm, operations, whole, over))
         clients = [
             group.create_task(_client(storm, numbers.__next__, lambda number: number > operations and whole.is_set()))
             for _ in range(CLIENTS)
@@ -115,35 +119,44 @@ async def _time(storm: Storm) -> None:
 
 
 async def _weather(storm: Storm) -> None:
-    """Faults of every kind, everywhere."""
+    """Faults of every kind, everywhere, as many as there is traffic to meet them."""
     chance = storm.random
     while True:
-        await asyncio.sleep(chance.uniform(0.01, 0.1))
+        await asyncio.sleep(chance.uniform(0.01, 0.05))
+        if storm.faults_set > FAULTS_FOR_EACH * len(storm.deeds):
+            continue
+        storm.faults_set += 1
         name = chance.choice(list(storm.simulators))
         await storm.simulators[name].fault(ocs_fault(chance) if name == "ocs" else bank_fault(chance))
-        if chance.random() < 0.1:
+        if chance.random() < 0.2:
             fault = Fault.REFUSE if chance.random() < 0.4 else chance.choice(DELIVERY_FAULTS)
             chance.choice(storm.shops).fail(fault, count=chance.randint(1, 3), seconds=chance.uniform(0.1, 1.5))
             storm.counts[f"shop: {fault}"] += 1
 
 
-async def _trouble(storm: Storm, whole: asyncio.Event, over: asyncio.Event) -> None:
-    """Each trouble once in an order of the seed's own, then any of them until it is over."""
+async def _trouble(storm: Storm, operations: int, whole: asyncio.Event, over: asyncio.Event) -> None:
+    """Each trouble once in an order of the seed's own, then any of them until it is over; so many answers between."""
     chance = storm.random
     kinds = ["worker", "worker", "die", "die", "database", "night", "freeze", "look", *storm.simulators]
     first = list(kinds)
     chance.shuffle(first)
-    while not over.is_set():
+    between = min(operations / len(first), ANSWERS_BETWEEN)
+    when = 0.0
+    while True:
+        while len(storm.finals) < when and not over.is_set():  # noqa: ASYNC110 - answers come from many
+            await asyncio.sleep(0.02)
+        if over.is_set():
+            return
         if not first:
             whole.set()
         kind = first.pop() if first else chance.choice(kinds)
-        await asyncio.sleep(chance.uniform(0.1, 0.7))
+        when = len(storm.finals) + chance.uniform(0.5, 1.5) * between
         storm.counts[f"trouble: {kind}"] += 1
         match kind:
             case "worker":
-                chance.choice(storm.platforms).kill()
+                (await _one_up(storm)).kill()
             case "die":
-                chance.choice(storm.platforms).arm(chance.choice(DESK_STEPS), "die", chance.randint(1, 8))
+                (await _one_up(storm)).arm(chance.choice(DESK_STEPS), "die", chance.randint(1, 8))
             case "database":
                 await storm.cluster.kill_and_restart()
             case "night":
@@ -154,6 +167,12 @@ async def _trouble(storm: Storm, whole: asyncio.Event, over: asyncio.Event) -> N
                 await _verify(storm)
             case _:
                 await storm.simulators[kind].kill_and_restart(away_seconds=chance.choice((0, 0, 1)))
+
+
+async def _one_up(storm: Storm) -> Platform:
+    platform = storm.random.choice(storm.platforms)
+    await platform.up()
+    return platform
 
 
 async def _verify(storm: Storm) -> None:

@@ -36,6 +36,7 @@ class Storm:
     deeds: dict[int, Deed] = field(default_factory=dict)
     finals: dict[int, Found] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    faults_set: int = 0
     _moments: itertools.count[int] = field(default_factory=itertools.count)
     _answered: dict[int, int] = field(default_factory=dict)
 
@@ -53,9 +54,11 @@ class Storm:
         """
         self.deeds[deed.number] = deed
         while True:
+            platform = self.random.choice(self.platforms)
+            await platform.up()
             began = next(self._moments)
             try:
-                found = await self.random.choice(self.platforms).carry_out(deed)
+                found = await platform.carry_out(deed)
             except Lost as lost:
                 reason = str(lost).split(":")[0]
                 self.counts[f"lost: {reason}"] += 1
