@@ -72,6 +72,8 @@ class Policy:
     )
     free_transfer_daily_limit_fen: int = _setting(200_000, "What may go without a directed relation in a day", "fen")
     transfer_hold_days: int = _setting(7, "How long a transfer waits for its payee to open a wallet", "d")
+    withdrawal_single_limit_fen: int = _setting(500_000, "Largest single withdrawal", "fen")
+    withdrawal_daily_limit_fen: int = _setting(500_000, "What one wallet may withdraw in a day", "fen")
     payees_per_account: int = _setting(20, "Directed relations one wallet may have")
     payee_cooling_hours: int = _setting(24, "Cooling period of a new directed relation", "h")
     payee_counter_cooling_hours: int = _setting(24, "Cooling period of one set up at a service hall; 0: none", "h")

@@ -171,7 +171,7 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
         balance_fen=record.balance_fen,
         held_fen=record.held_fen,
         available_fen=available_fen,
-        withdrawable_fen=min(record.balance_fen - record.restricted_fen, available_fen),
+        withdrawable_fen=max(0, available_fen - record.restricted_fen),
     )
 
 

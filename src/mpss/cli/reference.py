@@ -31,12 +31,13 @@ from mpss.merchants.machine import MERCHANT
 from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
 from mpss.staff.permissions import MEANINGS
-from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TOPUP, TRANSFER, WAITING
+from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TOPUP, TRANSFER, WAITING, WITHDRAWAL
 from mpss.vouchers.machine import BATCH
 
 MACHINES: tuple[Machine[Any, Any], ...] = (
     WAITING,
     TRANSFER,
+    WITHDRAWAL,
     FUNDED,
     REFUND,
     TOPUP,

@@ -37,6 +37,8 @@ class TransactionKind(StrEnum):
     TRANSFER = "transfer"
     TRANSFER_CLAIM = "transfer_claim"
     TRANSFER_RETURN = "transfer_return"
+    WITHDRAWAL = "withdrawal"
+    WITHDRAWAL_RETURN = "withdrawal_return"
 
 
 class Funding(StrEnum):

@@ -25,6 +25,7 @@ class Code(StrEnum):
     WALLET = "2011"  # 虚拟账户: what we owe subscribers
     VOUCHERS_SOLD = "2012"  # 已售充值凭证: activated, not yet redeemed
     TRANSFERS_HELD = "2031"  # 待领转账款: transfers whose payee has no wallet yet
+    WITHDRAWALS_IN_TRANSIT = "2032"  # 在途提现款: paid out by banks, not yet taken from the reserve
     MERCHANT_PAYABLE = "2021"  # 应付商户款
     FEE_INCOME = "6011"  # 手续费收入
 
@@ -59,6 +60,7 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(Code.WALLET, "虚拟账户", "Wallet", Side.CREDIT, True, None, True),
         ChartLine(Code.VOUCHERS_SOLD, "已售充值凭证", "Vouchers sold", Side.CREDIT, False, 12, True),
         ChartLine(Code.TRANSFERS_HELD, "待领转账款", "Transfers waiting for their payee", Side.CREDIT, False, 31, True),
+        ChartLine(Code.WITHDRAWALS_IN_TRANSIT, "在途提现款", "Withdrawals in transit", Side.CREDIT, False, 32, True),
         ChartLine(Code.MERCHANT_PAYABLE, "应付商户款", "Merchant payable", Side.CREDIT, False, None, True),
         ChartLine(Code.FEE_INCOME, "手续费收入", "Fee income", Side.CREDIT, False, 61, True),
     )
@@ -73,4 +75,5 @@ ONLINE_BANK_IN_TRANSIT = 9
 BANK_CARDS_IN_TRANSIT = 10
 VOUCHERS_SOLD = 12
 TRANSFERS_HELD = 31
+WITHDRAWALS_IN_TRANSIT = 32
 FEE_INCOME = 61

@@ -50,3 +50,8 @@ class Balance(NamedTuple):
     @property
     def available_fen(self) -> int:
         return self.balance_fen - self.held_fen
+
+    @property
+    def withdrawable_fen(self) -> int:
+        """What may go to a bank or to another wallet. What is held is taken to be of this part: a withdrawal's is."""
+        return max(0, self.available_fen - self.restricted_fen)

@@ -37,11 +37,12 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
             values[name] = str(Money(int(params[f"{name}_fen"])))
     if event is Event.DAILY_LIMIT_SET:
         values["limit"] = str(Money(int(params["daily_limit_fen"])))
-    if event in (Event.PAID, Event.BILL_PAID, Event.CONFIRM_PURCHASE):
+    if "fee_fen" in params:
         fee_fen = int(params["fee_fen"])
         values["fee"] = _part("fee", language, str(Money(fee_fen)) if fee_fen else "")
-        if event is Event.CONFIRM_PURCHASE and not fee_fen:
+        if event in (Event.CONFIRM_PURCHASE, Event.CONFIRM_WITHDRAWAL) and not fee_fen:
             values["fee"] = FREE[language]
+    if event in (Event.PAID, Event.BILL_PAID, Event.CONFIRM_PURCHASE):
         values["goods"] = _part("goods", language, values["product"])
     if event is Event.TOPPED_UP:
         values["source"] = _word(SOURCES, params["source"], language)

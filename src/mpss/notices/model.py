@@ -53,7 +53,13 @@ class Event(StrEnum):
     TRANSFER_LAPSED = "transfer_lapsed"
     TRANSFER_CANCELLED = "transfer_cancelled"
     TRANSFER_WITHDRAWN = "transfer_withdrawn"
+    WITHDRAWAL_ORDERED = "withdrawal_ordered"
+    WITHDRAWAL_PAID = "withdrawal_paid"
+    WITHDRAWAL_IN_DOUBT = "withdrawal_in_doubt"
+    WITHDRAWAL_FAILED = "withdrawal_failed"
+    WITHDRAWAL_RETURNED = "withdrawal_returned"
     CONFIRM_TRANSFER = "confirm_transfer"
+    CONFIRM_WITHDRAWAL = "confirm_withdrawal"
     CONFIRM_PURCHASE = "confirm_purchase"
     CODE = "code"
     REPLY = "reply"
@@ -95,7 +101,13 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.TRANSFER_LAPSED: ("amount_fen", "counterpart"),
     Event.TRANSFER_CANCELLED: ("amount_fen", "counterpart", "balance_fen"),
     Event.TRANSFER_WITHDRAWN: ("amount_fen", "counterpart"),
+    Event.WITHDRAWAL_ORDERED: ("amount_fen", "fee_fen", "card"),
+    Event.WITHDRAWAL_PAID: ("amount_fen", "fee_fen", "card", "balance_fen"),
+    Event.WITHDRAWAL_IN_DOUBT: ("amount_fen", "fee_fen", "card"),
+    Event.WITHDRAWAL_FAILED: ("amount_fen", "fee_fen", "card"),
+    Event.WITHDRAWAL_RETURNED: ("amount_fen", "fee_fen", "card", "balance_fen"),
     Event.CONFIRM_TRANSFER: ("amount_fen", "counterpart", "code"),
+    Event.CONFIRM_WITHDRAWAL: ("amount_fen", "fee_fen", "card", "code"),
     Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code"),
     Event.CODE: ("code", "purpose", "minutes"),
     Event.REPLY: ("text",),

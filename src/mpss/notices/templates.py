@@ -154,6 +154,33 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "{counterpart}已取消向您的{amount}元转账。",
         "en": "{counterpart} cancelled the transfer of {amount} yuan to you.",
     },
+    Event.WITHDRAWAL_ORDERED: {
+        "zh-CN": "您提现{amount}元到尾号{card}银行卡的申请已受理，{fee}款项已冻结，银行处理后将另行短信通知。",
+        "en": "Your withdrawal of {amount} yuan to card *{card} is accepted.{fee} The money is held until the bank "
+        "has paid; we will send you an SMS.",
+    },
+    Event.WITHDRAWAL_PAID: {
+        "zh-CN": "您已提现{amount}元到尾号{card}的银行卡，{fee}余额{balance}元。",
+        "en": "You withdrew {amount} yuan to card *{card}.{fee} Balance {balance} yuan.",
+    },
+    Event.WITHDRAWAL_IN_DOUBT: {
+        "zh-CN": "您提现{amount}元到尾号{card}银行卡正在处理，款项已冻结，结果将另行短信通知，请勿重复提现。",
+        "en": "Your withdrawal of {amount} yuan to card *{card} is under way and the money is held. We will send you "
+        "the result by SMS; do not withdraw again.",
+    },
+    Event.WITHDRAWAL_FAILED: {
+        "zh-CN": "您提现{amount}元到尾号{card}的银行卡未成功，款项已解冻。",
+        "en": "Your withdrawal of {amount} yuan to card *{card} did not succeed; the money is free again.",
+    },
+    Event.WITHDRAWAL_RETURNED: {
+        "zh-CN": "您提现到尾号{card}银行卡的{amount}元被银行退回，{fee}已退回账户，余额{balance}元。",
+        "en": "The bank of card *{card} returned your withdrawal of {amount} yuan.{fee} It is back in your wallet. "
+        "Balance {balance} yuan.",
+    },
+    Event.CONFIRM_WITHDRAWAL: {
+        "zh-CN": "提现{amount}元到尾号{card}的银行卡，{fee}确认请回复“Y {code}”，取消请回复“N {code}”。",
+        "en": 'Withdraw {amount} yuan to card *{card}?{fee} Reply "Y {code}" to withdraw, "N {code}" to cancel.',
+    },
     Event.CONFIRM_TRANSFER: {
         "zh-CN": "向{counterpart}转账{amount}元，确认请回复“Y {code}”，取消请回复“N {code}”。",
         "en": 'Transfer {amount} yuan to {counterpart}? Reply "Y {code}" to transfer, "N {code}" to cancel.',

@@ -149,7 +149,7 @@ def balances_after(legs: Iterable[Posting], balances: dict[int, Balance]) -> dic
         restricted_fen = before.restricted_fen - (leg.amount_fen if leg.part is Part.RESTRICTED else 0)
         after[leg.ledger_account_id] = Balance(before.balance_fen - leg.amount_fen, restricted_fen, before.held_fen)
     if any(
-        balance.balance_fen < balance.held_fen or not 0 <= balance.restricted_fen <= balance.balance_fen
+        balance.restricted_fen < 0 or balance.balance_fen - balance.restricted_fen < balance.held_fen
         for balance in after.values()
     ):
         return None

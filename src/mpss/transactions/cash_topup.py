@@ -121,7 +121,7 @@ class UndoCommand(Asking):
         balance = snapshot[BALANCES][account.ledger_account_id]
         amount_fen = original.amount_fen
         # Cash became withdrawable money, so it must still be there as that, and not be held.
-        if min(balance.balance_fen - balance.restricted_fen, balance.available_fen) < amount_fen:
+        if balance.withdrawable_fen < amount_fen:
             return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today))
         done = self._transaction(TransactionState.SUCCEEDED, today)
         legs = turned_round(cash_topup_legs(wallet=account.ledger_account_id, amount_fen=amount_fen))

@@ -1,4 +1,4 @@
-"""The payer's answer to a purchase, or a transfer, that waits (CONFIRMING): yes, no, or none in time.
+"""The payer's answer to a purchase, a transfer or a withdrawal that waits (CONFIRMING): yes, no, or none in time.
 
 The answer moves the waiting transaction itself; its entry carries its id, so a second yes meets the state and, were
 that wrong, a primary key. Spec: CT 5.3, 6.3.2. Decision: ADR-0008.
@@ -25,6 +25,7 @@ from mpss.transactions.queries import get_transaction
 from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
 from mpss.transactions.store import CONFIRMATIONS, find_confirmation, lapsed
 from mpss.transactions.transfer_answer import transfer_answer
+from mpss.transactions.withdrawal_answer import ReplyToWithdrawal, after_reply, reply_to_withdrawal
 
 _ENDED = {
     Event.REFUSE: "purchase.declined",
@@ -150,12 +151,15 @@ async def _answer(runtime: Runtime, *, phone: str, code: str, event: Event) -> T
         waiting = await get_transaction(uow, identity) if identity is not None else None
     if waiting is None:
         raise Refused(ErrorCode.UNKNOWN_TRANSACTION, detail="nothing waits for this reply", field="code")
-    answer = await runtime.desk.submit(await _command(runtime, waiting, event, now))
-    return answer.transaction
+    command = await _command(runtime, waiting, event, now)
+    told = (await runtime.desk.submit(command)).transaction
+    return await after_reply(runtime, command, told) if isinstance(command, ReplyToWithdrawal) else told
 
 
 async def _command(runtime: Runtime, waiting: Transaction, event: Event, at: datetime) -> Command:
     """What moves a waiting transaction of this kind."""
     if waiting.kind is TransactionKind.TRANSFER:
         return await transfer_answer(runtime, waiting, event, at=at)
+    if waiting.kind is TransactionKind.WITHDRAWAL:
+        return await reply_to_withdrawal(runtime, waiting, event, at=at)
     return AnswerCommand(waiting, at, event, runtime.policy)

@@ -56,6 +56,24 @@ TRANSFER = Machine(
 """A transfer waits for its payer's reply where it was asked for by SMS, and for its payee where that has no wallet."""
 
 _S = TransactionState
+WITHDRAWAL = Machine(
+    "withdrawal",
+    start=_S.CONFIRMING,
+    moves={
+        (_S.CONFIRMING, Event.CONFIRM): _S.FUNDING,
+        (_S.CONFIRMING, Event.REFUSE): _S.DECLINED,
+        (_S.CONFIRMING, Event.LAPSE): _S.EXPIRED,
+        (_S.CONFIRMING, Event.CANCEL): _S.CANCELLED,
+        (_S.FUNDING, Event.APPROVE): _S.SUCCEEDED,
+        (_S.FUNDING, Event.DECLINE): _S.DECLINED,
+        (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,
+        (_S.IN_DOUBT, Event.APPROVE): _S.SUCCEEDED,
+        (_S.IN_DOUBT, Event.DECLINE): _S.DECLINED,
+        (_S.SUCCEEDED, Event.RETURN): _S.RETURNED,
+    },
+)
+"""With a password it begins at FUNDING: held, and waiting for its bank, by a request or by a file of payment orders."""
+
 FUNDED = Machine(
     "purchase whose money is reserved outside",
     start=_S.FUNDING,

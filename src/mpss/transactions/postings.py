@@ -11,8 +11,10 @@
     transfer            Dr payer's wallet, withdrawable        Cr payee's wallet, withdrawable
     transfer, held      Dr payer's wallet, withdrawable        Cr transfers held, until the payee has a wallet
     transfer claim      Dr transfers held                      Cr payee's wallet, withdrawable
+    withdrawal          Dr wallet, withdrawable                Cr withdrawals in transit, Cr fee income
     reversal, undo,
-    transfer return     the original's legs, turned round
+    transfer return,
+    withdrawal return   the original's legs, turned round
 
 A debit is above zero, a credit below; each tuple sums to zero.
 """
@@ -31,6 +33,7 @@ from mpss.ledger.chart import (
     TRANSFERS_HELD,
     VOUCHERS_IN_TRANSIT,
     VOUCHERS_SOLD,
+    WITHDRAWALS_IN_TRANSIT,
 )
 from mpss.ledger.model import Part, Posting
 
@@ -93,6 +96,17 @@ def transfer_held_legs(*, payer: int, amount_fen: int) -> tuple[Posting, ...]:
 
 def transfer_claim_legs(*, payee: int, amount_fen: int) -> tuple[Posting, ...]:
     return Posting(TRANSFERS_HELD, amount_fen), Posting(payee, -amount_fen, Part.WITHDRAWABLE)
+
+
+def withdrawal_legs(*, wallet: int, amount_fen: int, fee_fen: int) -> tuple[Posting, ...]:
+    """The bank paid the amount; the fee is the payer's beside it."""
+    legs = [
+        Posting(wallet, amount_fen + fee_fen, Part.WITHDRAWABLE),
+        Posting(WITHDRAWALS_IN_TRANSIT, -amount_fen),
+    ]
+    if fee_fen:
+        legs.append(Posting(FEE_INCOME, -fee_fen))
+    return tuple(legs)
 
 
 def turned_round(legs: Iterable[Posting]) -> tuple[Posting, ...]:

@@ -17,6 +17,7 @@ from mpss.transactions.funded_sale import lease_seconds
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
 from mpss.transactions.topup_resolve import ask_topup
+from mpss.transactions.withdrawal_answer import ask_credit
 
 _AT_ONCE = 64
 _ASKERS: dict[TransactionKind, Callable[[Runtime, UUID], Awaitable[object]]] = {
@@ -25,6 +26,7 @@ _ASKERS: dict[TransactionKind, Callable[[Runtime, UUID], Awaitable[object]]] = {
     TransactionKind.RECHARGE_TOPUP: ask_topup,
     TransactionKind.ONLINE_BANK_TOPUP: ask_topup,
     TransactionKind.BANK_CARD_TOPUP: ask_bank,
+    TransactionKind.WITHDRAWAL: ask_credit,
 }
 """The flow that asks about the requests of each kind of transaction."""
 

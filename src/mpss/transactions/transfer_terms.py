@@ -136,7 +136,7 @@ def settle_terms(order: Order, parties: Parties, snapshot: Snapshot, today: date
         return ErrorCode.BALANCE_LIMIT_EXCEEDED
     balance = parties.balance
     # What may not be withdrawn may not be transferred either.
-    if min(balance.balance_fen - balance.restricted_fen, balance.available_fen) < amount_fen:
+    if balance.withdrawable_fen < amount_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
     return Terms(sent, relation)
 

@@ -9,6 +9,7 @@ from mpss.ledger.verify import Check, verify_ledger
 from mpss.transactions.verify_funding import verify_funding
 from mpss.transactions.verify_topups import verify_topups
 from mpss.transactions.verify_transfers import verify_transfers
+from mpss.transactions.verify_withdrawals import verify_withdrawals
 
 _STUCK: LiteralString = """
     SELECT count(*) FROM transaction AS t LEFT JOIN confirmation AS c ON c.transaction_id = t.id
@@ -57,7 +58,7 @@ _NOTICES: LiteralString = """
                                                           'transfer_sent', 'transfer_received', 'transfer_held',
                                                           'transfer_waiting', 'transfer_claimed', 'transfer_returned',
                                                           'transfer_cancelled', 'transfer_withdrawn',
-                                                          'transfer_lapsed')
+                                                          'transfer_lapsed', 'withdrawal_paid', 'withdrawal_returned')
                   GROUP BY reference) AS n ON n.reference = t.id
      WHERE t.account_id IS NOT NULL AND t.amount_fen > 0
        AND coalesce(n.copies, 0) <> CASE
@@ -97,6 +98,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         *await verify_transfers(uow),
         *await verify_funding(uow),
         *await verify_topups(uow),
+        *await verify_withdrawals(uow),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
         Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),

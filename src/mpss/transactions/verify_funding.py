@@ -9,7 +9,7 @@ from mpss.ledger.verify import Check
 
 _UNMOVED: LiteralString = """
     SELECT count(*) FROM transaction AS t
-     WHERE t.state IN ('FUNDING', 'IN_DOUBT', 'COMPLETING', 'RELEASING')
+     WHERE t.state IN ('FUNDING', 'IN_DOUBT', 'COMPLETING', 'RELEASING') AND t.kind <> 'withdrawal'
        AND NOT EXISTS (SELECT FROM funding_request AS f
                         WHERE f.transaction_id = t.id AND f.state IN ('SENT', 'IN_DOUBT')
                           AND f.operation = CASE WHEN t.kind = 'reversal' THEN 'refund'

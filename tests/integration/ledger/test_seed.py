@@ -35,4 +35,6 @@ class TestSeed:
     async def test_a_new_center_charges_nothing(self, database: Database) -> None:
         async with database.read() as uow:
             rows = await uow.dicts("SELECT kind, fixed_fen, basis_points FROM fee_schedule WHERE valid_from <= now()")
-        assert rows == [{"kind": "purchase", "fixed_fen": 0, "basis_points": 0}]
+        assert sorted(rows, key=lambda row: row["kind"]) == [
+            {"kind": kind, "fixed_fen": 0, "basis_points": 0} for kind in ("purchase", "withdrawal")
+        ]

@@ -94,7 +94,8 @@ class TestUndo:
             (Balance(700, 0, 0), None),
             (Balance(699, 0, 0), ErrorCode.INSUFFICIENT_FUNDS),
             (Balance(1_000, 301, 0), ErrorCode.INSUFFICIENT_FUNDS),
-            (Balance(1_000, 300, 300), None),
+            (Balance(1_000, 300, 0), None),
+            (Balance(1_000, 300, 1), ErrorCode.INSUFFICIENT_FUNDS),
             (Balance(1_000, 0, 301), ErrorCode.INSUFFICIENT_FUNDS),
         ]:
             on = snapshot()

@@ -117,7 +117,8 @@ class TestRefusals:
             (Balance(10_000, 9_751, 0), C.INSUFFICIENT_FUNDS),
             (Balance(10_000, 9_750, 0), None),
             (Balance(10_000, 0, 9_751), C.INSUFFICIENT_FUNDS),
-            (Balance(10_000, 9_750, 9_750), None),
+            (Balance(10_000, 9_750, 1), C.INSUFFICIENT_FUNDS),
+            (Balance(10_000, 5_000, 4_750), None),
         ],
     )
     def test_take_no_money_that_may_not_be_withdrawn_or_is_held(

@@ -40,6 +40,7 @@ TAGS = {
     "Password": "the payment password (CT 5.2)",
     "Transfer": "between wallets, and the directed relations they go by (CM 5.3.2)",
     "Bank cards": "bind, list, ask for the balance, unbind (CT 5.1)",
+    "Withdrawal": "to a bound card (CM 5.3.3)",
     "Top-up": "by voucher card and by cash (CT 5.1, 5.2)",
     "Purchase": "quote, buy, confirm, reverse (CT 5.3, 6.3.2, 6.5.1)",
     "Goods": "what is sold (CT 5.5)",

@@ -27,6 +27,7 @@ from mpss.channels.http.routes import (
     topup_sources,
     topups,
     transfers,
+    withdrawals,
 )
 
 
@@ -35,7 +36,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     always = [
         purchases.SUBJECT, topups.SUBJECT, topup_sources.SUBJECT, card_topups.SUBJECT,
         transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
-        cards.SUBJECT,
+        cards.SUBJECT, withdrawals.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
         staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT, platform.SUBJECT,

@@ -1,0 +1,202 @@
+"""What a bank said of a withdrawal in real time, and the payer's answer to one asked for by SMS.
+
+    first asked    yes ──► SUCCEEDED    no ──► DECLINED       silence ──► IN_DOUBT
+    asked about    yes ──► SUCCEEDED    no ──► DECLINED       silence ──► asked about again, with backoff, for good
+                   "25, never had it"   ──► the same request again, with the same reference
+
+A "no" to a request that was sent again may be said of that copy alone, so it is believed once the bank says it when it
+is asked about the reference. Nothing is reversed. Spec: CM 5.3.3, 6.6. Decision: ADR-0021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mpss.accounts.card_store import find_card
+from mpss.accounts.checks import check_state
+from mpss.accounts.store import ACCOUNTS
+from mpss.config import Policy
+from mpss.db.rows import RowSet
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
+from mpss.desk.store import TRANSACTIONS
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import CardId, FundingId
+from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
+from mpss.observability import log
+from mpss.runtime import Runtime
+from mpss.transactions.bank_request import NewRequest, connected, new_request, sent_to_bank
+from mpss.transactions.funding import ask_again_at
+from mpss.transactions.funding_model import FundingRow
+from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request
+from mpss.transactions.machine import FUNDING_REQUEST, WITHDRAWAL, Event, FundingEvent
+from mpss.transactions.model import Moving
+from mpss.transactions.queries import get_transaction
+from mpss.transactions.store import CONFIRMATIONS
+from mpss.transactions.withdrawal_end import OfWithdrawal
+from mpss.transactions.withdrawal_model import Mode, WithdrawalOrder
+from mpss.transactions.withdrawal_queries import get_withdrawal
+from mpss.transactions.withdrawal_terms import hold_back, order_touches, settle_terms
+
+_NEVER_HAD = "25 "
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCredit(OfWithdrawal):
+    """Record what became of a withdrawal's request to its bank."""
+
+    request_id: UUID
+    outcome: Outcome
+    due_at: datetime
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        yield FUNDING_REQUESTS, self.request_id
+        yield from self.own_rows()
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Spec: CM 6.6."""
+        request = snapshot[FUNDING_REQUESTS][self.request_id]
+        withdrawal = snapshot[TRANSACTIONS][self.earlier.id]
+        if request.settled:
+            return Decision(withdrawal, recorded=False)
+        reference, reason = "", ""
+        match self.outcome:
+            case Approved(reference=reference):
+                event, decision = FundingEvent.APPROVE, self.paid(withdrawal, snapshot)
+            case Declined(reason=reason):
+                event, decision = FundingEvent.DECLINE, self.refused(withdrawal, snapshot, reason)
+            case InDoubt(problem=reason):
+                event, decision = FundingEvent.NO_ANSWER, self.unanswered(withdrawal, snapshot)
+        answered = request._replace(
+            state=FUNDING_REQUEST.move(request.state, event), reason=reason, foreign_reference=reference
+        )
+        settled = event is not FundingEvent.NO_ANSWER
+        answered = answered._replace(answered_at=self.at) if settled else answered._replace(due_at=self.due_at)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        return decision
+
+
+async def ask_credit(runtime: Runtime, request_id: UUID, *, first: bool = False) -> Transaction | None:
+    """Send a withdrawal's request, or ask what became of it and insist, and record the answer.
+
+    The withdrawal as it stands then; None where there is no such request, or it is settled.
+    """
+    async with runtime.database.read() as uow:
+        request = await get_request(uow, request_id)
+        if request is None or request.settled:
+            return None
+        withdrawal = await get_transaction(uow, request.transaction_id)
+        row = await get_withdrawal(uow, request.transaction_id)
+        assert withdrawal is not None
+        assert row is not None
+        card = await find_card(uow, CardId.parse(request.subject, field="subject"), account_id=row.account_id)
+    assert card is not None
+    key_store = runtime.ports.key_store
+    number, name = (key_store.unseal(sealed).decode() for sealed in (card.number_sealed, card.name_sealed))
+    outcome = await _said(runtime, request, number, name, first=first)
+    now = runtime.clock.now()
+    if not isinstance(outcome, Approved):
+        log.info(
+            "withdrawal.not_approved", counterpart=request.counterpart, reference=request.session, outcome=repr(outcome)
+        )
+    due_at = ask_again_at(request.attempts, now=now)
+    command = AnswerCredit(withdrawal, now, row, FundingId.new(now), request_id, outcome, due_at)
+    return (await runtime.desk.submit(command)).transaction
+
+
+async def _said(runtime: Runtime, request: FundingRow, number: str, name: str, *, first: bool) -> Outcome:
+    port, seconds = connected(runtime, request.counterpart), runtime.policy.bank_timeout_seconds
+    if port is None:
+        return InDoubt("the bank is not connected")
+    sent = sent_to_bank(request, number, holder_name=name)
+    if first:
+        outcome = await port.ask(sent, timeout_seconds=seconds)
+        return InDoubt("the bank says of a new request that it never had it") if _never_had(outcome) else outcome
+    outcome = await port.inquire(sent, timeout_seconds=seconds)
+    if not _never_had(outcome):
+        return outcome
+    outcome = await port.ask(sent, timeout_seconds=seconds)
+    if isinstance(outcome, Declined):
+        outcome = await port.inquire(sent, timeout_seconds=seconds)
+    return InDoubt("the bank never had it, and was told again") if _never_had(outcome) else outcome
+
+
+def _never_had(outcome: Outcome) -> bool:
+    return isinstance(outcome, Declined) and outcome.reason.startswith(_NEVER_HAD)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyToWithdrawal(Moving):
+    """Move a withdrawal that waits for its payer; `credit` is what the bank will know a request by."""
+
+    order: WithdrawalOrder
+    event: Event
+    credit: NewRequest
+    policy: Policy
+
+    @property
+    def key(self) -> str:
+        # Not recorded under a key: the state of the waiting transaction is what makes an answer count once.
+        return f"{self.earlier.id}/{self.event}"
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        yield TRANSACTIONS, self.earlier.id
+        yield CONFIRMATIONS, self.earlier.id
+        yield from order_touches(self.order)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Decided anew on a yes, with the fee that the question named."""
+        today = snapshot.business_date
+        waiting = snapshot[TRANSACTIONS].get(self.earlier.id)
+        confirmation = snapshot[CONFIRMATIONS].get(self.earlier.id)
+        if waiting is None or confirmation is None:
+            return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, today), recorded=False)
+        late = self.at >= confirmation.expires_at
+        if waiting.state is not TransactionState.CONFIRMING or (self.event is Event.LAPSE and not late):
+            return Decision(waiting, recorded=False)
+        if late or self.event is not Event.CONFIRM:
+            event, refusal = (Event.LAPSE, ErrorCode.CONFIRMATION_EXPIRED) if late else (self.event, None)
+            return self._moved(waiting, event, snapshot, refusal)
+        account = snapshot[ACCOUNTS].get(self.order.account_id)
+        state_refusal = check_state(account)
+        if account is None or state_refusal is not None:
+            return self._moved(waiting, Event.REFUSE, snapshot, state_refusal)
+        terms = settle_terms(self.order, account, snapshot, today, self.policy, quoted_at=waiting.created_at)
+        if isinstance(terms, ErrorCode):
+            return self._moved(waiting, Event.REFUSE, snapshot, terms)
+        decision = self._moved(waiting, Event.CONFIRM, snapshot, None)
+        return hold_back(decision, self.order, account, terms, self.credit, self.policy, at=self.at)
+
+    def _moved(self, waiting: Transaction, event: Event, snapshot: Snapshot, refusal: ErrorCode | None) -> Decision:
+        moved = waiting._replace(
+            state=WITHDRAWAL.move(waiting.state, event), refusal=refusal, business_date=snapshot.business_date
+        )
+        if not moved.pending:
+            moved = moved._replace(finished_at=self.at)
+        answered = snapshot[CONFIRMATIONS][waiting.id]._replace(answered_at=self.at)
+        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
+            (TRANSACTIONS, waiting.id, moved),
+            (CONFIRMATIONS, waiting.id, answered),
+        ]
+        return Decision(moved, puts=puts, recorded=False)
+
+
+async def reply_to_withdrawal(
+    runtime: Runtime, waiting: Transaction, event: Event, *, at: datetime
+) -> ReplyToWithdrawal:
+    """The command for a payer's answer to a withdrawal."""
+    async with runtime.database.read() as uow:
+        row = await get_withdrawal(uow, waiting.id)
+    assert row is not None, f"{waiting.id} has no withdrawal"
+    order = WithdrawalOrder(row.account_id, row.card_id, row.card, row.bank, row.mode, row.amount_fen, row.fee_fen)
+    return ReplyToWithdrawal(waiting, at, order, event, await new_request(runtime), runtime.policy)
+
+
+async def after_reply(runtime: Runtime, command: ReplyToWithdrawal, told: Transaction) -> Transaction:
+    """Send what a yes wrote down; the withdrawal as it stands then."""
+    if told.state is not TransactionState.FUNDING or command.order.mode is not Mode.REAL_TIME:
+        return told
+    return await ask_credit(runtime, command.credit.id, first=True) or told

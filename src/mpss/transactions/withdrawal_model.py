@@ -1,0 +1,77 @@
+"""Withdrawals as values: the order, the row beside its transaction, what a day's limit has left. Pure."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+
+class Mode(StrEnum):
+    """How the card's bank takes orders."""
+
+    REAL_TIME = "real_time"
+    BATCH = "batch"
+
+
+class WithdrawalOrder(NamedTuple):
+    """What is to be paid out to which card; `card` is its last four digits.
+
+    `fee_fen` is the fee the payer was shown, None where none was.
+    """
+
+    account_id: UUID
+    card_id: UUID
+    card: str
+    bank: str
+    mode: Mode
+    amount_fen: int
+    fee_fen: int | None
+
+
+class WithdrawalRow(NamedTuple):
+    """Beside the transaction of a withdrawal that was not refused at once.
+
+    `hold_id` and `ordered_at` are None until its payer has confirmed. `batch_id` is the file it went out in; the bank's
+    answer files say `bank_status`, at `bank_said_at`.
+    """
+
+    account_id: UUID
+    card_id: UUID
+    card: str
+    bank: str
+    mode: Mode
+    amount_fen: int
+    fee_fen: int
+    hold_id: UUID | None = None
+    ordered_at: datetime | None = None
+    batch_id: UUID | None = None
+    ended_at: datetime | None = None
+    bank_status: str = ""
+    bank_said_at: datetime | None = None
+    reason: str = ""
+
+    @property
+    def total_fen(self) -> int:
+        return self.amount_fen + self.fee_fen
+
+
+class WithdrawnRow(NamedTuple):
+    """What an account asked to withdraw on business date `day`, without fees and without what failed."""
+
+    day: date
+    asked_fen: int
+
+
+def count_asked(before: WithdrawnRow | None, amount_fen: int, today: date) -> WithdrawnRow:
+    """The day's count with `amount_fen` more."""
+    asked_fen = before.asked_fen if before is not None and before.day == today else 0
+    return WithdrawnRow(today, asked_fen + amount_fen)
+
+
+def give_back_asked(counted: WithdrawnRow, amount_fen: int, day: date) -> WithdrawnRow:
+    """The count without a withdrawal that failed or came back; only that of its own business date holds it."""
+    if counted.day != day:
+        return counted
+    return WithdrawnRow(counted.day, max(counted.asked_fen - amount_fen, 0))
