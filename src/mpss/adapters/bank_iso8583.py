@@ -1,7 +1,8 @@
 """The banks over ISO 8583: one session for each, and what their answers mean.
 
-An answer is Approved or Declined only where the response code says for certain what became of the request: 09, 68, 96,
-98, A0 and 06 do not, and neither does silence. A refusal names its code: "51 insufficient funds".
+An answer is Approved or Declined only where the response code says for certain what became of the request: a code that
+`REFUSALS` does not have (09, 68, 96, 98, A0, 06, or one nobody heard of) does not, and neither does silence. A refusal
+names its code: "51 insufficient funds".
 """
 
 from __future__ import annotations
@@ -17,26 +18,40 @@ from mpss.observability import OUTSIDE_CALLS, OUTSIDE_SECONDS
 from mpss.ports.bank import BankOperation, BankProfile, BankRequest
 from mpss.wire.iso8583.messages import APPROVED, BankMessage, Original, Service
 
-_DOUBTFUL = {"06", "09", "68", "96", "98", "A0"}
 _REVERSED = {"00", "12", "25"}
-MEANINGS = {
+REFUSALS = {
+    "01": "ask the issuer",
+    "02": "ask the issuer",
+    "03": "merchant unknown",
+    "04": "card withdrawn",
     "05": "refused",
     "12": "invalid transaction",
     "13": "invalid amount",
     "14": "no such card",
+    "15": "no such bank",
     "22": "reversed",
     "25": "the bank never had it",
     "30": "format error",
+    "31": "bank not supported",
+    "33": "card expired",
+    "34": "fraud suspected",
+    "36": "card restricted",
+    "38": "too many tries",
     "40": "not supported",
     "41": "card lost",
     "42": "no account",
+    "43": "card stolen",
     "51": "insufficient funds",
     "54": "card expired",
+    "55": "wrong PIN",
     "57": "not permitted to the holder",
+    "58": "not permitted here",
     "61": "amount limit",
     "62": "card restricted",
     "63": "name or phone is another",
     "64": "amount is not the original's",
+    "65": "too often",
+    "75": "too many tries",
     "91": "bank down",
     "94": "another request has its reference",
 }
@@ -126,7 +141,7 @@ class Iso8583Banks:
         session, begun, outcome = self.session(bank), time.monotonic(), "in_doubt"
         try:
             reply = await session.ask(message, timeout_seconds=timeout_seconds)
-            if not isinstance(reply, InDoubt) and reply.response not in _DOUBTFUL:
+            if not isinstance(reply, InDoubt) and reply.response in (APPROVED, *REFUSALS):
                 outcome = "approved" if reply.response == APPROVED else "declined"
         finally:
             counterpart = f"bank:{bank}"
@@ -158,18 +173,14 @@ def _sent_at(request: BankRequest) -> str:
     return request.at.astimezone(SHANGHAI).strftime("%m%d%H%M%S")
 
 
-def _reason(code: str) -> str:
-    return f"{code} {MEANINGS.get(code, 'refused')}"
-
-
 def _outcome(reply: Reply, *, freeze: bool = False) -> Outcome:
     if isinstance(reply, InDoubt):
         return reply
     if reply.response == APPROVED:
         return Approved(reply.authorization if freeze else reply.bank_reference)
-    if reply.response in _DOUBTFUL:
-        return InDoubt(f"the bank cannot say: {reply.response}")
-    return Declined(_reason(reply.response))
+    if reply.response in REFUSALS:
+        return Declined(f"{reply.response} {REFUSALS[reply.response]}")
+    return InDoubt(f"the bank does not say what it did: {reply.response}")
 
 
 def _reversal(reply: Reply) -> Outcome:

@@ -201,6 +201,8 @@ class _Connection:
                 packed = bytearray(self._packed(reply))
                 packed[-1] = ord("0") if packed[-1] != ord("0") else ord("1")
                 self._writer.write(bytes(packed))
+            case FaultKind.UNKNOWN_FIELD:
+                self._writer.write(_with_unknown_field(self._bank.profile, self._packed(reply)))
             case FaultKind.NONSENSE:
                 self._writer.write(frame(self._bank.profile, b"nobody understands this"))
             case FaultKind.BAD_LENGTH:
@@ -236,6 +238,13 @@ class _Connection:
     def _write(self, reply: BankMessage) -> None:
         if not self._writer.is_closing():
             self._writer.write(self._packed(reply))
+
+
+def _with_unknown_field(profile: Profile, packed: bytes) -> bytes:
+    """The message with field 5 in its bitmap, of which neither profile knows the form."""
+    changed = bytearray(packed)
+    changed[profile.length_bytes + profile.bitmap_at] |= 0x08
+    return bytes(changed)
 
 
 @asynccontextmanager

@@ -27,6 +27,8 @@ class FaultKind(StrEnum):
     """Carry out, then cut the connection instead of answering."""
     BAD_MAC = "bad_mac"
     """Carry out and answer with a wrong MAC."""
+    UNKNOWN_FIELD = "unknown_field"
+    """Carry out and answer with a field that the profile does not have."""
     NONSENSE = "nonsense"
     """Carry out and answer what is no message, in a frame that is whole."""
     BAD_LENGTH = "bad_length"

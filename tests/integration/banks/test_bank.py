@@ -109,8 +109,10 @@ class TestTrouble:
             (Fault(FaultKind.BAD_MAC, 1), True),
             (Fault(FaultKind.NONSENSE, 1), True),
             (Fault(FaultKind.BAD_LENGTH, 1), True),
+            (Fault(FaultKind.UNKNOWN_FIELD, 1), True),
             (Fault(FaultKind.UNMATCHED, 1), True),
             (Fault(FaultKind.DECLINE, 1, code="96"), False),
+            (Fault(FaultKind.DECLINE, 1, code="Z9"), False),
         ],
         ids=lambda value: value.kind if isinstance(value, Fault) else "",
     )

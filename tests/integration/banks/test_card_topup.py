@@ -121,11 +121,20 @@ class TestTopUpFromACard:
         assert (await scene.ask()).json()["code"] == "funding_declined"
         await scene.agrees(gained=0)
 
-    @pytest.mark.parametrize("kind", [FaultKind.LOSE_REPLY, FaultKind.CLOSE, FaultKind.BAD_MAC])
-    async def test_without_a_reply_is_found_by_inquiry(self, scene: Scene, kind: FaultKind) -> None:
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            FaultKind.LOSE_REPLY, FaultKind.CLOSE, FaultKind.BAD_MAC, FaultKind.BAD_LENGTH, FaultKind.NONSENSE,
+            FaultKind.UNKNOWN_FIELD, FaultKind.UNMATCHED,
+        ],
+    )  # fmt: skip
+    async def test_without_a_reply_to_believe_moves_nothing_until_the_inquiry(
+        self, scene: Scene, kind: FaultKind
+    ) -> None:
         scene.fault(kind)
         answer = await scene.ask()
         assert (answer.status_code, answer.json()["state"]) == (202, "IN_DOUBT")
+        assert await scene.shop.balance_fen() == 100_000
         await scene.resolve()
         assert await scene.state(answer) == "SUCCEEDED"
         assert (await events(scene.shop.runtime, PHONE))[-2:] == ["topup_in_doubt", "topped_up"]

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from mpss.accounts.password_rules import candidate_digests, fingerprint
 from mpss.adapters.charging_diameter import DiameterCharging
+from mpss.desk.model import Funding, Transaction
 from mpss.kernel.outcome import Outcome
 from mpss.ports.charging import ChargingOperation, ChargingRequest
 from mpss.simulators.ocs import REALM, Ocs, OcsSettings, serve
 from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
+from mpss.transactions.model import Proof
+from mpss.transactions.purchase import purchase
+from mpss.transactions.sale import Sale
 from tests.support.eventually import eventually
+from tests.support.house import PASSWORD
+from tests.support.market import Market
 
 PHONE = "+8618022220001"
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -104,3 +112,44 @@ async def bill(ocs: Ocs) -> AsyncIterator[Bill]:
         yield bill
     finally:
         await bill.charging.stop()
+
+
+@asynccontextmanager
+async def charging(ocs: Ocs, *, reservation_seconds: int = 0) -> AsyncIterator[Bill]:
+    """Our side of the OCS, connected for a block."""
+    peers = [("127.0.0.1", door.port) for door in ocs.doors]
+    port = DiameterCharging(
+        peers, origin_host="test.mpss", origin_realm="mpss", realm=REALM, reservation_seconds=reservation_seconds
+    )
+    bill = Bill(port, ocs)
+    await port.start()
+    try:
+        await bill.connected()
+        yield bill
+    finally:
+        await port.stop()
+
+
+def connected(shop: Market, bill: Bill) -> Market:
+    """The market with its charging system."""
+    ports = replace(shop.runtime.ports, charging=bill.charging)
+    shop.runtime = replace(shop.runtime, ports=ports)
+    return shop
+
+
+async def buy(shop: Market, *, amount_fen: int | None = None) -> Transaction:
+    """One of the product from the phone bill, or a free amount."""
+    account_id, keys = shop.payer.account_id, shop.runtime.ports.key_store
+    proof = Proof(candidate_digests(keys, account_id, PASSWORD), False, fingerprint(keys, PASSWORD), "test")
+    product, quantity = (shop.product.id, 1) if amount_fen is None else (None, 0)
+    sale = Sale(account_id, shop.merchant.id, product, quantity, amount_fen, None)
+    answer = await purchase(
+        shop.runtime,
+        caller=f"account:{account_id}",
+        key="k",
+        channel="http",
+        sale=sale,
+        proof=proof,
+        funding=Funding.PHONE_BILL,
+    )
+    return answer.transaction

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.ports.charging import ChargingOperation
 from mpss.simulators.ocs import Ocs
 from mpss.wire import diameter
-from mpss.wire.diameter import Action, CreditAnswer, CreditRequest, MalformedMessage, Node, RequestType
+from mpss.wire.diameter import Action, CreditAnswer, CreditRequest, MalformedMessage, Node, RequestType, Result
 from tests.integration.charging.conftest import Bill
 
 US, THEM = Node("test.mpss", "mpss"), Node("ocs1.ocs.town", "ocs.town")
@@ -33,6 +34,16 @@ requests = st.builds(
     amount_fen=st.integers(0, 10**12),
     at=st.just(AT),
     original_session_id=st.none() | st.text(min_size=1, max_size=20),
+)
+answers = st.builds(
+    CreditAnswer,
+    session_id=st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1, max_size=60),
+    result_code=st.sampled_from([int(result) for result in Result]) | st.integers(1000, 5999),
+    kind=st.sampled_from([int(kind) for kind in RequestType]),
+    number=st.integers(0, 2**32 - 1),
+    granted_fen=st.none() | st.integers(0, 10**12),
+    enough=st.none() | st.booleans(),
+    validity_seconds=st.none() | st.integers(0, 2**32 - 1),
 )
 readers: list[Callable[[bytes], object]] = [
     diameter.read_credit_request,
@@ -59,6 +70,33 @@ def test_a_request_comes_back_from_its_bytes(request: CreditRequest, again: bool
     assert diameter.take_frame(bytearray(frame)) == frame
     assert diameter.read_credit_request(frame) == request
     assert diameter.read_header(frame).is_again is again
+
+
+@given(answer=answers)
+def test_an_answer_comes_back_from_its_bytes(answer: CreditAnswer) -> None:
+    frame = diameter.credit_answer(REQUEST, answer, sender=THEM)
+    assert diameter.take_frame(bytearray(frame)) == frame
+    assert diameter.read_credit_answer(frame) == answer
+    assert diameter.read_header(frame).end_to_end == diameter.read_header(REQUEST).end_to_end
+
+
+@given(answer=answers)
+def test_an_answer_says_yes_with_2001_and_no_with_a_code_we_know(answer: CreditAnswer) -> None:
+    answer = replace(answer, session_id=ASKED.session_id, kind=int(ASKED.kind), number=0, granted_fen=None)
+    outcome = _outcome(ASKED, diameter.credit_answer(REQUEST, answer, sender=THEM))
+    known = {int(result) for result in Result} - {int(Result.UNSUPPORTED)}
+    expected = Approved if answer.result_code == 2001 else Declined if answer.result_code in known else InDoubt
+    assert isinstance(outcome, expected)
+
+
+@given(code=st.integers(10_000, 2**24), mandatory=st.booleans(), inside=st.binary(max_size=40))
+def test_an_avp_that_nobody_knows_is_passed_over(code: int, mandatory: bool, inside: bytes) -> None:
+    """RFC 6733 §4.1 lets a server refuse a request with one it must understand; an answer is not sent back."""
+    length = 8 + len(inside)
+    avp = code.to_bytes(4, "big") + bytes([0x40 * mandatory]) + length.to_bytes(3, "big") + inside + bytes(-length % 4)
+    frame = ANSWER + avp
+    frame = frame[:1] + len(frame).to_bytes(3, "big") + frame[4:]
+    assert diameter.read_credit_answer(frame) == diameter.read_credit_answer(ANSWER)
 
 
 @given(data=st.binary(max_size=400) | damaged(REQUEST) | damaged(ANSWER))

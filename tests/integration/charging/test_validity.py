@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from mpss.accounts.password_rules import candidate_digests, fingerprint
-from mpss.adapters.charging_diameter import DiameterCharging
 from mpss.config import Policy
 from mpss.db.database import Database
-from mpss.desk.model import Funding, Transaction
+from mpss.desk.model import Transaction
 from mpss.kernel.outcome import Approved, Declined
 from mpss.ports.charging import ChargingOperation
 from mpss.simulators.merchant_shop import Fault
-from mpss.simulators.ocs import REALM, Ocs
-from mpss.transactions.model import Proof
-from mpss.transactions.purchase import purchase
+from mpss.simulators.ocs import Ocs
 from mpss.transactions.resolve import list_open, resolve_due
-from mpss.transactions.sale import Sale
-from tests.integration.charging.conftest import Bill
+from tests.integration.charging.conftest import Bill, buy, charging, connected
 from tests.support.bill import assert_sound
 from tests.support.clauses import clause
 from tests.support.eventually import eventually
-from tests.support.house import PASSWORD
 from tests.support.market import PHONE, Market, market, outside
 from tests.support.programs import run
 
@@ -120,45 +111,6 @@ class TestAPurchase:
             assert ocs.store.subscriber(PHONE).reserved_fen == 0
             assert ocs.store.ledger() == []
             await assert_sound(shop.runtime)
-
-
-@asynccontextmanager
-async def charging(ocs: Ocs, *, reservation_seconds: int = 0) -> AsyncIterator[Bill]:
-    """Our side of the OCS, connected for a block."""
-    peers = [("127.0.0.1", door.port) for door in ocs.doors]
-    port = DiameterCharging(
-        peers, origin_host="test.mpss", origin_realm="mpss", realm=REALM, reservation_seconds=reservation_seconds
-    )
-    bill = Bill(port, ocs)
-    await port.start()
-    try:
-        await bill.connected()
-        yield bill
-    finally:
-        await port.stop()
-
-
-def connected(shop: Market, bill: Bill) -> Market:
-    """The market with its charging system."""
-    ports = replace(shop.runtime.ports, charging=bill.charging)
-    shop.runtime = replace(shop.runtime, ports=ports)
-    return shop
-
-
-async def buy(shop: Market) -> Transaction:
-    """One of the product from the phone bill."""
-    account_id, keys = shop.payer.account_id, shop.runtime.ports.key_store
-    proof = Proof(candidate_digests(keys, account_id, PASSWORD), False, fingerprint(keys, PASSWORD), "test")
-    answer = await purchase(
-        shop.runtime,
-        caller=f"account:{account_id}",
-        key="k",
-        channel="http",
-        sale=Sale(account_id, shop.merchant.id, shop.product.id, 1, None, None),
-        proof=proof,
-        funding=Funding.PHONE_BILL,
-    )
-    return answer.transaction
 
 
 async def _refused(shop: Market) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,8 +19,8 @@ from mpss.wire.iso8583.codec import (
     pack,
     unpack,
 )
-from mpss.wire.iso8583.fields import PROFILES, Profile, ProfileName
-from mpss.wire.iso8583.mac import BadKeyBlock, ecb_mac, unwrap_key, wrap_key
+from mpss.wire.iso8583.fields import PROFILES, Field, Form, Profile, ProfileName
+from mpss.wire.iso8583.mac import MAC_BYTES, BadKeyBlock, ecb_mac, unwrap_key, wrap_key
 from mpss.wire.iso8583.messages import BankMessage, Original, Service, from_fields, to_fields
 
 FIRST_MESSAGE = bytes.fromhex(
@@ -63,6 +65,26 @@ def messages(profile: Profile) -> st.SearchStrategy[BankMessage]:
         network_code=st.sampled_from(["", "001", "301"]),
         key_block=st.just("") | st.binary(min_size=12, max_size=20).map(lambda block: block.hex().upper()),
     )
+
+
+def fields(profile: Profile) -> st.SearchStrategy[dict[int, str]]:
+    """Any of the profile's fields, each with any content of its form: what a bank may say that follows another book."""
+
+    def content(rule: Field) -> st.SearchStrategy[str]:
+        least = 1 if rule.variable else rule.length
+        match rule.form:
+            case Form.N:
+                return st.text("0123456789", min_size=least, max_size=rule.length)
+            case Form.AN:
+                return st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=least, max_size=rule.length)
+            case Form.B:
+                return st.binary(min_size=least, max_size=min(rule.length, 60)).map(lambda value: value.hex().upper())
+
+    known = {number: content(rule) for number, rule in profile.fields.items() if number != profile.mac_field}
+    always = {number: known.pop(number) for number in (3, 11, 12, 13, 25)}
+    always[3] = st.sampled_from(["000000", "210000", "380000"]) | always[3]
+    always[25] = st.sampled_from(["00", "06"]) | always[25]
+    return st.fixed_dictionaries(always, optional=known)
 
 
 class TestMac:
@@ -112,6 +134,28 @@ class TestMessages:
         with pytest.raises(WireError):
             from_fields(profile, *unpack(profile, bytes(body), key=key_of(profile)))
 
+    @settings(deadline=None)
+    @given(data=st.data(), kind=st.from_regex(r"0[1-8][0-9]{2}", fullmatch=True) | st.sampled_from(["0210", "0610"]))
+    def test_of_any_fields_is_read_or_refused(self, profile: Profile, data: st.DataObject, kind: str) -> None:
+        sent = pack(profile, kind, data.draw(fields(profile)), key=key_of(profile))
+        unpacked = unpack(profile, sent[profile.length_bytes :], key=key_of(profile))
+        assert unpacked[0] == kind
+        with contextlib.suppress(Malformed):
+            assert isinstance(from_fields(profile, *unpacked), BankMessage)
+
+    @settings(deadline=None, max_examples=300)
+    @given(data=st.data())
+    def test_damaged_under_a_right_mac_is_read_or_refused(self, profile: Profile, data: st.DataObject) -> None:
+        """The MAC proves who wrote it, and not that it makes sense."""
+        sent = pack(profile, *to_fields(profile, data.draw(messages(profile))), key=key_of(profile))
+        body = bytearray(sent[profile.length_bytes : -MAC_BYTES])
+        for _ in range(data.draw(st.integers(1, 6))):
+            body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+        body = body[: data.draw(st.integers(1, len(body)))]
+        with contextlib.suppress(WireError):
+            read = unpack(profile, bytes(body) + ecb_mac(key_of(profile), bytes(body)), key=key_of(profile))
+            assert isinstance(from_fields(profile, *read), BankMessage)
+
     def test_another_key_is_a_bad_mac_that_says_what_it_claims(self, profile: Profile) -> None:
         message = BankMessage(Service.DEBIT, "000007", "1124093000", "000000000001", "6222000000000001", 2500)
         body = pack(profile, *to_fields(profile, message), key=key_of(profile))[profile.length_bytes :]
@@ -122,8 +166,7 @@ class TestMessages:
     def test_an_unknown_field_is_named(self, profile: Profile) -> None:
         message = BankMessage(Service.DEBIT, "000007", "1124093000", "000000000001")
         body = bytearray(pack(profile, *to_fields(profile, message), key=key_of(profile))[profile.length_bytes :])
-        bitmap = 2 if profile.packed else 4
-        body[bitmap] |= 0x08  # field 5
+        body[profile.bitmap_at] |= 0x08  # field 5
         with pytest.raises(UnknownField, match="field 5"):
             unpack(profile, bytes(body), key=key_of(profile))
 

@@ -135,7 +135,7 @@ class Deframer:
 
 
 def _refuse_unknown(profile: Profile, body: bytes) -> None:
-    start = 2 if profile.packed else 4
+    start = profile.bitmap_at
     bitmap = body[start : start + 8]
     if bitmap and bitmap[0] & 0x80:
         bitmap = body[start : start + 16]

@@ -79,6 +79,11 @@ class Profile:
     length_bytes: int
 
     @property
+    def bitmap_at(self) -> int:
+        """Where the bitmap begins, after the message type."""
+        return 2 if self.packed else 4
+
+    @property
     def network_field(self) -> int:
         return 60 if self.packed else 70
 
