@@ -12,6 +12,7 @@ from mpss.ledger.chart import FEE_INCOME
 from mpss.transactions.verify import verify
 from tests.simulation.doubt.model import PENDING
 from tests.simulation.doubt.operations import OPERATIONS, SALES, merchant_of
+from tests.simulation.doubt.outside import CLOSED
 from tests.simulation.doubt.setting import OPENING_FEN, POOR_FEN
 from tests.simulation.doubt.storm import Storm
 from tests.support.market import outside
@@ -31,6 +32,10 @@ _STOCK: LiteralString = "SELECT coalesce(sum(available), 0) FROM product_stock W
 _TWICE: LiteralString = """
     SELECT count(*) FROM (SELECT FROM transaction GROUP BY caller, idempotency_key HAVING count(*) > 1) AS twice
 """
+_REFUNDS: LiteralString = """
+    SELECT f.session, f.transaction_id FROM funding_request AS f JOIN transaction AS t ON t.id = f.transaction_id
+     WHERE f.operation = 'credit' AND t.kind = 'reversal'
+"""
 _MOVES_OUT = ("debit", "collect")
 
 
@@ -46,12 +51,24 @@ async def compare(storm: Storm) -> None:
             approved[row["counterpart"]].append(row)
         for name, sql in _FIGURES.items():
             storm.counts[name] = int(await uow.value(sql) or 0)
-        await _answers_add_up(storm, uow)
+        closed = await _closed(storm)
+        to_wallet = {str(row["transaction_id"]) for row in await uow.dicts(_REFUNDS) if row["session"] in closed}
+        await _answers_add_up(storm, uow, to_wallet)
     _delivered(storm)
     await _charging_agrees(storm, approved.pop("charging", []))
     for code in [code for code in storm.simulators if code != "ocs"]:
         await _bank_agrees(storm, code, approved.pop(code, []))
     assert not approved, f"answers of nobody: {list(approved)}"
+
+
+async def _closed(storm: Storm) -> set[str]:
+    """The references of credits to a card that its bank said was closed."""
+    found: set[str] = set()
+    for code in [code for code in storm.simulators if code != "ocs"]:
+        for row in (await storm.simulators[code].control("GET", "/requests"))["requests"]:
+            if row["service"] == "credit" and row["response"] in CLOSED:
+                found.add(row["reference"])
+    return found
 
 
 def _delivered(storm: Storm) -> None:
@@ -122,8 +139,9 @@ async def _bank_agrees(storm: Storm, code: str, approved: list[dict[str, Any]]) 
     storm.counts[f"lines of {code} undone"] = len(undone)
 
 
-async def _answers_add_up(storm: Storm, uow: UnitOfWork) -> None:
-    """Wallets, payables, fees and stock are what the last answers say."""
+async def _answers_add_up(storm: Storm, uow: UnitOfWork, to_wallet: set[str]) -> None:
+    """Wallets, payables, fees and stock are what the last answers say; `to_wallet` are refunds of closed cards."""
+    places = {payer.id: place for place, payer in enumerate(storm.world.payers)}
     wallets: Counter[int] = Counter()
     payables: Counter[str] = Counter()
     sold: Counter[int] = Counter()
@@ -133,10 +151,14 @@ async def _answers_add_up(storm: Storm, uow: UnitOfWork) -> None:
         assert found.state not in PENDING, f"{deed}: {found}"
         if found.state != "SUCCEEDED":
             continue
+        fees += found.fee_fen if deed.kind != "reverse" else 0
         wallets[deed.payer] += OPERATIONS[deed.kind].wallet_sign * (found.amount_fen + found.fee_fen)
+        if found.id in to_wallet:
+            assert found.account_id is not None
+            wallets[places[found.account_id]] += found.amount_fen + found.fee_fen
+            storm.counts["refunds to the wallet"] += 1
         if deed.kind in SALES:
             payables[storm.world.merchants[merchant_of(storm.world, deed)]] += found.amount_fen
-            fees += found.fee_fen
             if deed.goods is not None:
                 sold[deed.goods] += deed.quantity
     for number, payer in enumerate(storm.world.payers):

@@ -17,6 +17,7 @@ from mpss.transactions.card_topup import top_up_from_card
 from mpss.transactions.pay import pay
 from mpss.transactions.reversal import caller_of_merchant, reverse
 from mpss.transactions.sale import Sale
+from mpss.transactions.withdrawal import withdraw
 from tests.simulation.doubt.model import Deed, World
 from tests.simulation.steps import Found
 from tests.support.house import PASSWORD
@@ -25,6 +26,8 @@ Known = Sequence[tuple[Deed, Found]]
 Draw = Callable[[random.Random, World, Deed, Known], Deed | None]
 CarryOut = Callable[[Runtime, World, Deed], Awaitable[Answer]]
 _RECENT = 40
+REAL_TIME_BANK = "NANCHENG"
+"""The town's bank that credits a card in real time; the other one's orders wait for a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +70,30 @@ def _sale(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed
 
 
 def _card(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
-    bank = chance.choice(sorted(world.payers[deed.payer].cards))
-    return replace(deed, bank=bank, amount_fen=chance.randint(1, 5_000))
+    return replace(deed, bank=_bank(chance, world, deed), amount_fen=chance.randint(1, 5_000))
+
+
+def _card_paid_at_once(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
+    return replace(deed, bank=REAL_TIME_BANK, amount_fen=chance.randint(1, 3_000))
+
+
+def _bank(chance: random.Random, world: World, deed: Deed) -> str:
+    """One of those that the payer has a card of."""
+    return chance.choice(sorted(world.payers[deed.payer].cards))
 
 
 # ── carrying out
 
 
-async def _pay_from_bill(runtime: Runtime, world: World, deed: Deed) -> Answer:
-    return await _pay(runtime, world, deed, funding=Funding.PHONE_BILL)
-
-
-async def _pay(runtime: Runtime, world: World, deed: Deed, *, funding: Funding) -> Answer:
+async def _pay(runtime: Runtime, world: World, deed: Deed) -> Answer:
     payer = world.payers[deed.payer]
     merchant_id = UUID(world.merchants[merchant_of(world, deed)])
     product = None if deed.goods is None else UUID(world.goods[deed.goods].id)
     sale = Sale(payer.uuid, merchant_id, product, deed.quantity, deed.amount_fen or None, None)
     return await pay(
         runtime, caller=f"account:{AccountId.from_uuid(payer.uuid)}", key=deed.key, channel="http", sale=sale,
-        phone=payer.phone, password=PASSWORD, source="storm", funding=funding,
+        phone=payer.phone, password=PASSWORD, source="storm",
+        funding=Funding.PHONE_BILL,
     )  # fmt: skip
 
 
@@ -96,6 +104,14 @@ async def _reverse(runtime: Runtime, world: World, deed: Deed) -> Answer:
         runtime, caller=caller_of_merchant(merchant_id), key=deed.key, channel="http",
         merchant_id=MerchantId.from_uuid(merchant_id), original_id=TransactionId.from_uuid(UUID(deed.original)),
         reason="storm",
+    )  # fmt: skip
+
+
+async def _withdraw(runtime: Runtime, world: World, deed: Deed) -> Answer:
+    payer = world.payers[deed.payer]
+    return await withdraw(
+        runtime, account_id=payer.uuid, phone=payer.phone, key=deed.key, card_id=UUID(payer.cards[deed.bank]),
+        amount_fen=deed.amount_fen, fee_fen=None, password=PASSWORD, source="storm", channel="http",
     )  # fmt: skip
 
 
@@ -113,10 +129,11 @@ def merchant_of(world: World, deed: Deed) -> int:
 
 
 OPERATIONS = {
-    "bill_amount": Operation(30, _amount, _pay_from_bill),
-    "bill_goods": Operation(25, _goods, _pay_from_bill),
+    "bill_amount": Operation(20, _amount, _pay),
+    "bill_goods": Operation(18, _goods, _pay),
     "reverse": Operation(20, _sale, _reverse),
-    "card_topup": Operation(25, _card, _top_up, wallet_sign=1),
+    "card_topup": Operation(15, _card, _top_up, wallet_sign=1),
+    "withdrawal": Operation(12, _card_paid_at_once, _withdraw, wallet_sign=-1),
 }
 SALES = frozenset({"bill_amount", "bill_goods"})
 """The operations that a merchant may reverse."""

@@ -27,6 +27,9 @@ LONGEST_SECONDS = 1.8
 _START_TRIES = 40
 _MOST_IN_FORCE = 5
 _REFUSALS = ("05", "51", "54", "61", "96")
+CLOSED = ("14", "42")
+"""No such card, no account: what a bank says of a card that exists no more."""
+BANK_SERVICES = ("debit", "freeze", "collect", "unfreeze", "credit", "reverse", "inquire")
 DELIVERY_FAULTS = [fault for fault in Fault if fault is not Fault.REFUSE]
 
 
@@ -130,19 +133,23 @@ def ocs_fault(chance: random.Random) -> dict[str, Any]:
 
 
 def bank_fault(chance: random.Random) -> dict[str, Any]:
-    """Any of its faults; what it refuses it refuses for good, so what is insisted upon is not refused."""
+    """Any of its faults; what it refuses it refuses for good, so what has one reference for good is not refused."""
     kind = chance.choice(list(FaultKind))
-    services: tuple[str | None, ...] = (None, None, "debit", "inquire", "reverse")
+    services: tuple[str | None, ...] = (None, None, None, *BANK_SERVICES)
+    codes: tuple[str, ...] = _REFUSALS
     if kind is FaultKind.DECLINE:
-        services = ("debit", "freeze")
+        services = ("debit", "freeze", "credit")
     elif kind is FaultKind.REFUSE_SIGN_ON:
         services = (None,)
+    service = chance.choice(services)
+    if service == "credit":
+        codes = ("05", "61", *CLOSED)
     return {
         "kind": kind.value,
         "count": chance.randint(1, 3),
         "seconds": chance.uniform(0.1, LONGEST_SECONDS),
-        "code": chance.choice(_REFUSALS),
-        "service": chance.choice(services),
+        "code": chance.choice(codes),
+        "service": service,
     }
 
 

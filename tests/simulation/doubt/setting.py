@@ -42,10 +42,18 @@ POOR_FEN = 30_000
 STOCK = (60, 10_000, None)
 HOLDER = "李小明"
 POLICY = Policy(
-    single_limit_fen=PLENTY, phone_bill_single_limit_fen=PLENTY, phone_bill_monthly_limit_fen=PLENTY,
-    balance_limit_fen=PLENTY, charging_timeout_seconds=1, bank_timeout_seconds=1, merchant_timeout_seconds=1,
-    funding_give_up_seconds=100, delivery_deadline_seconds=60,
-)  # fmt: skip
+    single_limit_fen=PLENTY,
+    phone_bill_single_limit_fen=PLENTY,
+    phone_bill_monthly_limit_fen=PLENTY,
+    balance_limit_fen=PLENTY,
+    withdrawal_single_limit_fen=PLENTY,
+    withdrawal_daily_limit_fen=PLENTY,
+    charging_timeout_seconds=1,
+    bank_timeout_seconds=1,
+    merchant_timeout_seconds=1,
+    funding_give_up_seconds=100,
+    delivery_deadline_seconds=60,
+)
 
 
 @asynccontextmanager
@@ -92,7 +100,8 @@ async def _populate(
             product = await put_on_sale(runtime, merchant, fields)
             goods.append(Shelf(str(product.id), str(merchant.id), stock))
     async with runtime.database.transaction() as uow:
-        await add_schedule(uow, "purchase", Schedule(0, 60, 1, 100), valid_from=NOON - timedelta(days=1))
+        for kind in ("purchase", "withdrawal"):
+            await add_schedule(uow, kind, Schedule(0, 60, 1, 100), valid_from=NOON - timedelta(days=1))
     key_store = runtime.ports.key_store
     people = await open_wallets(
         runtime.database, PAYERS, digest=lambda identity: new_digest(key_store, identity, PASSWORD)
