@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from mpss.ledger.balances import trial_balance
+from mpss.ledger.chart import Code
 from mpss.simulators.merchant_shop import Fault
 from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
 from mpss.simulators.people import PASSWORD, Person
@@ -30,9 +32,9 @@ async def card_of(center: Center, *, price_fen: int = PRICE_FEN) -> dict[str, An
     return await center.counter.put_on_sale(center.kiosk, name, category="cards", price_fen=price_fen, quantity=10)
 
 
-async def buy(person: Person, product: dict[str, Any], *, key: str | None = None) -> dict[str, Any]:
-    """Buy one of the product from the phone bill; the transaction."""
-    body = {
+def order(product: dict[str, Any]) -> dict[str, Any]:
+    """One of the product, from the phone bill."""
+    return {
         "merchant_id": product["merchant_id"],
         "product_id": product["product_id"],
         "quantity": 1,
@@ -41,7 +43,18 @@ async def buy(person: Person, product: dict[str, Any], *, key: str | None = None
         "payment_password": PASSWORD,
         "funding": "phone_bill",
     }
-    return await person.api.post("/v1/purchases", body, key=key)
+
+
+async def buy(person: Person, product: dict[str, Any], *, key: str | None = None) -> dict[str, Any]:
+    """Buy one of the product from the phone bill; the transaction."""
+    return await person.api.post("/v1/purchases", order(product), key=key)
+
+
+async def status_of(person: Person, product: dict[str, Any]) -> tuple[int, str]:
+    """The status that a purchase is answered with, and its state or the refusal's code."""
+    headers = {"authorization": f"Bearer {person.api.token}", "idempotency-key": f"{time.time_ns()}"}
+    answer = await person.api.client.post("/v1/purchases", json=order(product), headers=headers)
+    return answer.status_code, answer.json().get("code") or answer.json()["state"]
 
 
 async def ends(person: Person, bought: dict[str, Any], state: str) -> None:
@@ -59,6 +72,13 @@ def charged(center: Center, person: Person) -> list[tuple[str, int]]:
     return [(line["kind"], line["amount_fen"]) for line in center.running.town.ocs.store.ledger(phone=person.phone)]
 
 
+async def receivable_fen(center: Center) -> int:
+    """What the operator owes us for phone bills."""
+    async with center.database.read() as uow:
+        lines = await trial_balance(uow)
+    return sum(line.debit_fen - line.credit_fen for line in lines if line.code == Code.PHONE_BILL_RECEIVABLE)
+
+
 def reserved_fen(center: Center, person: Person) -> int:
     return center.running.town.ocs.store.subscriber(person.phone).reserved_fen
 
@@ -66,12 +86,14 @@ def reserved_fen(center: Center, person: Person) -> int:
 class TestAPurchaseFromThePhoneBill:
     async def test_is_charged_once_when_the_goods_are_delivered(self, shared_center: Center) -> None:
         card, li = await card_of(shared_center), await shared_center.subscriber("Bill")
+        owed_fen = await receivable_fen(shared_center)
         bought = await buy(li, card, key="one")
         await ends(li, bought, "SUCCEEDED")
         again = await buy(li, card, key="one")
         assert again["transaction_id"] == bought["transaction_id"]
         assert charged(shared_center, li) == [("charge", PRICE_FEN)]
         assert reserved_fen(shared_center, li) == 0
+        assert await receivable_fen(shared_center) == owed_fen + PRICE_FEN
         assert (await li.account())["balance_fen"] == 0
         await li.sms("25.00")
         await shared_center.assert_told_once(li)
@@ -79,9 +101,11 @@ class TestAPurchaseFromThePhoneBill:
 
     async def test_the_shop_refuses_to_deliver_is_released(self, shared_center: Center) -> None:
         card, li = await card_of(shared_center), await shared_center.subscriber("Refused")
+        owed_fen = await receivable_fen(shared_center)
         shared_center.kiosk.fail(Fault.REFUSE, count=1)
         bought = await buy(li, card)
         await ends(li, bought, "CANCELLED")
+        assert await receivable_fen(shared_center) == owed_fen
         assert charged(shared_center, li) == []
         assert reserved_fen(shared_center, li) == 0
         assert (await shared_center.api.get(f"/v1/products/{card['product_id']}"))["available"] == 10
@@ -92,6 +116,32 @@ class TestAPurchaseFromThePhoneBill:
         card, li = await card_of(shared_center, price_fen=cap_fen + 1), await shared_center.subscriber("Capped")
         assert await refusal(buy(li, card)) == "single_limit_exceeded"
         assert charged(shared_center, li) == []
+
+    async def test_over_the_cap_of_the_month_is_refused_while_those_before_are_pending(
+        self, shared_center: Center
+    ) -> None:
+        policy = shared_center.settings.policy
+        price_fen = policy.phone_bill_single_limit_fen
+        whole, rest_fen = divmod(policy.phone_bill_monthly_limit_fen, price_fen)
+        dear, li = await card_of(shared_center, price_fen=price_fen), await shared_center.subscriber("Month")
+        rest, one_more = await card_of(shared_center, price_fen=rest_fen), await card_of(shared_center, price_fen=1)
+        owed_fen = await receivable_fen(shared_center)
+        for card in [dear] * whole + [rest]:
+            assert await status_of(li, card) == (202, "AUTHORIZED")
+        assert await status_of(li, one_more) == (403, "monthly_limit_exceeded")
+
+        async def all_charged() -> bool:
+            return len(charged(shared_center, li)) == whole + 1 and reserved_fen(shared_center, li) == 0
+
+        await eventually(all_charged, seconds=60)
+        assert sum(fen for _, fen in charged(shared_center, li)) == policy.phone_bill_monthly_limit_fen
+        assert await status_of(li, one_more) == (403, "monthly_limit_exceeded")
+
+        async def entered() -> bool:
+            return await receivable_fen(shared_center) == owed_fen + policy.phone_bill_monthly_limit_fen
+
+        await eventually(entered, seconds=60)
+        await shared_center.assert_sound()
 
     async def test_the_charging_system_declines_is_refused(self, shared_center: Center) -> None:
         card, li = await card_of(shared_center), await shared_center.subscriber("Poor")
