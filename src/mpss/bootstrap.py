@@ -64,7 +64,7 @@ def make_banks(settings: Settings, key_store: KeyStore) -> BankPort | None:
     """The banks of the settings, or None where there are none."""
     lines = [
         BankLine(
-            BankProfile(entry.code, entry.name, entry.real_time_credit),
+            BankProfile(entry.code, entry.name, entry.real_time_credit, entry.freezes),
             Line(
                 entry.code, entry.host, entry.port, PROFILES[entry.profile], transport_key_of(key_store, entry.code)
             ),

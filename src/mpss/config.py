@@ -107,8 +107,8 @@ class Settings:
         "", "Private networks where merchants' servers may be, as 127.0.0.0/8,10.8.0.0/16; empty: public addresses only"
     )
     banks: str = _setting(
-        "", "Banks we are connected to: CODE:name:host:port:profile:credit with commas; profile ascii or bcd, credit "
-        "real-time or batch; empty: none"
+        "", "Banks we are connected to: CODE:name:host:port:profile:credit:sale with commas; profile ascii or bcd, "
+        "credit real-time or batch, sale freeze (goods are frozen, then collected; the default) or debit; empty: none"
     )  # fmt: skip
     recharge_url: str = _setting("", "Address of the operator's recharge platform; empty: none is connected")
     recharge_secret: str = _setting("", "Secret shared with the recharge platform: whsec_ and base 64")

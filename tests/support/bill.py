@@ -10,8 +10,10 @@ from mpss.desk.model import Answer, Transaction, TransactionKind, digest_of
 from mpss.kernel.ids import FundingId, TransactionId
 from mpss.kernel.outcome import Outcome
 from mpss.runtime import Runtime
+from mpss.transactions.bank_request import NewRequest
+from mpss.transactions.funded_request import from_phone_bill
 from mpss.transactions.funding import AnswerFunding
-from mpss.transactions.funding_store import OpenRequest, get_request
+from mpss.transactions.funding_store import OpenRequest, get_request, taking_request
 from mpss.transactions.model import Asked, Proof
 from mpss.transactions.purchase import PurchaseCommand
 from mpss.transactions.queries import get_transaction
@@ -31,7 +33,7 @@ async def intend(market: Market, key: str, *, product: UUID | None = None, amoun
     body = digest_of(TransactionKind.PURCHASE, key, str(product), amount_fen)
     asked = Asked(TransactionId.new(now), f"account:{account_id}", key, body, now, "http")
     return await runtime.desk.submit(
-        PurchaseCommand(asked, sale, runtime.policy, proof, request_id=FundingId.new(now))
+        PurchaseCommand(asked, sale, runtime.policy, proof, collection=from_phone_bill(now))
     )  # fmt: skip
 
 
@@ -51,10 +53,13 @@ async def answer(runtime: Runtime, outcome: Outcome, *, request_id: UUID | None 
         assert served is not None
         sale = served if served.original_id is None else await get_transaction(uow, served.original_id)
         assert sale is not None
+        take = await taking_request(uow, sale.id)
+        assert take is not None
     now = runtime.clock.now()
     reversal = served if served is not sale else None
+    new = NewRequest(FundingId.new(now), "")
     command = AnswerFunding(
-        sale, now, runtime.policy, FundingId.new(now), request_id, outcome, now + timedelta(seconds=1), reversal
+        sale, now, runtime.policy, new, take, request_id, outcome, now + timedelta(seconds=1), reversal
     )
     return (await runtime.desk.submit(command)).transaction
 

@@ -46,6 +46,7 @@ class Funding(StrEnum):
 
     WALLET = "wallet"
     PHONE_BILL = "phone_bill"
+    BANK_CARD = "bank_card"
 
 
 class TransactionState(StrEnum):

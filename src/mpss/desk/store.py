@@ -75,6 +75,7 @@ def _columns(rows: Sequence[tuple[UUID, Transaction]]) -> dict[str, list[Any]]:
         "restricted": [row.restricted_fen for _, row in rows],
         "dates": [row.business_date for _, row in rows],
         "finished": [row.finished_at for _, row in rows],
+        "funding": [row.funding for _, row in rows],
     }
 
 
@@ -91,10 +92,10 @@ TRANSACTIONS: RowSet[UUID, Transaction] = RowSet(
     save="""
         UPDATE transaction AS t
            SET state = n.state, refusal = n.refusal, fee_fen = n.fee_fen, restricted_fen = n.restricted_fen,
-               business_date = n.business_date, finished_at = n.finished_at
+               business_date = n.business_date, finished_at = n.finished_at, funding = n.funding
           FROM unnest(%(ids)b::uuid[], %(states)b::text[], %(refusals)b::text[], %(fees)b::bigint[],
-                      %(restricted)b::bigint[], %(dates)b::date[], %(finished)b::timestamptz[])
-               AS n (id, state, refusal, fee_fen, restricted_fen, business_date, finished_at)
+                      %(restricted)b::bigint[], %(dates)b::date[], %(finished)b::timestamptz[], %(funding)b::text[])
+               AS n (id, state, refusal, fee_fen, restricted_fen, business_date, finished_at, funding)
          WHERE t.id = n.id
     """,
     columns=_columns,

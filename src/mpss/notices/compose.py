@@ -42,13 +42,15 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
         values["fee"] = _part("fee", language, str(Money(fee_fen)) if fee_fen else "")
         if event in (Event.CONFIRM_PURCHASE, Event.CONFIRM_WITHDRAWAL) and not fee_fen:
             values["fee"] = FREE[language]
-    if event in (Event.PAID, Event.BILL_PAID, Event.CONFIRM_PURCHASE):
+    if event is Event.CONFIRM_PURCHASE:
+        values["by_bill"] = _part("by_bill", language, values["bill_code"])
+    if event in (Event.PAID, Event.BILL_PAID, Event.CARD_PAID, Event.CONFIRM_PURCHASE):
         values["goods"] = _part("goods", language, values["product"])
     if event is Event.TOPPED_UP:
         values["source"] = _word(SOURCES, params["source"], language)
     if event is Event.CODE:
         values["purpose"] = _word(PURPOSES, params["purpose"], language)
-    if event in (Event.REVERSED, Event.BILL_REFUNDED):
+    if event in (Event.REVERSED, Event.BILL_REFUNDED, Event.CARD_REFUNDED, Event.REFUNDED_TO_WALLET):
         values["reason"] = _part("reason", language, _line(_word(REASONS, params["reason"], language), _NAME_LENGTH))
     if event is Event.DELIVERED:
         values["content"] = _part("content", language, _line(str(params["content"]), _CONTENT_LENGTH))

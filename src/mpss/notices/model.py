@@ -37,6 +37,11 @@ class Event(StrEnum):
     BILL_IN_DOUBT = "bill_in_doubt"
     BILL_NOT_CHARGED = "bill_not_charged"
     BILL_REFUNDED = "bill_refunded"
+    CARD_PAID = "card_paid"
+    CARD_IN_DOUBT = "card_in_doubt"
+    CARD_NOT_CHARGED = "card_not_charged"
+    CARD_REFUNDED = "card_refunded"
+    REFUNDED_TO_WALLET = "refunded_to_wallet"
     VOUCHER_BARRED = "voucher_barred"
     VOUCHER_RELEASED = "voucher_released"
     CARD_BOUND = "card_bound"
@@ -85,6 +90,11 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.BILL_IN_DOUBT: ("amount_fen", "merchant"),
     Event.BILL_NOT_CHARGED: ("amount_fen", "merchant"),
     Event.BILL_REFUNDED: ("amount_fen", "merchant", "reason"),
+    Event.CARD_PAID: ("amount_fen", "fee_fen", "merchant", "product"),
+    Event.CARD_IN_DOUBT: ("amount_fen", "merchant"),
+    Event.CARD_NOT_CHARGED: ("amount_fen", "merchant"),
+    Event.CARD_REFUNDED: ("amount_fen", "merchant", "reason"),
+    Event.REFUNDED_TO_WALLET: ("amount_fen", "merchant", "balance_fen", "reason"),
     Event.VOUCHER_BARRED: (),
     Event.VOUCHER_RELEASED: (),
     Event.CARD_BOUND: ("card",),
@@ -108,7 +118,7 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.WITHDRAWAL_RETURNED: ("amount_fen", "fee_fen", "card", "balance_fen"),
     Event.CONFIRM_TRANSFER: ("amount_fen", "counterpart", "code"),
     Event.CONFIRM_WITHDRAWAL: ("amount_fen", "fee_fen", "card", "code"),
-    Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code"),
+    Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code", "bill_code"),
     Event.CODE: ("code", "purpose", "minutes"),
     Event.REPLY: ("text",),
 }

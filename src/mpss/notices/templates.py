@@ -79,6 +79,29 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您在{merchant}的话费消费已冲正，{amount}元已退回话费账户。{reason}",
         "en": "Your purchase at {merchant} was reversed; {amount} yuan went back to your phone bill.{reason}",
     },
+    Event.CARD_PAID: {
+        "zh-CN": "您已用绑定的银行卡向{merchant}支付{amount}元{goods}，{fee}款项由银行扣收。",
+        "en": "You paid {amount} yuan to {merchant}{goods} from your bank card.{fee}",
+    },
+    Event.CARD_IN_DOUBT: {
+        "zh-CN": "您向{merchant}支付的{amount}元银行卡消费正在处理，结果将另行短信通知，请勿重复支付。",
+        "en": "Your payment of {amount} yuan to {merchant} from the bank card is under way. We will send you the "
+        "result by SMS; do not pay again.",
+    },
+    Event.CARD_NOT_CHARGED: {
+        "zh-CN": "您向{merchant}支付的{amount}元银行卡消费未成功，如已扣款将原路退回。",
+        "en": "Your payment of {amount} yuan to {merchant} did not succeed; what the bank took is given back.",
+    },
+    Event.CARD_REFUNDED: {
+        "zh-CN": "您在{merchant}的银行卡消费已冲正，{amount}元已退回原银行卡。{reason}",
+        "en": "Your purchase at {merchant} was reversed; {amount} yuan went back to your bank card.{reason}",
+    },
+    Event.REFUNDED_TO_WALLET: {
+        "zh-CN": "您在{merchant}的消费已冲正，因原支付账户已关闭，{amount}元已退至手机支付账户，"
+        "余额{balance}元。{reason}",
+        "en": "Your purchase at {merchant} was reversed. What it was paid from is closed, so {amount} yuan went to "
+        "your wallet. Balance {balance} yuan.{reason}",
+    },
     Event.TOPUP_IN_DOUBT: {
         "zh-CN": "您的{amount}元充值正在处理，结果将另行短信通知，请勿重复充值。",
         "en": "Your top-up of {amount} yuan is under way. We will send you the result by SMS; do not top up again.",
@@ -186,8 +209,8 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "en": 'Transfer {amount} yuan to {counterpart}? Reply "Y {code}" to transfer, "N {code}" to cancel.',
     },
     Event.CONFIRM_PURCHASE: {
-        "zh-CN": "向{merchant}支付{amount}元{goods}，{fee}确认请回复“Y {code}”，取消请回复“N {code}”。",
-        "en": 'Pay {amount} yuan to {merchant}{goods}?{fee} Reply "Y {code}" to pay, "N {code}" to cancel.',
+        "zh-CN": "向{merchant}支付{amount}元{goods}，{fee}确认请回复“Y {code}”，{by_bill}取消请回复“N {code}”。",
+        "en": 'Pay {amount} yuan to {merchant}{goods}?{fee} Reply "Y {code}" to pay, {by_bill}"N {code}" to cancel.',
     },
     Event.CODE: {
         "zh-CN": "验证码{code}，用于{purpose}，{minutes}分钟内有效。切勿告诉他人。",
@@ -223,6 +246,7 @@ PURPOSES = {
 PARTS = {
     "goods": {"zh-CN": "购买{value}", "en": " for {value}"},
     "fee": {"zh-CN": "手续费{value}元，", "en": " Fee {value} yuan."},
+    "by_bill": {"zh-CN": "用话费支付请回复“Y {value} HF”，", "en": '"Y {value} HF" to pay by phone bill, '},
     "reason": {"zh-CN": "原因：{value}。", "en": " Reason: {value}."},
     "content": {"zh-CN": "：{value}", "en": ": {value}"},
 }

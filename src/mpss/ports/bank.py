@@ -46,11 +46,12 @@ class BankRequest:
 
 @dataclass(frozen=True, slots=True)
 class BankProfile:
-    """What the house knows of a bank: whether it offers credit in real time, and its name."""
+    """What the house knows of a bank: its name, whether it offers credit in real time, and freezes for sales."""
 
     code: str
     name: str
     real_time_credit: bool
+    freezes: bool = True
 
 
 class BankPort(Protocol):

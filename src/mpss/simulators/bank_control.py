@@ -1,6 +1,7 @@
 """The way to look at a bank's books and to make it fail: JSON over HTTP, for this machine only.
 
 GET  /cards, POST /cards    {"number", "holder_name", "phone", "balance_fen"}
+DELETE /cards?number=N      the card account is closed
 GET  /lines?after=ID        the statement's lines, oldest first
 GET  /requests              every request answered, with its response code
 GET  /faults, DELETE /faults
@@ -49,6 +50,9 @@ class BankControl:
                     balance_fen=int(asked.get("balance_fen", 0)),
                 )
                 return _json({"number": str(asked["number"])}, 201)
+            case "DELETE", "/cards":
+                self._store.close_card(request.query["number"])
+                return _json({"number": request.query["number"]})
             case "GET", "/lines":
                 return _json({"lines": self._store.lines(after=int(request.query.get("after", "0")))})
             case "GET", "/requests":

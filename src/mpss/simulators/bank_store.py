@@ -109,6 +109,11 @@ class BankStore:
             if made.rowcount and balance_fen:
                 self._move(number, balance_fen, "", "opening", "")
 
+    def close_card(self, number: str) -> None:
+        """The card account is gone; what it did stays in the statement."""
+        with one_change(self._db):
+            self._db.execute("DELETE FROM card WHERE number = ?", (number,))
+
     def card(self, number: str) -> CardAccount | None:
         row = self._db.execute(
             "SELECT number, holder_name, phone, balance_fen, frozen_fen FROM card WHERE number = ?", (number,)

@@ -36,7 +36,7 @@ SEGMENTS = {"GD": "1802222", "JS": "1771234", "BJ": "1891000"}
 
 TOWN_BANKS = {
     "NANCHENG": BankEntry("NANCHENG", "南城银行", "127.0.0.1", 0, ProfileName.ASCII, True),
-    "BEIHU": BankEntry("BEIHU", "北湖银行", "127.0.0.1", 0, ProfileName.BCD, False),
+    "BEIHU": BankEntry("BEIHU", "北湖银行", "127.0.0.1", 0, ProfileName.BCD, False, False),
 }
 """The town's banks by code; each writes as the other does not."""
 NO_BANKS: Mapping[str, bytes] = {}

@@ -1,7 +1,8 @@
 """The payer's answer to a purchase, a transfer or a withdrawal that waits (CONFIRMING): yes, no, or none in time.
 
 The answer moves the waiting transaction itself; its entry carries its id, so a second yes meets the state and, were
-that wrong, a primary key. Spec: CT 5.3, 6.3.2. Decision: ADR-0008.
+that wrong, a primary key. The yes to a purchase may name the phone bill as its source. Spec: CT 5.1, 5.3, 6.3.2.
+Decision: ADR-0008, ADR-0018.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from uuid import UUID
 
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Command, Decision, Snapshot, Transaction, TransactionKind, TransactionState
+from mpss.desk.model import Command, Decision, Funding, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
-from mpss.transactions.machine import WAITING, Event
+from mpss.transactions.funded_request import Collection, from_phone_bill
+from mpss.transactions.funded_sale import collect
+from mpss.transactions.funding import ask
+from mpss.transactions.funding_store import BILL_USAGE
+from mpss.transactions.machine import FUNDED, WAITING, Event
 from mpss.transactions.model import Moving
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
@@ -37,10 +42,11 @@ _ENDED = {
 
 @dataclass(frozen=True, slots=True)
 class AnswerCommand(Moving):
-    """Move a purchase that waits for its payer."""
+    """Move a purchase that waits for its payer; with `collection` a yes takes the money from the phone bill."""
 
     event: Event
     policy: Policy
+    collection: Collection | None = None
 
     @property
     def key(self) -> str:
@@ -62,6 +68,8 @@ class AnswerCommand(Moving):
         yield TRANSACTIONS, self.earlier.id
         yield CONFIRMATIONS, self.earlier.id
         yield from sale_touches(self._sale)
+        if self.collection is not None and self.collection.funding is Funding.PHONE_BILL:
+            yield BILL_USAGE, self._sale.account_id
 
     def decide(self, snapshot: Snapshot) -> Decision:
         waiting = snapshot[TRANSACTIONS].get(self.earlier.id)
@@ -80,9 +88,16 @@ class AnswerCommand(Moving):
         if isinstance(parties, ErrorCode):
             return self._moved(waiting, Event.REFUSE, snapshot, parties)
         today = snapshot.business_date
-        terms = settle_terms(self._sale, parties, parties.usage, snapshot, today, self.policy, at=waiting.created_at)
+        funding = Funding.WALLET if self.collection is None else self.collection.funding
+        terms = settle_terms(
+            self._sale, parties, parties.usage, snapshot, today, self.policy, at=waiting.created_at, funding=funding
+        )
         if isinstance(terms, ErrorCode):
             return self._moved(waiting, Event.REFUSE, snapshot, terms)
+        if self.collection is not None:
+            state = FUNDED.move(waiting.state, Event.CONFIRM)
+            decision = self._put(waiting._replace(state=state, funding=funding), snapshot)
+            return collect(decision, parties, terms, self.collection, at=self.at, policy=self.policy)
         decision = self._moved(waiting, Event.CONFIRM, snapshot, None, restricted_fen=terms.restricted_fen)
         return carry_out(decision, parties, terms)
 
@@ -99,29 +114,37 @@ class AnswerCommand(Moving):
             state=WAITING.move(waiting.state, event),
             refusal=refusal,
             restricted_fen=restricted_fen,
-            business_date=snapshot.business_date,
             finished_at=self.at,
         )
+        decision = self._put(moved, snapshot)
+        # Who asked over HTTP waits for an answer; a sale asked for by SMS was never announced to its merchant.
+        if event in _ENDED and waiting.caller.startswith("merchant:"):
+            phone = snapshot[CONFIRMATIONS][waiting.id].phone
+            decision.inserts.append((OUTBOX, tell_merchant(decision.transaction, _ENDED[event], phone)))
+        return decision
+
+    def _put(self, moved: Transaction, snapshot: Snapshot) -> Decision:
+        """The transaction as it stands now, of today, and its question as answered."""
+        waiting = moved
+        moved = moved._replace(business_date=snapshot.business_date)
         answered = snapshot[CONFIRMATIONS][waiting.id]._replace(answered_at=self.at)
         puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
             (TRANSACTIONS, waiting.id, moved),
             (CONFIRMATIONS, waiting.id, answered),
         ]
-        decision = Decision(moved, puts=puts, recorded=False)
-        # Who asked over HTTP waits for an answer; a sale asked for by SMS was never announced to its merchant.
-        if event in _ENDED and waiting.caller.startswith("merchant:"):
-            phone = snapshot[CONFIRMATIONS][waiting.id].phone
-            decision.inserts.append((OUTBOX, tell_merchant(moved, _ENDED[event], phone)))
-        return decision
+        return Decision(moved, puts=puts, recorded=False)
 
 
-async def confirm(runtime: Runtime, *, phone: str, code: str) -> Transaction:
+async def confirm(runtime: Runtime, *, phone: str, code: str, from_bill: bool = False) -> Transaction:
     """The payer says yes by SMS: what waits is paid, or declined for a reason. A second yes changes nothing.
 
+    With `from_bill` the phone bill pays a purchase, and the answer may be pending, as of `purchase`.
+
     Raises:
-        Refused: UNKNOWN_TRANSACTION, nothing waits for this reply of this number.
+        Refused: UNKNOWN_TRANSACTION, nothing waits for this reply of this number; ILLEGAL_STATE, a transfer is paid
+            from the wallet only, or no charging system is connected.
     """
-    return await _answer(runtime, phone=phone, code=code, event=Event.CONFIRM)
+    return await _answer(runtime, phone=phone, code=code, event=Event.CONFIRM, from_bill=from_bill)
 
 
 async def cancel(runtime: Runtime, *, phone: str, code: str) -> Transaction:
@@ -144,22 +167,31 @@ async def lapse_waiting(runtime: Runtime, *, limit: int = 500) -> int:
     return len(waiting)
 
 
-async def _answer(runtime: Runtime, *, phone: str, code: str, event: Event) -> Transaction:
+async def _answer(runtime: Runtime, *, phone: str, code: str, event: Event, from_bill: bool = False) -> Transaction:
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
         identity: UUID | None = await find_confirmation(uow, phone=phone, code=code)
         waiting = await get_transaction(uow, identity) if identity is not None else None
     if waiting is None:
         raise Refused(ErrorCode.UNKNOWN_TRANSACTION, detail="nothing waits for this reply", field="code")
-    command = await _command(runtime, waiting, event, now)
+    collection = None
+    if from_bill:
+        if waiting.kind is not TransactionKind.PURCHASE or runtime.ports.charging is None:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the phone bill cannot pay this", field="code")
+        collection = from_phone_bill(now)
+    command = await _command(runtime, waiting, event, now, collection)
     told = (await runtime.desk.submit(command)).transaction
+    if collection is not None and told.state is TransactionState.FUNDING:
+        return await ask(runtime, collection.request.id) or told
     return await after_reply(runtime, command, told) if isinstance(command, ReplyToWithdrawal) else told
 
 
-async def _command(runtime: Runtime, waiting: Transaction, event: Event, at: datetime) -> Command:
+async def _command(
+    runtime: Runtime, waiting: Transaction, event: Event, at: datetime, collection: Collection | None = None
+) -> Command:
     """What moves a waiting transaction of this kind."""
     if waiting.kind is TransactionKind.TRANSFER:
         return await transfer_answer(runtime, waiting, event, at=at)
     if waiting.kind is TransactionKind.WITHDRAWAL:
         return await reply_to_withdrawal(runtime, waiting, event, at=at)
-    return AnswerCommand(waiting, at, event, runtime.policy)
+    return AnswerCommand(waiting, at, event, runtime.policy, collection)

@@ -27,21 +27,24 @@ from mpss.ports.merchant import DeliveryOrder
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.transactions.delivery_store import SoldGoods, find_sale, hold_state, write_answer
-from mpss.transactions.funded_sale import lease_seconds
+from mpss.transactions.funded_request import lease_seconds
 from mpss.transactions.funding import complete
+from mpss.transactions.funding_model import CHARGING
 from mpss.transactions.reversal import reverse
 
 CALLER = "platform:delivery"
 """Whose keys the automatic reversals are under."""
 REFUSED = "delivery_refused"
 EXPIRED = "delivery_expired"
+_OUTSIDE = frozenset(
+    state.value for state in (TransactionState.AUTHORIZED, TransactionState.COMPLETING, TransactionState.SUCCEEDED)
+)
 _SOLD = {
     Funding.WALLET.value: frozenset({TransactionState.SUCCEEDED.value}),
-    Funding.PHONE_BILL.value: frozenset(
-        state.value for state in (TransactionState.AUTHORIZED, TransactionState.COMPLETING, TransactionState.SUCCEEDED)
-    ),
+    Funding.PHONE_BILL.value: _OUTSIDE,
+    Funding.BANK_CARD.value: _OUTSIDE,
 }
-"""The states in which a sale may be delivered: paid, or its money reserved at the charging system."""
+"""The states in which a sale may be delivered: paid, or its money taken at the charging system or bank."""
 
 
 async def deliver(runtime: Runtime, item: OutboxItem) -> Outcome:
@@ -87,7 +90,7 @@ async def deliver(runtime: Runtime, item: OutboxItem) -> Outcome:
 def _may_lapse(runtime: Runtime, sale: SoldGoods) -> bool:
     """Whether what a phone bill reserved may be released by itself before we have delivered and charged it."""
     policy = runtime.policy
-    needed = policy.merchant_timeout_seconds + lease_seconds(policy)
+    needed = policy.merchant_timeout_seconds + lease_seconds(policy, CHARGING)
     end = sale.created_at + timedelta(seconds=policy.charging_reservation_seconds - needed)
     return sale.funding == Funding.PHONE_BILL and runtime.clock.now() >= end
 
@@ -129,7 +132,7 @@ async def _delivered(runtime: Runtime, sale: SoldGoods, content: str) -> Outcome
 
 
 async def _charge(runtime: Runtime, sale: SoldGoods) -> Outcome:
-    """Delivered: what the phone bill reserved is charged. The job insists where the charging system is silent."""
+    """Delivered: what was reserved or frozen is charged. The job insists where the other side is silent."""
     await complete(runtime, sale.id)
     return Approved(str(TransactionId.from_uuid(sale.id)))
 

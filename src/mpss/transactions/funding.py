@@ -2,7 +2,7 @@
 
 A request is written by the desk with the transaction it serves (its intent), then sent here, or by the job
 (`resolve`) where the process that wrote it is gone. Two answers to one request find its state, and the second changes
-nothing. Spec: CT 5.1, 6.3.2. Decision: ADR-0013.
+nothing. Spec: CT 5.1, 6.3.2. Decision: ADR-0013, ADR-0018.
 """
 
 from __future__ import annotations
@@ -14,23 +14,29 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 from uuid import UUID
 
+from mpss.accounts.card_model import CardRow
+from mpss.accounts.card_store import find_card
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.config import Policy
+from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
-from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
+from mpss.desk.model import Decision, Funding, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
-from mpss.kernel.ids import FundingId, TransactionId
+from mpss.kernel.ids import CardId, FundingId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.merchants.store import MERCHANTS
-from mpss.observability import log
 from mpss.outbox.backoff import RetryRule, delay_seconds
-from mpss.ports.charging import ChargingOperation, ChargingRequest
+from mpss.ports.bank import BankOperation
+from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
+from mpss.transactions.bank_request import NewRequest, new_request
+from mpss.transactions.funded_request import TAKES, relied_upon, source_closed
 from mpss.transactions.funded_sale import Step
-from mpss.transactions.funding_model import INSISTED, FundingRow
-from mpss.transactions.funding_store import BILL_USAGE, FUNDING_REQUESTS, get_request
-from mpss.transactions.machine import FUNDING_REQUEST, FundingEvent, FundingState
+from mpss.transactions.funding_call import call
+from mpss.transactions.funding_model import CHARGING, FundingRow
+from mpss.transactions.funding_store import BILL_USAGE, FUNDING_REQUESTS, get_request, taking_request
+from mpss.transactions.machine import FUNDING_REQUEST, FundingEvent
 from mpss.transactions.model import Moving
 from mpss.transactions.queries import get_transaction
 
@@ -48,13 +54,14 @@ _FOLLOWED_UP = frozenset({TransactionState.COMPLETING, TransactionState.RELEASIN
 
 
 def funded_touches(sale: Transaction) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-    """The rows that a step of a purchase from the phone bill needs."""
+    """The rows that a step of a purchase from outside needs."""
     assert sale.account_id is not None
     assert sale.merchant_id is not None
     yield TRANSACTIONS, sale.id
     yield USAGE, sale.account_id
     yield ACCOUNTS, sale.account_id
-    yield BILL_USAGE, sale.account_id
+    if sale.funding is Funding.PHONE_BILL:
+        yield BILL_USAGE, sale.account_id
     yield MERCHANTS, sale.merchant_id
     if sale.product_id is not None:
         yield PRODUCTS, sale.product_id
@@ -63,14 +70,15 @@ def funded_touches(sale: Transaction) -> Iterable[tuple[RowSet[Any, Any], Hashab
 
 @dataclass(frozen=True, slots=True)
 class _OfSale(Moving):
-    """The head of a step of a purchase; `next_id` is the id of the request that follows from it."""
+    """The head of a step of a purchase: the request that took its money, and the one that may follow from the step."""
 
     policy: Policy
-    next_id: UUID
+    new: NewRequest
+    take: FundingRow
 
     @property
     def key(self) -> str:
-        return str(self.next_id)
+        return str(self.new.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,54 +102,61 @@ class AnswerFunding(_OfSale):
         reversal = snapshot[TRANSACTIONS][self.reversal.id] if self.reversal is not None else None
         if request.settled:
             return Decision(reversal or sale, recorded=False)
-        step = Step(sale, snapshot, self.at, self.policy, self.next_id)
-        operation = ChargingOperation(request.operation)
-        given_up = False
-        first = request.state is FundingState.SENT and request.attempts == 1
+        step = Step(sale, self.take, snapshot, self.at, self.policy, self.new)
+        takes = request.operation in TAKES
+        event, reference, reason = FundingEvent.NO_ANSWER, "", ""
         match self.outcome:
             case Approved(reference=reference):
-                event, reason = FundingEvent.APPROVE, ""
-                decision = self._approved(step, operation, reversal)
-            case Declined(reason=reason) if operation not in INSISTED and first:
-                event, reference = FundingEvent.DECLINE, ""
+                event = FundingEvent.APPROVE
+                decision = self._approved(step, request.operation, reversal)
+            case Declined(reason=reason) if takes and relied_upon(request, reason):
+                event = FundingEvent.DECLINE
                 decision = step.declined(reason)
+            case Declined(reason=reason) if reversal is not None and self._ends_refund(request, reason):
+                event = FundingEvent.DECLINE
+                decision = step.refunded_to_wallet(reversal) if source_closed(reason) else step.refund_again(reversal)
             case Declined(reason=reason) | InDoubt(problem=reason):
-                event, reference = FundingEvent.NO_ANSWER, ""
-                over = self.at - request.created_at >= timedelta(seconds=self.policy.funding_give_up_seconds)
-                # A "no" after silence may be said of the repeat alone: it ends the collection, and is not relied upon.
-                said_no = isinstance(self.outcome, Declined)
-                given_up = operation not in INSISTED and (
-                    over or said_no or sale.state not in (TransactionState.FUNDING, TransactionState.IN_DOUBT)
-                )
                 decision = Decision(reversal or sale, recorded=False)
-                if operation not in INSISTED:
+                if takes:
+                    given_up = self._gives_up(request, sale)
                     decision = step.unanswered(given_up=given_up)
+                    if given_up:
+                        # What is insisted upon now is its tombstone; nobody asks about it any more.
+                        event, reason = FundingEvent.DECLINE, f"given up: {reason}"
             case _ as never:
                 assert_never(never)
-        state = FUNDING_REQUEST.move(request.state, event)
-        if given_up:
-            # The release that is insisted upon is its tombstone; nobody asks about it any more.
-            state, reason = FUNDING_REQUEST.move(state, FundingEvent.DECLINE), f"given up: {reason}"
-        answered = request._replace(state=state, reason=reason, foreign_reference=reference, due_at=self.due_at)
+        answered = request._replace(
+            state=FUNDING_REQUEST.move(request.state, event),
+            reason=reason,
+            foreign_reference=reference,
+            due_at=self.due_at,
+        )
         if answered.settled:
             answered = answered._replace(answered_at=self.at)
         decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
         return decision
 
     @staticmethod
-    def _approved(step: Step, operation: ChargingOperation, reversal: Transaction | None) -> Decision:
-        match operation:
-            case ChargingOperation.RESERVE:
-                return step.reserved()
-            case ChargingOperation.COMMIT:
-                return step.committed()
-            case ChargingOperation.RELEASE:
-                return step.released()
-            case ChargingOperation.REFUND:
-                assert reversal is not None
-                return step.refunded(reversal)
-            case ChargingOperation.DEBIT:
-                raise AssertionError("no flow debits a phone bill without reserving first")
+    def _ends_refund(request: FundingRow, reason: str) -> bool:
+        """The source is closed, or a bank refused this reference for good; the charging system is insisted upon."""
+        ends = source_closed(reason) or request.operation == BankOperation.CREDIT
+        return ends and relied_upon(request, reason)
+
+    def _gives_up(self, request: FundingRow, sale: Transaction) -> bool:
+        over = self.at - request.created_at >= timedelta(seconds=self.policy.funding_give_up_seconds)
+        # A "no" after silence may be said of the repeat alone: it ends the collection, and is not relied upon.
+        said_no = isinstance(self.outcome, Declined)
+        return over or said_no or sale.state not in (TransactionState.FUNDING, TransactionState.IN_DOUBT)
+
+    @staticmethod
+    def _approved(step: Step, operation: str, reversal: Transaction | None) -> Decision:
+        if operation in TAKES:
+            return step.taken()
+        if operation in (ChargingOperation.COMMIT, BankOperation.COLLECT):
+            return step.completed()
+        if reversal is not None:
+            return step.refunded(reversal)
+        return step.released()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +170,21 @@ class CompleteCommand(_OfSale):
         sale = snapshot[TRANSACTIONS][self.earlier.id]
         if sale.state is not TransactionState.AUTHORIZED:
             return Decision(sale, recorded=False)
-        return Step(sale, snapshot, self.at, self.policy, self.next_id).complete()
+        return Step(sale, self.take, snapshot, self.at, self.policy, self.new).complete()
 
 
 async def complete(runtime: Runtime, transaction_id: UUID) -> Transaction:
     """What was sold is delivered: charge what was reserved, insisting. The purchase as it stands then."""
-    now = runtime.clock.now()
     async with runtime.database.read() as uow:
         sale = await get_transaction(uow, transaction_id)
+        take = await taking_request(uow, transaction_id)
     assert sale is not None
-    request_id = FundingId.new(now)
-    answer = await runtime.desk.submit(CompleteCommand(sale, now, runtime.policy, request_id))
+    assert take is not None
+    new = await next_request(runtime, take)
+    answer = await runtime.desk.submit(CompleteCommand(sale, runtime.clock.now(), runtime.policy, new, take))
     if answer.transaction.state is not TransactionState.COMPLETING:
         return answer.transaction
-    return await ask(runtime, request_id) or answer.transaction
+    return await ask(runtime, new.id) or answer.transaction
 
 
 async def ask(runtime: Runtime, request_id: UUID) -> Transaction | None:
@@ -185,47 +201,41 @@ async def ask(runtime: Runtime, request_id: UUID) -> Transaction | None:
             served = await get_transaction(uow, request.transaction_id)
             assert served is not None
             sale: Transaction | None = served
-            if request.operation == ChargingOperation.REFUND:
-                assert served.original_id is not None
+            if served.original_id is not None:
                 sale = await get_transaction(uow, served.original_id)
             assert sale is not None
-        outcome = await _call(runtime, request)
+            take = await taking_request(uow, sale.id)
+            assert take is not None
+            card = await _card(uow, sale, take)
+        outcome = await call(runtime, request, take, card)
         now = runtime.clock.now()
-        next_id = FundingId.new(now)
         command = AnswerFunding(
             sale,
             now,
             runtime.policy,
-            next_id,
+            await next_request(runtime, take),
+            take,
             request_id,
             outcome,
             ask_again_at(request.attempts, now=now),
             served if served is not sale else None,
         )
         told = (await runtime.desk.submit(command)).transaction
-        if told.state not in _FOLLOWED_UP:
-            return told
-        request_id = next_id
+        refused_credit = isinstance(outcome, Declined) and request.operation == BankOperation.CREDIT
+        if told.state not in _FOLLOWED_UP or refused_credit:
+            return told  # A credit that a bank refused is asked for again when that is due.
+        request_id = command.new.id
 
 
-async def _call(runtime: Runtime, request: FundingRow) -> Outcome:
-    charging = runtime.ports.charging
-    if charging is None:
-        return Declined("no charging system is connected")
-    outcome = await charging.charge(
-        ChargingRequest(
-            ChargingOperation(request.operation),
-            request.session,
-            request.number,
-            request.subject,
-            request.amount_fen,
-            request.created_at,
-            request.original_session,
-            again=request.attempts > 1,
-        ),
-        timeout_seconds=runtime.policy.charging_timeout_seconds,
-    )
-    if not isinstance(outcome, Approved):
-        transaction = TransactionId.outside(request.transaction_id)
-        log.info("funding.not_approved", operation=request.operation, transaction=transaction, outcome=repr(outcome))
-    return outcome
+async def next_request(runtime: Runtime, take: FundingRow) -> NewRequest:
+    """What names the request that may follow: a bank's has a reference of its own."""
+    if take.counterpart == CHARGING:
+        return NewRequest(FundingId.new(runtime.clock.now()), "")
+    return await new_request(runtime)
+
+
+async def _card(uow: UnitOfWork, sale: Transaction, take: FundingRow) -> CardRow | None:
+    if take.counterpart == CHARGING:
+        return None
+    assert sale.account_id is not None
+    return await find_card(uow, CardId.parse(take.subject, field="subject"), account_id=sale.account_id)

@@ -14,14 +14,10 @@ from uuid import UUID
 
 from mpss.config import Policy
 from mpss.kernel.errors import ErrorCode
-from mpss.ports.charging import ChargingOperation
 from mpss.transactions.machine import FundingState
 
 CHARGING = "charging"
 """The counterpart's name of the charging system; a bank's is its code."""
-
-INSISTED = frozenset({ChargingOperation.COMMIT, ChargingOperation.RELEASE, ChargingOperation.REFUND})
-"""A "no" to these changes nothing: they are asked for again until they are acknowledged."""
 
 
 class FundingRow(NamedTuple):

@@ -75,13 +75,15 @@ WITHDRAWAL = Machine(
 """With a password it begins at FUNDING: held, and waiting for its bank, by a request or by a file of payment orders."""
 
 FUNDED = Machine(
-    "purchase whose money is reserved outside",
-    start=_S.FUNDING,
+    "purchase whose money is outside",
+    start=_S.CONFIRMING,
     moves={
+        (_S.CONFIRMING, Event.CONFIRM): _S.FUNDING,
         (_S.FUNDING, Event.APPROVE): _S.AUTHORIZED,
         (_S.FUNDING, Event.DECLINE): _S.DECLINED,
         (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,
         (_S.IN_DOUBT, Event.APPROVE): _S.AUTHORIZED,
+        (_S.IN_DOUBT, Event.DECLINE): _S.DECLINED,
         (_S.IN_DOUBT, Event.GIVE_UP): _S.RELEASING,
         (_S.IN_DOUBT, Event.CANCEL): _S.RELEASING,
         (_S.AUTHORIZED, Event.DELIVER): _S.COMPLETING,
@@ -92,7 +94,8 @@ FUNDED = Machine(
         (_S.REVERSING, Event.APPROVE): _S.REVERSED,
     },
 )
-"""Reserve, deliver, commit. COMPLETING, RELEASING and REVERSING are insisted upon until they are acknowledged."""
+"""Take, deliver, charge; who pays at once begins in FUNDING. COMPLETING, RELEASING and REVERSING are insisted upon
+until they are acknowledged."""
 
 REFUND = Machine(
     "reversal that goes back to where the money came from",

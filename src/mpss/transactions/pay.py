@@ -27,6 +27,7 @@ async def pay(
     source: str,
     sms_code: str | None = None,
     funding: Funding = Funding.WALLET,
+    card_id: UUID | None = None,
 ) -> Answer:
     """Pay now. `source` is where the password came from ("http:203.0.113.7"); `phone` is the payer's, E.164.
 
@@ -41,7 +42,9 @@ async def pay(
     """
 
     async def submit(proof: Proof) -> Answer:
-        return await purchase(runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof, funding=funding)
+        return await purchase(
+            runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof, funding=funding, card_id=card_id
+        )
 
     return await with_password(
         runtime,

@@ -2,6 +2,8 @@
 
     purchase            Dr wallet (restricted part first)      Cr merchant payable, Cr fee income
     phone-bill purchase Dr phone-bill receivable               Cr merchant payable, Cr fee income
+    bank-card purchase  Dr bank-card money in transit          Cr merchant payable, Cr fee income
+    refund of one of these whose source is closed: its credits turned round, Cr wallet in place of the claim
     cash top-up         Dr cash in transit                     Cr wallet, withdrawable
     voucher activation  Dr voucher money in transit            Cr vouchers sold
     voucher top-up      Dr vouchers sold                       Cr wallet, restricted
@@ -28,7 +30,6 @@ from mpss.ledger.chart import (
     CASH_IN_TRANSIT,
     FEE_INCOME,
     ONLINE_BANK_IN_TRANSIT,
-    PHONE_BILL_RECEIVABLE,
     RECHARGE_RECEIVABLE,
     TRANSFERS_HELD,
     VOUCHERS_IN_TRANSIT,
@@ -54,9 +55,9 @@ def purchase_legs(
     return tuple(legs)
 
 
-def phone_bill_legs(*, payable: int, amount_fen: int, fee_fen: int) -> tuple[Posting, ...]:
-    """The operator owes us what it charged to the phone bill: amount and fee."""
-    legs = [Posting(PHONE_BILL_RECEIVABLE, amount_fen + fee_fen), Posting(payable, -amount_fen)]
+def funded_legs(claim: int, *, payable: int, amount_fen: int, fee_fen: int) -> tuple[Posting, ...]:
+    """`claim` is the house's account of what the operator charged, or the banks debited: amount and fee."""
+    legs = [Posting(claim, amount_fen + fee_fen), Posting(payable, -amount_fen)]
     if fee_fen:
         legs.append(Posting(FEE_INCOME, -fee_fen))
     return tuple(legs)

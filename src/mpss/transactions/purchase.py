@@ -1,8 +1,8 @@
-"""Purchase (消费, 直接支付) from the wallet or the phone bill: of a product, or of a free amount to a merchant.
+"""Purchase (消费, 直接支付) from the wallet, the phone bill or a bank card: of a product, or of a free amount.
 
 The payer pays with the payment password; or a merchant (or an SMS) asks for the purchase and the payer confirms by a
-reply before money moves. From the phone bill the desk writes the intent,
-and `funding` asks the charging system. Spec: CT 5.3, 6.3.2; CM 6.11.1. Decision: ADR-0008.
+reply before money moves. From outside the desk writes the intent, and `funding` asks the charging system or the bank.
+Spec: CT 5.1, 5.3, 6.3.2; CM 6.11.1. Decision: ADR-0008, ADR-0018.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from mpss.accounts.cards import card_in_hand
 from mpss.accounts.store import USAGE
-from mpss.catalog.store import STOCK
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import (
@@ -29,16 +29,18 @@ from mpss.desk.model import (
 )
 from mpss.fees.quote import quote
 from mpss.fees.store import schedule_at
-from mpss.kernel.errors import ErrorCode, MalformedField
-from mpss.kernel.ids import FundingId, OutboxId, TransactionId
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import OutboxId, TransactionId
 from mpss.observability import TRANSACTIONS
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
-from mpss.ports.charging import ChargingOperation
+from mpss.ports.bank import BankProfile
 from mpss.runtime import Runtime
-from mpss.transactions.funded_sale import new_request
+from mpss.transactions.bank_request import new_request
+from mpss.transactions.funded_request import Collection, from_bank_card, from_phone_bill
+from mpss.transactions.funded_sale import collect
 from mpss.transactions.funding import ask
-from mpss.transactions.funding_store import BILL_USAGE, FUNDING_REQUESTS
+from mpss.transactions.funding_store import BILL_USAGE
 from mpss.transactions.model import Asked, Asking, Proof, transaction
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
@@ -50,6 +52,7 @@ from mpss.transactions.store import (
     MerchantOrderRow,
     order_key,
 )
+from mpss.transactions.topup_store import key_taken
 
 MAX_QUANTITY = 1000
 
@@ -58,22 +61,24 @@ MAX_QUANTITY = 1000
 class PurchaseCommand(Asking):
     """A purchase to decide. With `proof` it is paid at once; with `confirm_code` it waits for the payer's reply.
 
-    With `request_id` the phone bill pays: that request, to reserve the money, is written with the purchase.
+    With `collection` the phone bill or a bank card pays: the request that takes the money is written with the
+    purchase. `bill_offered` tells the payer who is asked that the phone bill may pay.
     """
 
     sale: Sale
     policy: Policy
     proof: Proof | None = None
     confirm_code: str | None = None
-    request_id: FundingId | None = None
+    collection: Collection | None = None
+    bill_offered: bool = False
 
     @property
     def funding(self) -> Funding:
-        return Funding.WALLET if self.request_id is None else Funding.PHONE_BILL
+        return Funding.WALLET if self.collection is None else self.collection.funding
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield from sale_touches(self.sale)
-        if self.request_id is not None:
+        if self.funding is Funding.PHONE_BILL:
             yield BILL_USAGE, self.sale.account_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
@@ -113,8 +118,9 @@ class PurchaseCommand(Asking):
             return decision
         if self.confirm_code is not None:
             decision = self._ask_payer(self.confirm_code, parties, terms, today)
-        elif self.request_id is not None:
-            decision = self._reserve(self.request_id, parties, terms, today)
+        elif self.collection is not None:
+            intent = self._transaction(TransactionState.FUNDING, today, terms.amount_fen, fee_fen=terms.fee_fen)
+            decision = collect(Decision(intent), parties, terms, self.collection, at=self.asked.at, policy=self.policy)
         else:
             paid = self._transaction(
                 TransactionState.SUCCEEDED,
@@ -139,27 +145,13 @@ class PurchaseCommand(Asking):
             "amount_fen": terms.amount_fen,
             "fee_fen": terms.fee_fen,
             "code": code,
+            "bill_code": code if self.bill_offered else "",
         }
         return Decision(
             waiting,
             puts=[(CONFIRMATIONS, self.asked.id, row)],
             inserts=[(OUTBOX, self._notice(parties, "confirm_purchase", question))],
         )
-
-    def _reserve(self, request_id: FundingId, parties: Parties, terms: Terms, today: date) -> Decision:
-        """FUNDING: limits and stock are taken, and the charging system is asked once this is committed."""
-        intent = self._transaction(TransactionState.FUNDING, today, terms.amount_fen, fee_fen=terms.fee_fen)
-        request = new_request(
-            ChargingOperation.RESERVE, intent, intent, parties.account.phone, self.asked.at, self.policy
-        )
-        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
-            (USAGE, parties.account.id, terms.usage),
-            (BILL_USAGE, parties.account.id, terms.bill),
-            (FUNDING_REQUESTS, request_id, request),
-        ]
-        if parties.product is not None and terms.stock is not None:
-            puts.append((STOCK, parties.product.id, terms.stock))
-        return Decision(intent, puts=puts)
 
     def _notice(self, parties: Parties, event: str, params: dict[str, str | int]) -> tuple[Any, ...]:
         at = self.asked.at
@@ -213,60 +205,83 @@ async def purchase(
     sale: Sale,
     proof: Proof,
     funding: Funding = Funding.WALLET,
+    card_id: UUID | None = None,
 ) -> Answer:
-    """Pay now, with the payment password.
+    """Pay now, with the payment password; `card_id` is the bound card that pays, of `Funding.BANK_CARD`.
 
-    From the phone bill the answer may be pending: FUNDING or IN_DOUBT (the charging system has not said), AUTHORIZED
-    (reserved, being delivered), COMPLETING (being charged). A repeat is answered with how it stands then.
+    From outside the answer may be pending: FUNDING or IN_DOUBT (the other side has not said), AUTHORIZED (taken, being
+    delivered), COMPLETING (being charged). A repeat is answered with how it stands then.
 
     A refusal is the answer's transaction, DECLINED with a code.
 
     Raises:
-        MalformedField: the sale has neither product nor amount, or a quantity or amount out of range.
+        MalformedField: the sale has neither product nor amount, or a quantity or amount out of range; `card_id` is
+            missing, or goes with another source.
+        Refused: NOT_FOUND, no bank is connected; UNKNOWN_CARD; ILLEGAL_STATE, the card is not bound; BUSY, its bank is
+            not connected.
     """
-    return await _submit(runtime, caller, key, channel, sale, proof=proof, funding=funding)
+    _check_form(sale)
+    collection = await _collection(runtime, caller, key, sale, funding, card_id)
+    named = [funding.value] if funding is not Funding.WALLET else []
+    if card_id is not None:
+        named.append(card_id.hex)
+    asked = _asked(runtime, caller, key, channel, sale, False, *named)
+    answer = await runtime.desk.submit(PurchaseCommand(asked, sale, runtime.policy, proof, collection=collection))
+    if collection is not None and not answer.repeated and answer.transaction.state is TransactionState.FUNDING:
+        answer = answer._replace(transaction=await ask(runtime, collection.request.id) or answer.transaction)
+    return _counted(answer)
 
 
 async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, phone: str) -> Answer:
     """Ask the payer: the transaction waits, CONFIRMING, and an SMS asks `phone` to reply with a code.
 
-    The fee shown in the question is the one that will be charged. RATE_LIMITED where
-    `policy.confirmations_per_phone` purchases wait for the number already.
+    The fee shown in the question is the one that will be charged. The reply says whether the wallet or the phone bill
+    pays. RATE_LIMITED where `policy.confirmations_per_phone` purchases wait for the number already.
 
     Raises:
         MalformedField: as `purchase`.
     """
+    _check_form(sale)
+    bill_offered = runtime.ports.charging is not None
 
     async def submit(code: str) -> Answer:
-        return await _submit(runtime, caller, key, channel, sale, confirm_code=code)
+        asked = _asked(runtime, caller, key, channel, sale, True)
+        command = PurchaseCommand(asked, sale, runtime.policy, confirm_code=code, bill_offered=bill_offered)
+        return _counted(await runtime.desk.submit(command))
 
     return await with_reply_code(runtime, phone=phone, submit=submit)
 
 
-async def _submit(
-    runtime: Runtime,
-    caller: str,
-    key: str,
-    channel: str,
-    sale: Sale,
-    *,
-    proof: Proof | None = None,
-    confirm_code: str | None = None,
-    funding: Funding = Funding.WALLET,
-) -> Answer:
-    _check_form(sale)
+def _asked(runtime: Runtime, caller: str, key: str, channel: str, sale: Sale, *named: object) -> Asked:
     now = runtime.clock.now()
     parts = (part.hex if isinstance(part, UUID) else part for part in sale)
-    from_bill = funding is Funding.PHONE_BILL
-    named = [funding.value] if from_bill else []
-    body = digest_of(TransactionKind.PURCHASE, *parts, confirm_code is not None, *named)
-    asked = Asked(TransactionId.new(now), caller, key, body, now, channel)
-    request_id = FundingId.new(now) if from_bill else None
-    answer = await runtime.desk.submit(PurchaseCommand(asked, sale, runtime.policy, proof, confirm_code, request_id))
-    if request_id is not None and not answer.repeated and answer.transaction.state is TransactionState.FUNDING:
-        answer = answer._replace(transaction=await ask(runtime, request_id) or answer.transaction)
+    return Asked(TransactionId.new(now), caller, key, digest_of(TransactionKind.PURCHASE, *parts, *named), now, channel)
+
+
+def _counted(answer: Answer) -> Answer:
     TRANSACTIONS.labels(kind="purchase", result=answer.transaction.refusal or answer.transaction.state).inc()
     return answer
+
+
+async def _collection(
+    runtime: Runtime, caller: str, key: str, sale: Sale, funding: Funding, card_id: UUID | None
+) -> Collection | None:
+    if (card_id is None) == (funding is Funding.BANK_CARD):
+        raise MalformedField(field="card_id", problem="goes with the bank card as the source of the money")
+    if card_id is None:
+        return from_phone_bill(runtime.clock.now()) if funding is Funding.PHONE_BILL else None
+    if runtime.ports.banks is None:
+        raise Refused(ErrorCode.NOT_FOUND, detail="no bank is connected")
+    async with runtime.database.read() as uow:
+        repeated = await key_taken(uow, caller, key)
+    bank = BankProfile("", "", real_time_credit=False)  # A repeat is answered as at first, whatever its card is now.
+    if not repeated:
+        code = (await card_in_hand(runtime, account_id=sale.account_id, card_id=card_id)).bank
+        found = {profile.code: profile for profile in runtime.ports.banks.banks()}.get(code)
+        if found is None:
+            raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
+        bank = found
+    return from_bank_card(bank, card_id, await new_request(runtime), goods=sale.product_id is not None)
 
 
 def _check_form(sale: Sale) -> None:

@@ -30,7 +30,7 @@ from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.recharge_card import UNKNOWN_CARD, CardConsumption, RechargeCardPort
 from mpss.runtime import Runtime
-from mpss.transactions.funded_sale import lease_seconds
+from mpss.transactions.funded_request import lease_seconds
 from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.outside_topup import RECHARGE, REFUSALS, new_topup_request

@@ -13,7 +13,7 @@ from mpss.desk.model import TransactionKind
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
 from mpss.transactions.card_topup import ask_bank
-from mpss.transactions.funded_sale import lease_seconds
+from mpss.transactions.funded_request import lease_seconds
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
 from mpss.transactions.topup_resolve import ask_topup

@@ -11,7 +11,7 @@ import json
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import give_back
@@ -32,15 +32,18 @@ from mpss.desk.model import (
 )
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import FundingId, MerchantId, OutboxId, TransactionId
+from mpss.kernel.ids import MerchantId, OutboxId, TransactionId
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import notice, webhook
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
+from mpss.transactions.bank_request import NewRequest
 from mpss.transactions.funded_sale import Step
-from mpss.transactions.funding import ask, funded_touches
+from mpss.transactions.funding import ask, funded_touches, next_request
+from mpss.transactions.funding_model import FundingRow
+from mpss.transactions.funding_store import taking_request
 from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import purchase_legs, turned_round
@@ -48,14 +51,22 @@ from mpss.transactions.queries import find_order, get_transaction
 from mpss.transactions.store import CONFIRMATIONS, MERCHANT_ORDERS, MerchantOrderRow, order_key
 
 _REREADS = 3
+_REFUNDABLE = (TransactionState.SUCCEEDED, TransactionState.AUTHORIZED, TransactionState.IN_DOUBT)
+
+
+class WayBack(NamedTuple):
+    """The request that took a sale's money, and the one that will give it back."""
+
+    take: FundingRow
+    new: NewRequest
 
 
 @dataclass(frozen=True, slots=True)
 class ReversalCommand(Asking):
     """Undo a merchant's sale. `original` is as it was read before; the desk locks it and looks again.
 
-    With no original, `order_no` is what the merchant calls the sale that has not come yet. `policy` and `request_id`
-    are for a sale from the phone bill: the request that gives the money back is written with the reversal.
+    With no original, `order_no` is what the merchant calls the sale that has not come yet. `policy` and `way_back`
+    are for a sale from outside: the request that gives the money back is written with the reversal.
     """
 
     merchant_id: UUID
@@ -63,7 +74,7 @@ class ReversalCommand(Asking):
     order_no: str | None
     reason: str
     policy: Policy | None = None
-    request_id: UUID | None = None
+    way_back: WayBack | None = None
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield MERCHANTS, self.merchant_id
@@ -72,7 +83,7 @@ class ReversalCommand(Asking):
         original = self.original
         if original is None:
             return
-        if original.funding is Funding.PHONE_BILL:
+        if original.funding is not Funding.WALLET:
             yield from funded_touches(original)
             return
         yield TRANSACTIONS, original.id
@@ -99,8 +110,11 @@ class ReversalCommand(Asking):
             return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, today))
         if original.merchant_id != self.merchant_id:
             return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, today))
-        if original.funding is Funding.PHONE_BILL:
-            return self._to_the_bill(original, snapshot)
+        if original.funding is not self.original.funding:
+            # The payer chose the source between the flow's reading and the desk's; the flow reads again.
+            return Decision(self.declined(ErrorCode.BUSY, today), recorded=False)
+        if original.funding is not Funding.WALLET:
+            return self._to_the_source(original, snapshot)
         if original.state is TransactionState.CONFIRMING:
             return self._cancel(original, snapshot)
         if original.state is not TransactionState.SUCCEEDED:
@@ -133,27 +147,27 @@ class ReversalCommand(Asking):
         done = self._transaction(TransactionState.SUCCEEDED, snapshot.business_date)
         return Decision(done, puts=[(TRANSACTIONS, original.id, moved), (CONFIRMATIONS, original.id, answered)])
 
-    def _to_the_bill(self, original: Transaction, snapshot: Snapshot) -> Decision:
-        """What was reserved is released, what was charged is refunded; both insisted upon. Spec: CT 6.5.1."""
+    def _to_the_source(self, original: Transaction, snapshot: Snapshot) -> Decision:
+        """What was taken is released, what was charged is refunded; both insisted upon. Spec: CT 6.5.1."""
         today = snapshot.business_date
+        if original.state not in _REFUNDABLE:
+            # A moment from now it is known whether there is something to give back.
+            busy = original.state in (TransactionState.FUNDING, TransactionState.COMPLETING)
+            code = ErrorCode.BUSY if busy else ErrorCode.ILLEGAL_STATE
+            return Decision(self.declined(code, today), recorded=not busy)
         assert self.policy is not None
-        assert self.request_id is not None
-        step = Step(original, snapshot, self.asked.at, self.policy, self.request_id)
+        assert self.way_back is not None
+        step = Step(original, self.way_back.take, snapshot, self.asked.at, self.policy, self.way_back.new)
         match original.state:
             case TransactionState.SUCCEEDED:
                 reversal = self._transaction(TransactionState.COMPLETING, today, original=original)
                 why = json.dumps({"reason": self.reason}, ensure_ascii=False)
                 return step.refund(reversal._replace(metadata=why, funding=original.funding))
-            case TransactionState.AUTHORIZED | TransactionState.IN_DOUBT:
+            case _:
                 decision = step.cancel()
                 decision.transaction = self._transaction(TransactionState.SUCCEEDED, today)
                 decision.recorded = True
                 return decision
-            case TransactionState.FUNDING | TransactionState.COMPLETING:
-                # A moment from now it is known whether there is something to give back.
-                return Decision(self.declined(ErrorCode.BUSY, today), recorded=False)
-            case _:
-                return Decision(self.declined(ErrorCode.ILLEGAL_STATE, today))
 
     def _reverse(self, original: Transaction, snapshot: Snapshot) -> Decision:
         today, now = snapshot.business_date, self.asked.at
@@ -257,8 +271,8 @@ async def reverse(
 ) -> Answer:
     """Undo a sale of `merchant_id`, named by its transaction or by the merchant's own order number.
 
-    From the phone bill, the money goes back there: COMPLETING until the charging system acknowledges it, and BUSY
-    where the sale is being charged just now.
+    Money from a phone bill or a bank card goes back there: COMPLETING until the other side acknowledges it, and BUSY
+    where the sale is being charged just now. Only where that source is closed, the wallet gets it.
 
     Refusals: UNKNOWN_TRANSACTION (no such sale of this merchant), ILLEGAL_STATE (it was declined or is reversed
     already). An order number not seen yet is answered SUCCEEDED and refuses its late original.
@@ -274,22 +288,24 @@ async def reverse(
         now,
         channel,
     )
-    request_id = FundingId.new(now)
+    way_back: WayBack | None = None
     for _ in range(_REREADS):
         async with runtime.database.read() as uow:
             identity = original_id
             if identity is None and order_no is not None:
                 identity = await find_order(uow, merchant_id=merchant_id, order_no=order_no)
             original = await get_transaction(uow, identity) if identity is not None else None
+            take = await taking_request(uow, original.id) if original is not None else None
         if original is not None and original.account_id is None:
             original = None
         named = order_no if original_id is None else None
-        command = ReversalCommand(asked, merchant_id, original, named, reason, runtime.policy, request_id)
+        way_back = None if take is None else WayBack(take, await next_request(runtime, take))
+        command = ReversalCommand(asked, merchant_id, original, named, reason, runtime.policy, way_back)
         answer = await runtime.desk.submit(command)
         if answer.transaction.refusal is not ErrorCode.BUSY:
             break
-    if not answer.repeated and original is not None and original.funding is Funding.PHONE_BILL:
-        told = await ask(runtime, request_id)
+    if not answer.repeated and way_back is not None:
+        told = await ask(runtime, way_back.new.id)
         if told is not None and told.id == answer.transaction.id:
             answer = answer._replace(transaction=told)
     return answer

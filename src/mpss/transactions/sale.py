@@ -139,7 +139,7 @@ def settle_terms(
 ) -> Terms | ErrorCode:
     """Limits → stock and price → fee → funds. The fee is the one in force at `at`.
 
-    From the phone bill, its own caps count amount and fee, and the funds are for the charging system to say.
+    From the phone bill, its own caps count amount and fee; there and at a bank the funds are for the other side to say.
 
     Raises:
         NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
@@ -168,6 +168,8 @@ def settle_terms(
             snapshot[BILL_USAGE].get(parties.account.id), amount_fen + fee_fen, today, policy
         )
         return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill)
+    if funding is Funding.BANK_CARD:
+        return Terms(amount_fen, fee_fen, 0, usage, stock)
     balance = parties.balance
     total_fen = amount_fen + fee_fen
     if balance.balance_fen - balance.held_fen < total_fen:

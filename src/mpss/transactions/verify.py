@@ -38,6 +38,10 @@ _REVERSALS_DIFFER: LiteralString = """
             SELECT e.reverses_id, p.ledger_account_id, p.part, p.amount_fen
               FROM journal_entry AS e JOIN posting AS p ON p.entry_id = e.reverses_id) AS pair
          GROUP BY pair.id, pair.ledger_account_id, pair.part HAVING sum(pair.amount_fen) <> 0) AS uncancelled
+     -- What a closed phone bill or card had paid goes to the wallet; `verify_funding` looks at those.
+     WHERE NOT EXISTS (SELECT FROM transaction AS r JOIN funding_request AS f ON f.transaction_id = r.id
+                        WHERE r.original_id = uncancelled.id AND r.state = 'SUCCEEDED'
+                        GROUP BY r.id HAVING bool_and(f.state = 'DECLINED'))
 """
 _SPENT_DIFFER: LiteralString = """
     SELECT count(*) FROM account_usage AS u
@@ -54,7 +58,8 @@ _NOTICES: LiteralString = """
       LEFT JOIN (SELECT reference, count(*) AS copies FROM outbox
                   WHERE kind = 'notice'
                     AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted',
-                                                          'bill_paid', 'bill_refunded',
+                                                          'bill_paid', 'bill_refunded', 'card_paid', 'card_refunded',
+                                                          'refunded_to_wallet',
                                                           'transfer_sent', 'transfer_received', 'transfer_held',
                                                           'transfer_waiting', 'transfer_claimed', 'transfer_returned',
                                                           'transfer_cancelled', 'transfer_withdrawn',
@@ -71,8 +76,8 @@ _DELIVERIES: LiteralString = """
       LEFT JOIN outbox AS o ON o.id = t.id AND o.kind = 'delivery'
      WHERE t.kind = 'purchase' AND t.product_id IS NOT NULL
        AND (o.id IS NOT NULL) <> (t.state IN ('SUCCEEDED', 'REVERSED', 'AUTHORIZED', 'COMPLETING', 'REVERSING'))
-       -- What the phone bill did not pay may have been ordered and refused, or never reserved.
-       AND NOT (t.funding = 'phone_bill' AND t.state IN ('RELEASING', 'CANCELLED'))
+       -- What a phone bill or a card did not pay may have been ordered and refused, or never reserved.
+       AND NOT (t.funding <> 'wallet' AND t.state IN ('RELEASING', 'CANCELLED'))
 """
 _VOUCHERS: LiteralString = """
     SELECT (coalesce((SELECT -sum(amount_fen) FROM posting WHERE ledger_account_id = 12), 0)

@@ -12,13 +12,15 @@ _UNMOVED: LiteralString = """
      WHERE t.state IN ('FUNDING', 'IN_DOUBT', 'COMPLETING', 'RELEASING') AND t.kind <> 'withdrawal'
        AND NOT EXISTS (SELECT FROM funding_request AS f
                         WHERE f.transaction_id = t.id AND f.state IN ('SENT', 'IN_DOUBT')
-                          AND f.operation = CASE WHEN t.kind = 'reversal' THEN 'refund'
-                                                 WHEN t.kind = 'bank_card_topup'
-                                                 THEN CASE t.state WHEN 'RELEASING' THEN 'reverse' ELSE 'debit' END
-                                                 WHEN t.state = 'COMPLETING' THEN 'commit'
-                                                 WHEN t.state = 'RELEASING' THEN 'release'
-                                                 WHEN t.kind <> 'purchase' THEN 'collect'
-                                                 ELSE 'reserve' END)
+                          AND f.operation = ANY (CASE
+                              WHEN t.kind = 'reversal' THEN ARRAY['refund', 'credit']
+                              WHEN t.kind = 'purchase' THEN
+                                  CASE t.state WHEN 'COMPLETING' THEN ARRAY['commit', 'collect']
+                                               WHEN 'RELEASING' THEN ARRAY['release', 'unfreeze', 'reverse']
+                                               ELSE ARRAY['reserve', 'freeze', 'debit'] END
+                              WHEN t.kind = 'bank_card_topup' THEN
+                                  CASE t.state WHEN 'RELEASING' THEN ARRAY['reverse'] ELSE ARRAY['debit'] END
+                              ELSE ARRAY['collect'] END))
 """
 _UNDELIVERED: LiteralString = """
     SELECT count(*) FROM transaction AS t LEFT JOIN outbox AS o ON o.id = t.id AND o.kind = 'delivery'
@@ -31,15 +33,44 @@ _UNREVERSED: LiteralString = """
                           AND r.state = 'COMPLETING')
 """
 _APPROVED: LiteralString = """
-    -- Each state rests on answers: charged, or released, or neither.
+    -- Each state rests on answers: charged, or released, or neither. A debit in real time is its own charge.
     SELECT count(*) FROM transaction AS t
-      LEFT JOIN (SELECT transaction_id, count(*) FILTER (WHERE operation = 'commit') AS commits,
-                        count(*) FILTER (WHERE operation = 'release') AS releases
+      LEFT JOIN (SELECT transaction_id, count(*) FILTER (WHERE operation IN ('commit', 'collect')) AS charges,
+                        count(*) FILTER (WHERE operation = 'debit') AS debits,
+                        count(*) FILTER (WHERE operation IN ('release', 'unfreeze', 'reverse')) AS releases
                    FROM funding_request WHERE state = 'APPROVED' GROUP BY transaction_id) AS f
         ON f.transaction_id = t.id
-     WHERE t.kind = 'purchase' AND t.funding = 'phone_bill'
-       AND (coalesce(f.commits, 0) <> CASE WHEN t.state IN ('SUCCEEDED', 'REVERSING', 'REVERSED') THEN 1 ELSE 0 END
-            OR coalesce(f.releases, 0) <> CASE WHEN t.state = 'CANCELLED' THEN 1 ELSE 0 END)
+     WHERE t.kind = 'purchase' AND t.funding <> 'wallet'
+       AND (coalesce(f.releases, 0) <> CASE WHEN t.state = 'CANCELLED' THEN 1 ELSE 0 END
+            OR CASE WHEN t.state IN ('SUCCEEDED', 'REVERSING', 'REVERSED')
+                    THEN coalesce(f.charges + f.debits, 0) <> 1
+                    WHEN t.state IN ('AUTHORIZED', 'RELEASING', 'CANCELLED') THEN coalesce(f.charges, 0) <> 0
+                    ELSE coalesce(f.charges + f.debits, 0) <> 0 END)
+"""
+_BANK_CLAIM: LiteralString = """
+    -- Debited or collected and kept: of a purchase that ends unpaid, the debit is reversed.
+    SELECT (coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = 10), 0)
+            <> coalesce((SELECT sum(CASE f.operation WHEN 'credit' THEN -f.amount_fen ELSE f.amount_fen END)
+                           FROM funding_request AS f JOIN transaction AS t ON t.id = f.transaction_id
+                          WHERE f.state = 'APPROVED' AND f.operation IN ('debit', 'collect', 'credit')
+                            AND f.counterpart NOT IN ('charging', 'recharge', 'online_bank')
+                            AND (t.kind IN ('bank_card_topup', 'reversal')
+                                 OR t.kind = 'purchase' AND t.state IN ('SUCCEEDED', 'REVERSING', 'REVERSED'))),
+                        0))::int
+"""
+_TO_WALLETS: LiteralString = """
+    -- Refunds whose every request was declined: the wallet has what was paid, and the merchant owes it no more.
+    SELECT count(*) FROM (
+        SELECT r.id, r.account_id, r.amount_fen + r.fee_fen AS total_fen, array_agg(f.reason) AS reasons
+          FROM transaction AS r JOIN funding_request AS f ON f.transaction_id = r.id
+         WHERE r.kind = 'reversal' AND r.state = 'SUCCEEDED'
+         GROUP BY r.id HAVING bool_and(f.state = 'DECLINED')) AS back
+      JOIN account AS a ON a.id = back.account_id
+     WHERE NOT EXISTS (SELECT FROM unnest(back.reasons) AS reason
+                        WHERE reason LIKE '5030%%' OR reason LIKE '14 %%' OR reason LIKE '42 %%')
+        OR back.total_fen <> coalesce((SELECT -sum(p.amount_fen) FROM posting AS p
+                                        WHERE p.entry_id = back.id AND p.ledger_account_id = a.ledger_account_id), 0)
+        OR EXISTS (SELECT FROM posting AS p WHERE p.entry_id = back.id AND p.ledger_account_id IN (5, 10))
 """
 _RECEIVABLE: LiteralString = """
     SELECT (coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = 5), 0)
@@ -66,7 +97,9 @@ async def verify_funding(uow: UnitOfWork) -> list[Check]:
     unmoved = [int(await uow.value(query)) for query in (_UNMOVED, _UNDELIVERED, _UNREVERSED)]
     return [
         Check("every pending purchase from outside has what moves it", sum(unmoved)),
-        Check("each purchase from the phone bill rests on its answers", int(await uow.value(_APPROVED))),
+        Check("each purchase from outside rests on its answers", int(await uow.value(_APPROVED))),
+        Check("the claim on banks is what they debited less refunds", int(await uow.value(_BANK_CLAIM))),
+        Check("what a closed source had paid is in the wallet", int(await uow.value(_TO_WALLETS))),
         Check("the phone-bill receivable is what was charged less refunds", int(await uow.value(_RECEIVABLE))),
         Check("the months' caps equal the purchases from phone bills", int(await uow.value(_BILLS_DIFFER))),
     ]

@@ -32,11 +32,6 @@ _CARDS: LiteralString = """
            WHEN t.state = 'CANCELLED' THEN d.state IS DISTINCT FROM 'DECLINED' OR r.state IS DISTINCT FROM 'APPROVED'
            ELSE d.state IS NULL OR d.state NOT IN ('SENT', 'IN_DOUBT') OR r.id IS NOT NULL END
 """
-_CARD_CLAIM: LiteralString = """
-    SELECT (coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = 10), 0)
-            <> coalesce((SELECT sum(amount_fen) FROM funding_request
-                          WHERE operation = 'debit' AND state = 'APPROVED'), 0))::int
-"""
 _CLAIMS: LiteralString = """
     SELECT count(*) FROM (VALUES (8, 'recharge'), (9, 'online_bank')) AS claim (account, counterpart)
      WHERE coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = claim.account), 0)
@@ -50,6 +45,5 @@ async def verify_topups(uow: UnitOfWork) -> list[Check]:
     return [
         Check("each top-up from outside rests on its answer", int(await uow.value(_ANSWERS))),
         Check("each top-up from a bank card rests on its debit and reversal", int(await uow.value(_CARDS))),
-        Check("the claim on banks is what they debited", int(await uow.value(_CARD_CLAIM))),
         Check("the claims on recharge platform and online bank are what they paid", int(await uow.value(_CLAIMS))),
     ]

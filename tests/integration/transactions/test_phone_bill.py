@@ -14,7 +14,7 @@ from mpss.desk.model import Answer
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.ledger.balances import trial_balance
-from mpss.transactions.funding import CompleteCommand
+from mpss.transactions.funding import complete
 from mpss.transactions.funding_store import claim_due
 from mpss.transactions.resolve import resolve_due
 from mpss.transactions.reversal import reverse
@@ -164,9 +164,8 @@ class TestGoods:
 
     async def test_are_charged_when_they_are_delivered(self, shop: Market) -> None:
         sale = await self.authorized(shop)
-        now = shop.runtime.clock.now()
-        command = CompleteCommand(sale.transaction, now, POLICY, sale.transaction.id)
-        assert (await shop.runtime.desk.submit(command)).transaction.state == "COMPLETING"
+        # The charging system that is not there does not acknowledge.
+        assert (await complete(shop.runtime, sale.transaction.id)).state == "COMPLETING"
         assert (await answer(shop.runtime, YES)).state == "SUCCEEDED"
         assert await receivable(shop) == sale.transaction.amount_fen
 
@@ -180,8 +179,7 @@ class TestGoods:
 
     async def test_taken_back_afterwards_go_back_to_the_phone_bill(self, shop: Market) -> None:
         sale = await self.authorized(shop)
-        now = shop.runtime.clock.now()
-        await shop.runtime.desk.submit(CompleteCommand(sale.transaction, now, POLICY, sale.transaction.id))
+        await complete(shop.runtime, sale.transaction.id)
         assert (await take_back(shop, sale, key="too soon")).transaction.refusal is ErrorCode.BUSY
         await answer(shop.runtime, YES)
         # The charging system that is not there does not acknowledge: both wait.

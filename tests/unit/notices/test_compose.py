@@ -22,6 +22,7 @@ EXAMPLE: dict[str, str | int] = {
     "reason": "delivery_refused",
     "source": "voucher",
     "code": "0042",
+    "bill_code": "",
     "card": "0015",
     "purpose": "sign_in",
     "minutes": 5,
@@ -77,6 +78,13 @@ class TestCompose:
         free = facts(Event.CONFIRM_PURCHASE, fee_fen=0, product="")
         assert compose("confirm_purchase", "zh-CN", free, 1).startswith("向街角小店支付25.00元，免手续费，确认请回复")
         assert compose("confirm_purchase", "en", free, 1).startswith("Pay 25.00 yuan to 街角小店? No fee. Reply")
+
+    def test_offers_the_phone_bill_where_it_may_pay(self) -> None:
+        offered = facts(Event.CONFIRM_PURCHASE, bill_code="0042")
+        assert "用话费支付请回复“Y 0042 HF”，取消" in compose("confirm_purchase", "zh-CN", offered, 1)
+        assert 'Reply "Y 0042" to pay, "Y 0042 HF" to pay by phone bill, "N' in compose(
+            "confirm_purchase", "en", offered, 1
+        )
 
     def test_writes_a_correction_downward_with_its_sign(self) -> None:
         assert "变动-5.00元" in compose("adjusted", "zh-CN", facts(Event.ADJUSTED, amount_fen=-500), 1)

@@ -101,9 +101,15 @@ class Transfer:
     amount_fen: int
 
 
+_PHONE_BILL = frozenset({"HF", "话费", "BILL"})
+
+
 @dataclass(frozen=True, slots=True)
 class Confirm:
+    """`from_bill`: the phone bill pays."""
+
     code: str
+    from_bill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +214,8 @@ def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
         case _Verb.TRANSFER:
             return _transfer(arguments)
         case _Verb.CONFIRM:
-            return Confirm(_confirm_code(arguments))
+            from_bill = bool(arguments) and arguments[-1] in _PHONE_BILL
+            return Confirm(_confirm_code(arguments[:-1] if from_bill else arguments), from_bill)
         case _Verb.CANCEL:
             return Cancel(_confirm_code(arguments))
         case _Verb.HELP:

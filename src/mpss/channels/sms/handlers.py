@@ -81,8 +81,9 @@ async def _carry_out(
         case Open():
             await open_by_sms(runtime, phone=phone, language=language)
             return None
-        case Confirm(code):
-            return _after_answer(await confirm(runtime, phone=phone, code=code), language)
+        case Confirm(code, from_bill):
+            answered = await confirm(runtime, phone=phone, code=code, from_bill=from_bill)
+            return _after_answer(answered, language)
         case Cancel(code):
             return _after_answer(await cancel(runtime, phone=phone, code=code), language, cancelling=True)
     if account is None:

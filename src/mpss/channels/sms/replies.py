@@ -135,10 +135,10 @@ MISTAKES: dict[Mistake, Text] = {
 
 HELP = _text(
     "KT开通；YE余额；MM设置支付密码；CZ 卡密 充值；ZF 商品编号 数量 购买；ZF 商户编号 金额 付款；"
-    "ZZ 手机号码 金额 转账；Y 确认码 确认；N 确认码 取消。切勿通过短信发送支付密码。",
+    "ZZ 手机号码 金额 转账；Y 确认码 确认，后加HF用话费支付；N 确认码 取消。切勿通过短信发送支付密码。",
     "KT open; YE balance; MM set the password; CZ card-password top up; ZF product quantity buy; ZF merchant yuan pay; "
     "ZZ number yuan transfer; "
-    "Y code confirm; N code cancel. Never send your payment password by SMS.",
+    "Y code confirm, HF behind it pays by phone bill; N code cancel. Never send your payment password by SMS.",
 )
 CANCELLED = _text("已取消，未扣款。", "Cancelled; nothing was paid.")
 ALREADY_PAID = _text("该笔交易已支付，无法取消。", "This is paid and cannot be cancelled.")

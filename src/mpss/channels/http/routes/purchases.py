@@ -17,6 +17,7 @@ from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import (
     AmountFen,
     Body,
+    CardIdField,
     Currency,
     FeeFen,
     MerchantIdField,
@@ -106,8 +107,9 @@ class PurchaseBody(Body):
         default=None, max_length=_MOST_METADATA, description="kept with the transaction"
     )
     funding: Funding = Field(
-        default=Funding.WALLET, description="where the money comes from; the phone bill is for subscribers who pay"
+        default=Funding.WALLET, description="where the money comes from; with `bank_card`, `card_id` says which"
     )
+    card_id: CardIdField | None = Field(default=None, description="the bound card that pays")
     payment_password: PaymentPassword | None = Field(default=None, description="of the payer who is signed in")
     sms_code: SmsCode | None = Field(
         default=None, description="a `challenge` code, where `challenge_required` asked for one", examples=["071625"]
@@ -143,8 +145,8 @@ class ReversalBody(Body):
     says={
         201: Said("Paid", TransactionView),
         202: Said(
-            "Pending: a merchant asked, and the payer replies to the SMS; or the phone bill pays, and `state` says how "
-            "far that is",
+            "Pending: a merchant asked, and the payer replies to the SMS; or the phone bill or a bank card pays, and "
+            "`state` says how far that is",
             TransactionView,
         ),
     },
@@ -172,19 +174,25 @@ class ReversalBody(Body):
         ErrorCode.PRICE_CHANGED,
         ErrorCode.INSUFFICIENT_FUNDS,
         ErrorCode.FUNDING_DECLINED,
+        ErrorCode.NOT_FOUND,
+        ErrorCode.UNKNOWN_CARD,
+        ErrorCode.ILLEGAL_STATE,
+        ErrorCode.BUSY,
     ),
-    clauses=("CT 5.3", "CT 6.3.2", "CM 6.11.1"),
+    clauses=("CT 5.1", "CT 5.3", "CT 6.3.2", "CM 6.11.1"),
     money=True,
 )
 async def buy(request: Request, body: PurchaseBody) -> Response:
-    """Pays from the wallet or the phone bill, for a product or a free amount.
+    """Pays from the wallet, the phone bill or a bound bank card, for a product or a free amount.
 
     A subscriber sends `merchant_id` and `payment_password`, and is answered 201. A merchant signs the request, sends
-    the payer's `phone`, and is answered 202: the payer gets an SMS and confirms by replying to it.
+    the payer's `phone`, and is answered 202: the payer gets an SMS and confirms by replying to it, from the wallet or,
+    with HF behind the code, from the phone bill.
 
     With `"funding": "phone_bill"` the money is reserved at the operator, the merchant delivers, and the phone bill is
     charged: 202 while the state is FUNDING, IN_DOUBT, AUTHORIZED or COMPLETING, and an SMS says how it ended. A
-    repeat with the same key, like a GET, is answered with how it stands then.
+    repeat with the same key, like a GET, is answered with how it stands then. With `"funding": "bank_card"` it is the
+    same at the card's bank: goods are frozen there until they are delivered, a free amount is debited at once.
     """
     told = exchange(request)
     if isinstance(told.caller, Merchant):
@@ -210,12 +218,14 @@ async def _pay(told: Exchange, body: PurchaseBody) -> Answer:
         source=f"http:{told.source}",
         sms_code=body.sms_code,
         funding=body.funding,
+        card_id=body.card_id,
     )
 
 
 async def _ask(told: Exchange, merchant: Merchant, body: PurchaseBody) -> Answer:
     _refuse_field("payment_password", body.payment_password, "is the payer's own, not for merchants")
     _refuse_field("sms_code", body.sms_code, "is the payer's own, not for merchants")
+    _refuse_field("card_id", body.card_id, "is the payer's own, not for merchants")
     if body.funding is not Funding.WALLET:
         raise MalformedField(field="funding", problem="is the payer's to choose, not for merchants")
     if body.phone is None:
@@ -307,7 +317,7 @@ async def read_purchase(request: Request, transaction_id: Annotated[TransactionI
     access=Access.MERCHANT,
     says={
         201: Said("The payer has the money back, or the sale that has not come yet will be refused", TransactionView),
-        202: Said("The money is on its way back to the phone bill", TransactionView),
+        202: Said("The money is on its way back to the phone bill or the bank card", TransactionView),
     },
     errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE, ErrorCode.BUSY),
     clauses=("CT 5.3", "CT 6.5.1"),
