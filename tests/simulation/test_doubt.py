@@ -16,7 +16,7 @@ from tests.support.clauses import clause
 from tests.support.postgres import PostgresForTests
 
 SEEDS = 2
-OPERATIONS = int(os.environ.get("MPSS_DOUBT_OPERATIONS", "120"))
+OPERATIONS = int(os.environ.get("MPSS_DOUBT_OPERATIONS", "100"))
 
 
 @clause("CT 5.1", "CT 6.3.2")

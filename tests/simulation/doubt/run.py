@@ -44,7 +44,9 @@ async def play(seed: int, operations: int, cluster: Cluster, url: str, folder: P
     """
     async with setting(seed, cluster, url, folder) as (storm, settings):
         try:
+            began = time.monotonic()
             await _start(storm, settings)
+            storm.counts["seconds to start"] = round(time.monotonic() - began)
             began = time.monotonic()
             await _blow(storm, operations)
             storm.counts["seconds of storm"] = round(time.monotonic() - began)
@@ -137,7 +139,7 @@ async def _weather(storm: Storm) -> None:
 async def _trouble(storm: Storm, operations: int, whole: asyncio.Event, over: asyncio.Event) -> None:
     """Each trouble once in an order of the seed's own, then any of them until it is over; so many answers between."""
     chance = storm.random
-    kinds = ["worker", "worker", "die", "die", "database", "night", "freeze", "look", *storm.simulators]
+    kinds = ["worker", "die", "database", "night", "freeze", "look", *storm.simulators]
     first = list(kinds)
     chance.shuffle(first)
     between = min(operations / len(first), ANSWERS_BETWEEN)
@@ -149,7 +151,7 @@ async def _trouble(storm: Storm, operations: int, whole: asyncio.Event, over: as
             return
         if not first:
             whole.set()
-        kind = first.pop() if first else chance.choice(kinds)
+        kind = first.pop() if first else chance.choice(["worker", "die", *kinds])
         when = len(storm.finals) + chance.uniform(0.5, 1.5) * between
         storm.counts[f"trouble: {kind}"] += 1
         match kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator
@@ -69,7 +70,7 @@ async def setting(seed: int, cluster: Cluster, url: str, folder: Path) -> AsyncI
     async with AsyncExitStack() as stack:
         for simulator in simulators.values():
             stack.push_async_callback(simulator.stop)
-            await simulator.start()
+        await asyncio.gather(*(simulator.start() for simulator in simulators.values()))
         settings = Settings(
             database_url=url, data_dir=folder, sandbox_clock=folder / "clock", merchant_networks=LOOPBACK,
             charging_peers=simulators["ocs"].addresses["peers"], charging_realm=REALM, charging_watchdog_seconds=1,
