@@ -69,6 +69,14 @@ def _sale(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed
     return replace(deed, merchant=merchant_of(world, sale), original=found.id)
 
 
+def _card_amount(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
+    return _amount(chance, world, replace(deed, bank=_bank(chance, world, deed)), known)
+
+
+def _card_goods(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
+    return _goods(chance, world, replace(deed, bank=_bank(chance, world, deed)), known)
+
+
 def _card(chance: random.Random, world: World, deed: Deed, known: Known) -> Deed:
     return replace(deed, bank=_bank(chance, world, deed), amount_fen=chance.randint(1, 5_000))
 
@@ -86,6 +94,7 @@ def _bank(chance: random.Random, world: World, deed: Deed) -> str:
 
 
 async def _pay(runtime: Runtime, world: World, deed: Deed) -> Answer:
+    """From a bound card of the bank that the deed names, or from the phone bill."""
     payer = world.payers[deed.payer]
     merchant_id = UUID(world.merchants[merchant_of(world, deed)])
     product = None if deed.goods is None else UUID(world.goods[deed.goods].id)
@@ -93,7 +102,8 @@ async def _pay(runtime: Runtime, world: World, deed: Deed) -> Answer:
     return await pay(
         runtime, caller=f"account:{AccountId.from_uuid(payer.uuid)}", key=deed.key, channel="http", sale=sale,
         phone=payer.phone, password=PASSWORD, source="storm",
-        funding=Funding.PHONE_BILL,
+        funding=Funding.BANK_CARD if deed.bank else Funding.PHONE_BILL,
+        card_id=UUID(payer.cards[deed.bank]) if deed.bank else None,
     )  # fmt: skip
 
 
@@ -131,11 +141,13 @@ def merchant_of(world: World, deed: Deed) -> int:
 OPERATIONS = {
     "bill_amount": Operation(20, _amount, _pay),
     "bill_goods": Operation(18, _goods, _pay),
+    "card_amount": Operation(12, _card_amount, _pay),
+    "card_goods": Operation(15, _card_goods, _pay),
     "reverse": Operation(20, _sale, _reverse),
     "card_topup": Operation(15, _card, _top_up, wallet_sign=1),
     "withdrawal": Operation(12, _card_paid_at_once, _withdraw, wallet_sign=-1),
 }
-SALES = frozenset({"bill_amount", "bill_goods"})
+SALES = frozenset({"bill_amount", "bill_goods", "card_amount", "card_goods"})
 """The operations that a merchant may reverse."""
 
 
