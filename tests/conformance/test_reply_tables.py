@@ -6,7 +6,8 @@ from mpss.channels.http.problems import REPLIES
 from mpss.channels.sms.grammar import Mistake
 from mpss.channels.sms.replies import MISTAKES, REFUSALS
 from mpss.kernel.errors import ErrorCode
-from mpss.notices.model import FACTS, LANGUAGES, Event
+from mpss.kernel.language import LANGUAGES
+from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import TEMPLATES
 
 

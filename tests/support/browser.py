@@ -56,8 +56,9 @@ class Visitor:
         assert await self.page.get_attribute("html", "lang")
         assert await self.page.locator("h1").count() == 1
         assert await self.page.locator("main").count() == 1
-        for place in range(await self.page.locator("input").count()):
-            identity = await self.page.locator("input").nth(place).get_attribute("id")
+        fields = self.page.locator("input:not([type=hidden])")
+        for place in range(await fields.count()):
+            identity = await fields.nth(place).get_attribute("id")
             assert await self.page.locator(f"label[for={identity}]").count() == 1
 
 

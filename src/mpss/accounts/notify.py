@@ -10,11 +10,11 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.ids import OutboxId
+from mpss.kernel.language import LANGUAGES
 from mpss.outbox.model import notice
 from mpss.outbox.store import enqueue
 from mpss.ports.key_store import KeyStore
 
-LANGUAGES = ("zh-CN", "en")
 NO_PARAMS: Mapping[str, str | int] = {}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from mpss.kernel.language import LANGUAGES
 from mpss.kernel.money import Money
-from mpss.notices.model import DEFAULT_LANGUAGE, LANGUAGES, Event
+from mpss.notices.model import DEFAULT_LANGUAGE, Event
 from mpss.notices.templates import FREE, PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
 
 _NAME_LENGTH = 40

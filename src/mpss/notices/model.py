@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-LANGUAGES = ("zh-CN", "en")
 DEFAULT_LANGUAGE = "zh-CN"
 SEALED = "_sealed"
 """The end of the name of a fact that is sealed in the outbox and plain in the text."""

@@ -27,6 +27,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
+from mpss.kernel.language import preferred_language
 from mpss.security.signing import SignatureInvalid, new_webhook_secret, sign_webhook, verify_webhook
 from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
@@ -121,13 +122,14 @@ class OnlineBank:
         return Response(404) if route is None else await route(request)
 
     async def _arrive(self, request: Request) -> Response:
+        language = _language(request)
         content = self._read_order(request.query)
         if content is None:
-            return _html(problem_page("订单签名无效或已过期。"), status=400)
+            return _html(problem_page("unsigned", language=language), status=400)
         order = self.store.take(content)
         if order is None:
-            return _html(problem_page("订单号已被使用。"), status=409)
-        return _html(pay_page(order), return_url=content["return_url"])
+            return _html(problem_page("taken", language=language), status=409)
+        return _html(pay_page(order, language=language, back=_back(order)), return_url=content["return_url"])
 
     def _read_order(self, query: dict[str, str]) -> dict[str, Any] | None:
         """The order in a browser's query, if the center signed it and it is not past its end."""
@@ -145,14 +147,12 @@ class OnlineBank:
         form = dict(parse_qsl(request.body.decode()))
         order = self.store.order(form.get("order_no", ""))
         if order is None or order.content is None or form.get("token") != order.token:
-            return _html(problem_page("订单不存在。"), status=404)
+            return _html(problem_page("unknown", language=_language(request)), status=404)
         was = order.state
         order = self.store.decide(order.order_no, agree=form.get("decision") == "agree") or order
-        assert order.content is not None
         if was == "waiting":
             self._call(order)
-        back = f"{order.content['return_url']}?{urlencode({'order_no': order.order_no})}"
-        return Response(303, headers=(("location", back),))
+        return Response(303, headers=(("location", _back(order)),))
 
     async def _inquire(self, request: Request) -> Response | Misbehavior:
         fault = self._faults.meet(lambda fault: fault.fault not in _OF_CALLBACKS)
@@ -227,11 +227,21 @@ class OnlineBank:
         return _html(orders_page(self.store.orders()[-50:]))
 
 
+def _language(request: Request) -> str:
+    return preferred_language(request.headers.get("accept-language", ""))
+
+
+def _back(order: BankOrder) -> str:
+    """Where the customer's browser goes when the order is decided."""
+    assert order.content is not None
+    return f"{order.content['return_url']}?{urlencode({'order_no': order.order_no})}"
+
+
 def _html(text: str, *, status: int = 200, return_url: str | None = None) -> Response:
     policy = POLICY
     if return_url is not None:
         # A browser follows a form's redirect only where form-action lets it.
         back = urlsplit(return_url)
         policy = POLICY.replace("form-action 'self'", f"form-action 'self' {back.scheme}://{back.netloc}")
-    headers = (("content-security-policy", policy), ("cache-control", "no-store"))
+    headers = (("content-security-policy", policy), ("cache-control", "no-store"), ("vary", "Accept-Language"))
     return Response(status, text.encode(), "text/html; charset=utf-8", headers)

@@ -29,6 +29,14 @@ form { display: flex; flex-wrap: wrap; gap: 0.5rem; max-width: 46rem; } label { 
 input, button { font: inherit; min-height: 2.75rem; padding: 0.4rem 0.75rem; border-radius: 6px; }
 input { flex: 1 1 12rem; min-width: 0; border: 1px solid #6b7886; color: inherit; }
 button { border: 0; background: #0b5cad; color: #fff; font-weight: 600; cursor: pointer; }
+button.second { border: 1px solid #0b5cad; background: #fff; color: #0b5cad; }
+form.choice { max-width: 24rem; margin-top: 1.5rem; } form.choice button { flex: 1 1 8rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.5rem 1rem; align-items: baseline; margin: 0; }
+dt { color: #4c5968; } dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
+.amount { font-size: 1.5rem; font-weight: 700; }
+[role=status], [role=alert] { padding: 0.6rem 0.8rem; border-left: 4px solid; max-width: 46rem; }
+[role=status] { background: #e8f5ec; border-color: #1b7a3d; }
+[role=alert] { background: #fdecee; border-color: #b00020; }
 @media (max-width: 60rem) {
   body { overflow-wrap: anywhere; } th { white-space: normal; }
   thead { display: none; }

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpss.kernel.language import LANGUAGES
 from mpss.notices.compose import compose
-from mpss.notices.model import FACTS, LANGUAGES, Event
+from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
 from mpss.wire.sms_text import segment_count
 

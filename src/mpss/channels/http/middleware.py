@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mpss.channels.http.errors import problem_response
 from mpss.channels.http.exchange import SCOPE_KEY, Context, Exchange
-from mpss.channels.http.problems import preferred_language
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import request_id
+from mpss.kernel.language import preferred_language
 from mpss.observability import HTTP_REQUESTS, HTTP_SECONDS, log
 from mpss.security.networks import one_callers
 

@@ -13,7 +13,6 @@ from mpss.kernel.errors import ErrorCode
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mpss:problem:"
-LANGUAGES = ("zh-CN", "en")
 
 _C = ErrorCode
 
@@ -136,28 +135,3 @@ def problem_document(
 def encode(document: Mapping[str, Any]) -> bytes:
     """JSON in UTF-8; what cannot be encoded (a lone surrogate in a field's name) becomes "?"."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def preferred_language(accept_language: str) -> str:
-    """zh-CN or en, as an Accept-Language header prefers; zh-CN where it prefers neither.
-
-    A range with q=0 is refused, "*" is no preference, and what is no range of the header's grammar is passed over.
-    """
-    best, language = 0.0, LANGUAGES[0]
-    for part in accept_language[:200].split(","):
-        tag, _, parameter = part.strip().partition(";")
-        quality = _quality(parameter)
-        known = {"zh": LANGUAGES[0], "en": LANGUAGES[1]}.get(tag.strip().lower().partition("-")[0])
-        if known is not None and quality > best:
-            best, language = quality, known
-    return language
-
-
-def _quality(parameter: str) -> float:
-    name, _, value = parameter.strip().partition("=")
-    if name.strip() != "q":
-        return 1.0
-    try:
-        return min(max(float(value), 0.0), 1.0)
-    except ValueError:
-        return 0.0

@@ -5,7 +5,7 @@ import pytest
 from mpss.channels.sms import replies
 from mpss.channels.sms.grammar import Mistake
 from mpss.kernel.errors import ErrorCode
-from mpss.notices.model import LANGUAGES
+from mpss.kernel.language import LANGUAGES
 from mpss.wire.sms_text import Coding, coding_of, segment_count
 
 
