@@ -22,6 +22,7 @@ from mpss.adapters.iso8583_session import Line
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.adapters.merchant_http import MerchantHttp
 from mpss.adapters.online_bank_http import OnlineBankHttp
+from mpss.adapters.payment_files import PaymentFolders
 from mpss.adapters.recharge_http import RechargeHttp
 from mpss.adapters.sms_smpp import SmppSms
 from mpss.channels.http.app import create_app
@@ -53,6 +54,11 @@ def make_clock(settings: Settings) -> Clock:
 def key_file_of(settings: Settings) -> Path:
     """Where this center's keys are."""
     return settings.key_file or settings.data_dir / "keys.json"
+
+
+def payment_folder_of(settings: Settings) -> Path:
+    """Where files are exchanged with banks that take payment orders by the file."""
+    return settings.payment_files_dir or settings.data_dir / "payment-files"
 
 
 def transport_key_of(key_store: KeyStore, bank: str) -> bytes:
@@ -98,6 +104,7 @@ def make_runtime(settings: Settings) -> Runtime:
     ports = Ports(
         key_store=key_store,
         banks=make_banks(settings, key_store),
+        payment_files=PaymentFolders(payment_folder_of(settings)),
         sms=SmppSms(
             host=settings.smsc_host,
             port=settings.smsc_port,

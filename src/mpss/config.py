@@ -110,6 +110,14 @@ class Settings:
         "", "Banks we are connected to: CODE:name:host:port:profile:credit:sale with commas; profile ascii or bcd, "
         "credit real-time or batch, sale freeze (goods are frozen, then collected; the default) or debit; empty: none"
     )  # fmt: skip
+    payment_cut: time = _setting(
+        time(16, 0), "When the day's payment orders go to banks without real-time credit, Asia/Shanghai", "hh:mm"
+    )
+    payment_files_dir: Path | None = _setting(
+        None, "Folder of the files exchanged with banks; empty: payment-files in the data folder"
+    )
+    payment_debtor_name: str = _setting("MPSS", "Our name in payment orders")
+    payment_debtor_account: str = _setting("RESERVE", "Number of our account at the banks, in payment orders")
     recharge_url: str = _setting("", "Address of the operator's recharge platform; empty: none is connected")
     recharge_secret: str = _setting("", "Secret shared with the recharge platform: whsec_ and base 64")
     recharge_card_prefix: str = _setting("19", "What the recharge platform's card numbers begin with")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpss.adapters.key_store_file import FileKeyStore
-from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running, transport_key_of
+from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, payment_folder_of, running, transport_key_of
 from mpss.cli.center import environment_of, kept_secret
 from mpss.cli.processes import Child, free_port, wait_ready
 from mpss.config import Settings
@@ -86,6 +86,7 @@ async def town_center(
         bank_keys=bank_keys,
         recharge_secret=settings.recharge_secret,
         online_bank_secret=settings.online_bank_secret,
+        payment_files=payment_folder_of(settings),
     ) as place:
         settings = _placed(settings, place)
         tell("the center starts")

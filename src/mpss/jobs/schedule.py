@@ -20,6 +20,8 @@ from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.runtime import Runtime
 from mpss.transactions.confirm import lapse_waiting
+from mpss.transactions.payment_answer import read_answers
+from mpss.transactions.payment_batch import make_due_batches
 from mpss.transactions.resolve import resolve_due
 from mpss.transactions.transfer_end import claim_transfers, return_transfers
 
@@ -45,6 +47,8 @@ JOBS = (
     Job("claim_transfers", 1.0, claim_transfers),
     Job("return_transfers", 60.0, return_transfers),
     Job("resolve_funding", 0.5, resolve_due),
+    Job("payment_batches", 5.0, make_due_batches),
+    Job("payment_answers", 5.0, read_answers),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("sweep_nonces", 60.0, sweep_nonces),

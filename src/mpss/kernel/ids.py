@@ -112,6 +112,16 @@ class PayeeId(Id):
     prefix = "pye"
 
 
+class PaymentBatchId(Id):
+    __slots__ = ()
+    prefix = "pmb"
+
+
+class PaymentAnswerId(Id):
+    __slots__ = ()
+    prefix = "pma"
+
+
 class VoucherBatchId(Id):
     __slots__ = ()
     prefix = "vbt"

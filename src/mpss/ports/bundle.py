@@ -9,6 +9,7 @@ from mpss.ports.charging import ChargingPort
 from mpss.ports.key_store import KeyStore
 from mpss.ports.merchant import MerchantPort
 from mpss.ports.online_bank import OnlineBankPort
+from mpss.ports.payment_files import PaymentFilesPort
 from mpss.ports.recharge_card import RechargeCardPort
 from mpss.ports.sms import SmsPort
 
@@ -22,3 +23,4 @@ class Ports:
     recharge_card: RechargeCardPort | None = None
     online_bank: OnlineBankPort | None = None
     banks: BankPort | None = None
+    payment_files: PaymentFilesPort | None = None

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mpss.simulators.bank_control import BankControl
 from mpss.simulators.bank_faults import Fault, FaultKind
+from mpss.simulators.bank_files import BankFiles
 from mpss.simulators.bank_store import BankStore
 from mpss.simulators.faults import Faults
 from mpss.wire.iso8583.codec import BadMac, Deframer, Fields, WireError, frame, pack, unpack
@@ -40,6 +41,8 @@ class BankSettings:
     transport_key: bytes
     port: int = 0
     control_port: int = 0
+    files: Path | None = None
+    """The folder of payment orders and their answers; None: it takes none."""
 
 
 class Bank:
@@ -50,11 +53,13 @@ class Bank:
         self.profile: Profile = PROFILES[settings.profile]
         self.store = BankStore(settings.path)
         self.faults: Faults[Fault] = Faults()
-        self.control = BankControl(self.store, self.faults)
+        self.files = None if settings.files is None else BankFiles(settings.code, self.store, settings.files)
+        self.control = BankControl(self.store, self.faults, self.files)
         self.port = 0
         self.echoes = 0
         self.late: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._clerk: asyncio.Task[None] | None = None
         self._connections: set[_Connection] = set()
 
     @property
@@ -74,6 +79,8 @@ class Bank:
         """
         await self.listen(self.settings.port)
         await self.control.server.start(self.settings.control_port)
+        if self.files is not None:
+            self._clerk = asyncio.create_task(self.files.run(), name=f"bank-files-{self.settings.code}")
 
     async def listen(self, port: int) -> None:
         """Take connections, again after `hang_up`."""
@@ -93,7 +100,7 @@ class Bank:
 
     async def stop(self) -> None:
         await self.hang_up()
-        for task in self.late:
+        for task in (*self.late, *([] if self._clerk is None else [self._clerk])):
             task.cancel()
         await self.control.server.stop()
         self.store.close()
@@ -276,12 +283,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--code", default="BANKA")
     parser.add_argument("--profile", type=ProfileName, choices=list(ProfileName), default=ProfileName.ASCII)
     parser.add_argument("--key-file", type=Path, required=True, help="the transport key, 32 hexadecimal digits")
+    parser.add_argument("--files", type=Path, help="folder of payment orders and their answers")
     parser.add_argument("--port", type=int, default=0, help="ISO 8583 port; 0: a free one")
     parser.add_argument("--control-port", type=int, default=0, help="HTTP port; 0: a free one")
     given = parser.parse_args(arguments)
     key = bytes.fromhex(given.key_file.read_text(encoding="ascii").strip())
     path = given.data / f"bank-{given.code}.sqlite"
-    asyncio.run(_run(BankSettings(given.code, path, given.profile, key, given.port, given.control_port)))
+    settings = BankSettings(given.code, path, given.profile, key, given.port, given.control_port, given.files)
+    asyncio.run(_run(settings))
 
 
 if __name__ == "__main__":

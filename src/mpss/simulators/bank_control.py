@@ -5,6 +5,8 @@ DELETE /cards?number=N      the card account is closed
 GET  /lines?after=ID        the statement's lines, oldest first
 GET  /requests              every request answered, with its response code
 GET  /faults, DELETE /faults
+GET  /file-faults, DELETE /file-faults, POST /file-faults {"kind": "lose_answer", "count": 1}    of payment-order files
+POST /answers               {"message_id"}: the answer to that file once more
 POST /faults                {"kind": "lose_reply", "count": 1, "seconds": 0.5, "code": "51", "service": "debit"}
 """
 
@@ -14,6 +16,7 @@ import json
 from typing import Any
 
 from mpss.simulators.bank_faults import Fault, FaultKind
+from mpss.simulators.bank_files import BankFiles, FileFault, FileFaultKind
 from mpss.simulators.bank_store import BankStore
 from mpss.simulators.faults import Faults
 from mpss.simulators.http_server import HttpServer, Request, Response
@@ -23,9 +26,10 @@ from mpss.wire.iso8583.messages import Service
 class BankControl:
     """An HTTP server in the bank's own event loop."""
 
-    def __init__(self, store: BankStore, faults: Faults[Fault]) -> None:
+    def __init__(self, store: BankStore, faults: Faults[Fault], files: BankFiles | None = None) -> None:
         self._store = store
         self._faults = faults
+        self._files = files
         self.server = HttpServer(self._serve)
 
     async def _serve(self, request: Request) -> Response:
@@ -65,8 +69,23 @@ class BankControl:
             case "DELETE", "/faults":
                 self._faults.clear()
                 return _json(self._in_force())
+            case _, "/file-faults" | "/answers" if self._files is not None:
+                return self._route_files(self._files, request)
             case _:
                 return _json({"error": f"no {request.method} {request.path}"}, 404)
+
+    def _route_files(self, files: BankFiles, request: Request) -> Response:
+        match request.method, request.path:
+            case "POST", "/answers":
+                found = files.answer_again(str(json.loads(request.body)["message_id"]))
+                return _json({"answered": found}, 201 if found else 404)
+            case "POST", "/file-faults":
+                asked = json.loads(request.body)
+                count = asked.get("count")
+                files.faults.add(FileFault(FileFaultKind(asked["kind"]), None if count is None else int(count)))
+            case "DELETE", "/file-faults":
+                files.faults.clear()
+        return _json({"faults": [{"kind": fault.kind, "count": fault.count} for fault in files.faults.all()]})
 
     def _in_force(self) -> dict[str, Any]:
         return {

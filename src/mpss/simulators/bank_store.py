@@ -153,6 +153,16 @@ class BankStore:
             response, held_fen = (declined_with, 0) if declined_with else self._carry_out(asked)
             return Verdict(response, self._remember(asked.reference, *self._facts(asked), response, held_fen))
 
+    def return_credit(self, reference: str) -> bool:
+        """Take a credit back from its card, once; whether there was one."""
+        with one_change(self._db):
+            credit = self._find(reference)
+            if credit is None or credit.service != Service.CREDIT or credit.response != "00" or credit.undone:
+                return False
+            self._move(credit.card, -credit.amount_fen, reference, "return", reference)
+            self._db.execute("UPDATE request SET undone = 1 WHERE id = ?", (credit.id,))
+        return True
+
     # ── what each service does
 
     def _carry_out(self, asked: BankMessage) -> tuple[str, int]:

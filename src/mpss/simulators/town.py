@@ -82,11 +82,13 @@ async def town(
     bank_keys: Mapping[str, bytes] = NO_BANKS,
     recharge_secret: str | None = None,
     online_bank_secret: str | None = None,
+    payment_files: Path | None = None,
 ) -> AsyncIterator[Town]:
     """Run the town on yesterday's ports where they are free. `number` is the center's, which phones send to.
 
     `bank_keys` are the transport keys that the banks of `TOWN_BANKS` share with the center; the others stay closed.
-    So do the recharge platform and the online bank without the secrets that they share with the center.
+    A bank without real-time credit takes payment orders from its folder in `payment_files`, if that is given.
+    The recharge platform and the online bank stay closed without the secrets that they share with the center.
     """
     _make_private(folder)
     ports = _read(folder / "ports.json")
@@ -100,7 +102,9 @@ async def town(
         _online_bank(folder, online_bank_secret, ports.get("online bank", 0)) as online_bank,
     ):
         try:
-            banks = {code: await _start_bank(folder, code, key, ports) for code, key in bank_keys.items()}
+            banks = {
+                code: await _start_bank(folder, code, key, ports, payment_files) for code, key in bank_keys.items()
+            }
             for bank in banks.values():
                 open_banks.push_async_callback(bank.stop)
             for name in shop_names:
@@ -158,13 +162,17 @@ async def _start(server: MerchantShop | RechargePlatform | OnlineBank, preferred
         await server.start(0)
 
 
-async def _start_bank(folder: Path, code: str, key: bytes, ports: Mapping[str, int]) -> Bank:
-    path, profile = folder / f"bank-{code}.sqlite", TOWN_BANKS[code].profile
-    bank = Bank(BankSettings(code, path, profile, key, ports.get(f"bank {code}", 0)))
+async def _start_bank(
+    folder: Path, code: str, key: bytes, ports: Mapping[str, int], payment_files: Path | None
+) -> Bank:
+    path, entry = folder / f"bank-{code}.sqlite", TOWN_BANKS[code]
+    files = None if payment_files is None or entry.real_time_credit else payment_files / code
+    settings = BankSettings(code, path, entry.profile, key, ports.get(f"bank {code}", 0), files=files)
+    bank = Bank(settings)
     try:
         await bank.start()
     except OSError:  # Somebody else has yesterday's port.
-        bank = Bank(BankSettings(code, path, profile, key))
+        bank = Bank(replace(settings, port=0))
         await bank.start()
     return bank
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
@@ -18,6 +19,7 @@ _COLUMNS: LiteralString = """
     t.business_date, t.created_at, t.finished_at, t.metadata, t.funding
 """
 _ONE: LiteralString = "SELECT " + _COLUMNS + " FROM transaction AS t WHERE t.id = %(id)s"
+_SOME: LiteralString = "SELECT " + _COLUMNS + " FROM transaction AS t WHERE t.id = ANY(%(ids)s)"
 _BY_ORDER: LiteralString = "SELECT transaction_id FROM merchant_order WHERE order_key = %(order_key)s"
 # A statement is read from the wallet's postings, which are indexed; a purchase from both parts is one line.
 _STATEMENT: LiteralString = (
@@ -110,6 +112,12 @@ async def get_transaction(uow: UnitOfWork, transaction_id: UUID) -> Transaction 
     """The transaction as it stands, or None."""
     found = await _records(uow, _ONE, {"id": transaction_id})
     return make_transaction(found[0]) if found else None
+
+
+async def get_transactions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Transaction]:
+    """The transactions of these ids as they stand."""
+    found = [make_transaction(record) for record in await _records(uow, _SOME, {"ids": list(ids)})]
+    return {transaction.id: transaction for transaction in found}
 
 
 async def find_order(uow: UnitOfWork, *, merchant_id: UUID, order_no: str) -> UUID | None:

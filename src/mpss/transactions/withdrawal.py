@@ -251,6 +251,8 @@ async def _order(
     if card.bank not in profiles:
         raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
     mode = Mode.REAL_TIME if profiles[card.bank].real_time_credit else Mode.BATCH
+    if mode is Mode.BATCH and runtime.ports.payment_files is None:
+        raise Refused(ErrorCode.BUSY, detail="no files are exchanged with the card's bank")
     return WithdrawalOrder(account_id, card_id, card.masked[-4:], card.bank, mode, amount_fen, fee_fen)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from mpss.transactions.postings import turned_round, withdrawal_legs
 from mpss.transactions.withdrawal_model import WithdrawalRow, give_back_asked
 from mpss.transactions.withdrawal_store import WITHDRAWALS, WITHDRAWN
 from mpss.transactions.withdrawal_terms import add_notice
+from mpss.wire.pain import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ class OfWithdrawal(Moving):
         assert self.row.hold_id is not None, f"{self.earlier.id} holds nothing"
         return self.row.hold_id
 
+    def row_in(self, snapshot: Snapshot) -> WithdrawalRow:
+        """The row as it stands, before the withdrawal ends."""
+        return snapshot[WITHDRAWALS][self.earlier.id]
+
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         """The rows of the withdrawal itself."""
         yield TRANSACTIONS, self.earlier.id
@@ -59,7 +64,7 @@ class OfWithdrawal(Moving):
 
     def paid(self, withdrawal: Transaction, snapshot: Snapshot) -> Decision:
         """The bank paid: what was held leaves the wallet."""
-        account, row = snapshot[ACCOUNTS][self.row.account_id], snapshot[WITHDRAWALS][withdrawal.id]
+        account, row = snapshot[ACCOUNTS][self.row.account_id], self.row_in(snapshot)
         balance = snapshot[BALANCES][account.ledger_account_id]
         decision = self._moved(withdrawal, Event.APPROVE, snapshot)
         decision.puts += collect(snapshot[HOLDS][self.hold_id], balance, amount_fen=row.total_fen, at=self.at)
@@ -71,7 +76,7 @@ class OfWithdrawal(Moving):
 
     def refused(self, withdrawal: Transaction, snapshot: Snapshot, reason: str) -> Decision:
         """The bank did not pay and will not: what was held is free again, and so is the day's limit."""
-        account, row = snapshot[ACCOUNTS][self.row.account_id], snapshot[WITHDRAWALS][withdrawal.id]
+        account, row = snapshot[ACCOUNTS][self.row.account_id], self.row_in(snapshot)
         balance = snapshot[BALANCES][account.ledger_account_id]
         decision = self._moved(withdrawal, Event.DECLINE, snapshot, reason=reason)
         decision.puts += release(snapshot[HOLDS][self.hold_id], balance, at=self.at)
@@ -86,7 +91,7 @@ class OfWithdrawal(Moving):
         moved = withdrawal._replace(state=WITHDRAWAL.move(withdrawal.state, Event.NO_ANSWER))
         decision = Decision(moved, puts=[(TRANSACTIONS, moved.id, moved)], recorded=False)
         account = snapshot[ACCOUNTS][self.row.account_id]
-        facts = _facts(snapshot[WITHDRAWALS][withdrawal.id])
+        facts = _facts(self.row_in(snapshot))
         add_notice(decision, withdrawal, account, "withdrawal_in_doubt", facts, at=self.at)
         return decision
 
@@ -95,7 +100,7 @@ class OfWithdrawal(Moving):
         moved = withdrawal._replace(
             state=WITHDRAWAL.move(withdrawal.state, event), refusal=refusal, finished_at=self.at
         )
-        row = snapshot[WITHDRAWALS][withdrawal.id]._replace(ended_at=self.at, reason=reason)
+        row = self.row_in(snapshot)._replace(ended_at=self.at, reason=reason)
         puts: list[tuple[RowSet[Any, Any], Any, Any]] = [(TRANSACTIONS, moved.id, moved), (WITHDRAWALS, moved.id, row)]
         return Decision(moved, puts=puts, recorded=False)
 
@@ -106,7 +111,8 @@ class ReturnWithdrawal(Asking):
 
     earlier: Transaction
     row: WithdrawalRow
-    reason: str
+    said: OrderStatus
+    said_at: datetime
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield TRANSACTIONS, self.earlier.id
@@ -129,9 +135,10 @@ class ReturnWithdrawal(Asking):
         legs = withdrawal_legs(wallet=account.ledger_account_id, amount_fen=row.amount_fen, fee_fen=row.fee_fen)
         entry = JournalEntry(done.id, done.kind, turned_round(legs), reverses_id=withdrawal.id)
         ended = withdrawal._replace(state=WITHDRAWAL.move(withdrawal.state, Event.RETURN))
+        returned = row._replace(bank_status=self.said.status, bank_said_at=self.said_at, reason=self.said.reason)
         puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
             (TRANSACTIONS, withdrawal.id, ended),
-            (WITHDRAWALS, withdrawal.id, row._replace(reason=self.reason)),
+            (WITHDRAWALS, withdrawal.id, returned),
         ]
         decision = Decision(done, entry, puts)
         _give_back(decision, withdrawal, row, snapshot)
