@@ -25,6 +25,7 @@ from mpss.adapters.online_bank_http import OnlineBankHttp
 from mpss.adapters.payment_files import PaymentFolders
 from mpss.adapters.recharge_http import RechargeHttp
 from mpss.adapters.sms_smpp import SmppSms
+from mpss.channels.bank.listener import listen as listen_to_banks
 from mpss.channels.http.app import create_app
 from mpss.channels.sms.listener import listen
 from mpss.config import Settings, parse_peers
@@ -147,8 +148,7 @@ async def running(runtime: Runtime) -> AsyncIterator[Runtime]:
         await runtime.desk.start()
         if runtime.ports.charging is not None:
             await runtime.ports.charging.start()
-        if runtime.ports.banks is not None:
-            await runtime.ports.banks.start()
+        await listen_to_banks(runtime)
         try:
             yield runtime
         finally:

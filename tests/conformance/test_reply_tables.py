@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpss.channels.bank.replies import APPROVED, RESPONSES
 from mpss.channels.http.problems import REPLIES
 from mpss.channels.sms.grammar import Mistake
 from mpss.channels.sms.replies import MISTAKES, REFUSALS
@@ -22,6 +23,16 @@ class TestTheHttpTable:
         ours = {code for code, reply in REPLIES.items() if reply.status >= 500}
         assert ours == {ErrorCode.BUSY, ErrorCode.INTERNAL}
         assert all(400 <= reply.status < 600 for reply in REPLIES.values())
+
+
+class TestTheBanksTable:
+    def test_knows_every_code_and_says_yes_for_none(self) -> None:
+        assert RESPONSES.keys() == set(ErrorCode)
+        assert all(len(code) == 2 and code != APPROVED for code in RESPONSES.values())
+
+    def test_leaves_the_bank_in_doubt_for_our_own_faults_alone(self) -> None:
+        doubtful = {code for code, response in RESPONSES.items() if response in ("96", "98", "09", "68", "06")}
+        assert doubtful == {ErrorCode.BUSY, ErrorCode.INTERNAL}
 
 
 class TestTheSmsTables:

@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy, builds, integers, just, one_of
 from mpss.ledger.model import Part, Posting
 from mpss.transactions.postings import (
     bank_card_legs,
+    bank_transfer_legs,
     cash_topup_legs,
     online_bank_legs,
     purchase_legs,
@@ -37,6 +38,7 @@ def purchase(amount_fen: int, fee_fen: int, quarters: int) -> tuple[Posting, ...
 
 LEGS = one_of(
     PURCHASES.map(lambda terms: purchase(*terms)),
+    builds(bank_transfer_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
     builds(cash_topup_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
     builds(voucher_activation_legs, amount_fen=AMOUNTS),
     builds(transfer_legs, payer=just(WALLET), payee=just(OTHER_WALLET), amount_fen=AMOUNTS),

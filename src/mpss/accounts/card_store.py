@@ -25,6 +25,10 @@ _BOUND: LiteralString = """
     SELECT id, account_id, bank, number_sealed, masked, name_sealed, purposes, state, requested_at, bound_at
       FROM bank_card WHERE account_id = %(account_id)s AND state = 'bound' ORDER BY bound_at, id
 """
+_OF_NUMBER: LiteralString = """
+    SELECT id, account_id, bank, number_sealed, masked, name_sealed, purposes, state, requested_at, bound_at
+      FROM bank_card WHERE account_id = %(account_id)s AND number_digest = ANY(%(digests)s) ORDER BY requested_at, id
+"""
 _IS_BOUND: LiteralString = """
     SELECT EXISTS (SELECT FROM bank_card WHERE account_id = %(account_id)s AND state = 'bound'
                       AND number_digest = ANY(%(digests)s))
@@ -56,6 +60,11 @@ async def find_card(uow: UnitOfWork, card_id: UUID, *, account_id: UUID) -> Card
 async def bound_cards(uow: UnitOfWork, account_id: UUID) -> list[CardRow]:
     """The account's bound cards, oldest first."""
     return [_card(row) for row in await uow.dicts(_BOUND, {"account_id": account_id})]
+
+
+async def cards_of_number(uow: UnitOfWork, account_id: UUID, *, digests: Sequence[bytes]) -> list[CardRow]:
+    """The account's cards of one number whatever their state, oldest first."""
+    return [_card(row) for row in await uow.dicts(_OF_NUMBER, {"account_id": account_id, "digests": list(digests)})]
 
 
 async def is_bound(uow: UnitOfWork, account_id: UUID, *, digests: Sequence[bytes]) -> bool:

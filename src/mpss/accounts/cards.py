@@ -87,7 +87,7 @@ async def request_binding(
         key_store.seal(name.encode()), [purpose.value for purpose in CardPurpose], CardState.REQUESTED, now, None,
     )  # fmt: skip
     async with runtime.database.transaction() as uow:
-        account = await _active(uow, account_id)
+        account = await active_account(uow, account_id)
         if await is_bound(uow, account_id, digests=card_digests(key_store, number)):
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is bound already")
         for bound in await bound_cards(uow, account_id):
@@ -106,7 +106,7 @@ async def request_binding(
     if isinstance(answer, Declined):
         event = CardEvent.REFUSE
     async with runtime.database.transaction() as uow:
-        card = await _moved(uow, card, event, now)
+        card = await moved(uow, card, event, now)
     if isinstance(answer, Declined):
         log.info("card.refused", bank=bank, reason=answer.reason)
         raise Refused(ErrorCode.CARD_REFUSED)
@@ -131,16 +131,16 @@ async def confirm_binding(runtime: Runtime, *, account_id: UUID, card_id: UUID, 
         _refuse_unless(card, CardEvent.CONFIRM)
     port = _port(runtime, card.bank)
     async with runtime.database.transaction() as uow:
-        account = await _active(uow, account_id)
+        account = await active_account(uow, account_id)
     code_id = await check_code(runtime, phone=account.phone, purpose=Purpose.BIND_CARD, code=code)
     number = runtime.ports.key_store.unseal(card.number_sealed).decode()
     async with runtime.database.transaction() as uow:
-        account = await _active(uow, account_id)
+        account = await active_account(uow, account_id)
         if await is_bound(uow, account_id, digests=card_digests(runtime.ports.key_store, number)):
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is bound already")
         await use_code(uow, code_id, now=now)
-        card = await _moved(uow, card, CardEvent.CONFIRM, now)
-        await _tell(uow, "card_bound", account, card, now)
+        card = await moved(uow, card, CardEvent.CONFIRM, now)
+        await tell_of_card(uow, "card_bound", account, card, now)
     return _shown(port, card._replace(bound_at=now))
 
 
@@ -154,11 +154,11 @@ async def unbind(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account = await _account(uow, account_id)
+        account = await live_account(uow, account_id)
         card = await _found(uow, card_id, account_id)
         _refuse_unless(card, CardEvent.UNBIND)
-        card = await _moved(uow, card, CardEvent.UNBIND, now)
-        await _tell(uow, "card_unbound", account, card, now)
+        card = await moved(uow, card, CardEvent.UNBIND, now)
+        await tell_of_card(uow, "card_unbound", account, card, now)
 
 
 async def list_cards(runtime: Runtime, *, account_id: UUID) -> list[BoundCard]:
@@ -217,7 +217,12 @@ def _refuse_unless(card: CardRow, event: CardEvent) -> None:
         raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"the card is {card.state}")
 
 
-async def _moved(uow: UnitOfWork, card: CardRow, event: CardEvent, now: datetime) -> CardRow:
+async def moved(uow: UnitOfWork, card: CardRow, event: CardEvent, now: datetime) -> CardRow:
+    """The card in its next state.
+
+    Raises:
+        Refused: ILLEGAL_STATE, another request moved it meanwhile.
+    """
     state = BANK_CARD.move(card.state, event)
     if not await move_card(uow, card.id, from_state=card.state, to_state=state, now=now):
         raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card changed meanwhile")
@@ -231,21 +236,32 @@ async def _found(uow: UnitOfWork, card_id: UUID, account_id: UUID) -> CardRow:
     return card
 
 
-async def _account(uow: UnitOfWork, account_id: UUID) -> AccountRow:
+async def live_account(uow: UnitOfWork, account_id: UUID) -> AccountRow:
+    """The account, locked, pending or active.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT.
+    """
     locked = await lock_account(uow, account_id)
     if locked is None or locked[0].life is Life.CLOSED:
         raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
     return locked[0]
 
 
-async def _active(uow: UnitOfWork, account_id: UUID) -> AccountRow:
-    account = await _account(uow, account_id)
+async def active_account(uow: UnitOfWork, account_id: UUID) -> AccountRow:
+    """The account, locked.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE.
+    """
+    account = await live_account(uow, account_id)
     if account.life is not Life.ACTIVE:
         raise Refused(ErrorCode.ACCOUNT_NOT_ACTIVE)
     return account
 
 
-async def _tell(uow: UnitOfWork, event: str, account: AccountRow, card: CardRow, now: datetime) -> None:
+async def tell_of_card(uow: UnitOfWork, event: str, account: AccountRow, card: CardRow, now: datetime) -> None:
+    """Write the owner's notice of a change of the card."""
     params = {"card": card.masked[-4:]}
     await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now, params=params)
 

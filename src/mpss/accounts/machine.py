@@ -1,4 +1,4 @@
-"""The life of a bank card: asked about, confirmed by the phone, bound, and unbound."""
+"""The life of a bank card: asked about and confirmed by the phone, or bound by its bank at once; unbound."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class CardEvent(StrEnum):
     REFUSE = "refuse"
     CONFIRM = "confirm"
     UNBIND = "unbind"
+    BANK_BINDS = "bank_binds"
 
 
 BANK_CARD = Machine(
@@ -22,6 +23,7 @@ BANK_CARD = Machine(
         (CardState.REQUESTED, CardEvent.VERIFY): CardState.VERIFIED,
         (CardState.REQUESTED, CardEvent.REFUSE): CardState.REFUSED,
         (CardState.VERIFIED, CardEvent.CONFIRM): CardState.BOUND,
+        (CardState.REQUESTED, CardEvent.BANK_BINDS): CardState.BOUND,
         (CardState.BOUND, CardEvent.UNBIND): CardState.UNBOUND,
     },
 )

@@ -15,7 +15,7 @@ from mpss.adapters.iso8583_session import SHANGHAI, Line, Reply, Session
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.kernel.unit_flag import refuse_inside_unit_of_work
 from mpss.observability import OUTSIDE_CALLS, OUTSIDE_SECONDS
-from mpss.ports.bank import BankOperation, BankProfile, BankRequest
+from mpss.ports.bank import BankOperation, BankProfile, BankRequest, InboundBankHandler
 from mpss.wire.iso8583.messages import APPROVED, BankMessage, Original, Service
 
 _REVERSED = {"00", "12", "25"}
@@ -91,10 +91,10 @@ class Iso8583Banks:
         except KeyError:
             raise UnknownBank(bank) from None
 
-    async def start(self) -> None:
-        """Begin to connect; a bank that is down does not keep us from starting."""
+    async def start(self, on_request: InboundBankHandler | None = None) -> None:
+        """Begin to connect, as `BankPort.start` says; a bank that is down does not keep us from starting."""
         for session in self._sessions.values():
-            session.start()
+            session.start(on_request)
 
     async def stop(self) -> None:
         for session in self._sessions.values():

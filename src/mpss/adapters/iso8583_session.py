@@ -1,11 +1,13 @@
-"""One long-lived connection to a bank: sign-on, echo, reconnect, and replies matched to their requests.
+"""One long-lived connection to a bank: sign-on, echo, reconnect, replies matched to their requests, and its requests.
 
     connect ─► sign-on under the transport key ─► up: requests under the session's MAC key, echo when quiet
        ▲                                           │
        └──────── a while later ◄── lost ◄──────────┘   whatever waits for a reply is answered InDoubt
 
 Invariants: (1) a reply is believed only with its MAC, and only by the request that has its service, trace and time;
-(2) a late, double or unmatched reply is logged and dropped; (3) a waiting request holds a future and nothing else.
+(2) a late, double or unmatched reply is logged and dropped; (3) a waiting request holds a future and nothing else;
+(4) a request of the bank is heard only while we are signed on, and nothing is signed that answers one without its MAC:
+the MAC folds a message to eight bytes, so an echo of chosen text would sign any other message. ADR-0016, ADR-0019.
 """
 
 from __future__ import annotations
@@ -17,12 +19,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from mpss.adapters.iso8583_inbound import NOT_SUPPORTED, InboundRequests
 from mpss.kernel.outcome import InDoubt
 from mpss.observability import log
-from mpss.wire.iso8583.codec import BadMac, Deframer, WireError, pack, unpack
+from mpss.ports.bank import InboundBankHandler
+from mpss.wire.iso8583.codec import BadMac, Deframer, Fields, Malformed, WireError, pack, unpack
 from mpss.wire.iso8583.fields import Profile
 from mpss.wire.iso8583.mac import BadKeyBlock, unwrap_key
-from mpss.wire.iso8583.messages import APPROVED, ECHO, SIGN_ON, BankMessage, Service, from_fields, to_fields
+from mpss.wire.iso8583.messages import (
+    APPROVED,
+    ECHO,
+    SIGN_ON,
+    BankMessage,
+    Service,
+    UnknownService,
+    from_fields,
+    is_request,
+    refusal_of,
+    to_fields,
+)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 _READ_BYTES = 65_536
@@ -30,6 +45,9 @@ _MOST_UNANSWERED = 2
 """Echoes without a word from the bank before the connection is given up."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
+_MOST_UNREAD_BYTES = 1_000_000
+"""What a bank that asks and does not read may let wait."""
+_FORMAT_ERROR = "30"
 
 Match = tuple[Service, str, str]
 Reply = BankMessage | InDoubt
@@ -59,6 +77,7 @@ class Session:
         self._up = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._traces = itertools.count(1)
+        self._inbound = InboundRequests(line.code, None)
         self.dropped = 0
 
     @property
@@ -70,17 +89,24 @@ class Session:
         """How many requests wait for their reply."""
         return sum(len(futures) for futures in self._waiting.values())
 
-    def start(self) -> None:
-        """Begin to connect, and stay connected."""
+    @property
+    def carrying_out(self) -> int:
+        """How many requests of the bank are being carried out."""
+        return self._inbound.running
+
+    def start(self, on_request: InboundBankHandler | None = None) -> None:
+        """Begin to connect, and stay connected; what the bank asks goes to `on_request`."""
         if self._runner is None:
+            self._inbound = InboundRequests(self._line.code, on_request)
             self._runner = asyncio.create_task(self._run(), name=f"bank-{self._line.code}")
 
     async def stop(self) -> None:
-        """Hang up; whatever waits is answered InDoubt."""
+        """Hang up; whatever waits is answered InDoubt, and what the bank asked is carried out to its end."""
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.cancel()
             await asyncio.gather(runner, return_exceptions=True)
+        await self._inbound.settle(timeout_seconds=self._line.answer_seconds)
 
     async def wait_up(self, *, timeout_seconds: float) -> bool:
         """Wait until we are signed on; whether we are."""
@@ -153,6 +179,8 @@ class Session:
                 unanswered = 0
                 for body in deframer.feed(data):
                     self._take(body)
+                    if not self.up:
+                        await asyncio.sleep(0)  # The bank may ask right behind its answer to the sign-on.
                 if signed_on.done():
                     signed_on.result()
         finally:
@@ -215,33 +243,73 @@ class Session:
     def _key(self, message: BankMessage) -> bytes:
         return self._line.transport_key if message.network_code == SIGN_ON else self._mac_key
 
-    # ── replies
+    # ── what comes
 
     def _take(self, body: bytes) -> None:
         profile = self._line.profile
-        sign_on = self._line.transport_key if not self.up else self._mac_key
+        key = self._mac_key if self.up else self._line.transport_key
+        message_type, fields = "", dict[int, str]()
         try:
-            message = from_fields(profile, *unpack(profile, body, key=sign_on))
+            message_type, fields = unpack(profile, body, key=key)
+            message = from_fields(profile, message_type, fields)
         except BadMac as problem:
+            self._distrust(problem)
+            return
+        except WireError as problem:
+            self._drop("unreadable", str(problem))
+            if isinstance(problem, Malformed):
+                code = NOT_SUPPORTED if isinstance(problem, UnknownService) else _FORMAT_ERROR
+                self._refuse(message_type or problem.message_type, fields or problem.fields, code)
+            return
+        if not message.response:
+            self._hear(message)
+        elif not self._answer(message.match, message) and message.network_code != ECHO:
+            self._drop("no request waits for it", repr(message))
+
+    def _distrust(self, problem: BadMac) -> None:
+        if not is_request(problem.message_type):
             with contextlib.suppress(WireError):
-                claimed = from_fields(profile, problem.message_type, problem.fields)
+                claimed = from_fields(self._line.profile, problem.message_type, problem.fields)
                 # Nothing it says is believed; only that the wait for it is over.
                 if self._answer(claimed.match, InDoubt("the answer has a wrong MAC")):
                     log.warning("bank.bad_mac", bank=self._line.code, trace=claimed.trace)
                     return
-            self._drop("bad MAC", repr(problem))
+        self._drop("bad MAC", repr(problem))
+
+    def _hear(self, asked: BankMessage) -> None:
+        writer = self._writer
+        if writer is None or not self.up:
+            self._drop("not signed on", repr(asked))
             return
-        except WireError as problem:
-            self._drop("unreadable", str(problem))
+        if writer.transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
+            raise ConnectionError("the bank asks and does not read")
+
+        async def answer(reply: BankMessage) -> None:
+            if self._writer is not writer or not self.up:
+                log.warning("bank.answer_without_line", bank=self._line.code, reply=repr(reply))
+                return
+            with contextlib.suppress(ConnectionError, OSError):  # Its loss is met where the line is read.
+                await self._send(reply)
+
+        if asked.network_code == ECHO:
+            writer.write(self._packed(*to_fields(self._line.profile, asked.reply(APPROVED))))
+        else:
+            self._inbound.take(asked, answer)
+
+    def _refuse(self, message_type: str, fields: Fields, response: str) -> None:
+        """Answer a request that has its MAC and is not understood."""
+        refusal = refusal_of(message_type, fields, response) if self.up else None
+        if refusal is None or self._writer is None:
             return
-        if not message.response:
-            self._drop("not a reply", repr(message))
-        elif not self._answer(message.match, message) and message.network_code != ECHO:
-            self._drop("no request waits for it", repr(message))
+        with contextlib.suppress(WireError):  # Its own heads may be what is wrong.
+            self._writer.write(self._packed(*refusal))
+
+    def _packed(self, message_type: str, fields: Fields) -> bytes:
+        return pack(self._line.profile, message_type, fields, key=self._mac_key)
 
     def _drop(self, why: str, what: str) -> None:
         self.dropped += 1
-        log.warning("bank.reply_dropped", bank=self._line.code, why=why, what=what)
+        log.warning("bank.message_dropped", bank=self._line.code, why=why, what=what)
 
     def _expect(self, match: Match) -> asyncio.Future[Reply]:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

@@ -17,6 +17,7 @@ import typer
 
 from mpss.accounts.machine import BANK_CARD
 from mpss.catalog.machine import PRODUCT
+from mpss.channels.bank.replies import RESPONSES
 from mpss.channels.http.app import operations_of
 from mpss.channels.http.problems import REPLIES
 from mpss.channels.sms import grammar as sms_grammar
@@ -79,6 +80,8 @@ def errors() -> str:
         "## Over HTTP\n\nA refusal is a problem document (RFC 9457) of type `urn:mpss:problem:` and the code.\n\n"
         + _table(("Code", "Status", "Title", "标题"), over_http),
         "## By SMS\n\n" + _table(("Code", "Text", "短信"), by_sms),
+        "## To a bank\n\nField 39 of the answer to what a bank asks.\n\n"
+        + _table(("Code", "Field 39"), [(f"`{code}`", f"`{RESPONSES[code]}`") for code in ErrorCode]),
     )
 
 

@@ -32,6 +32,8 @@ class TransactionKind(StrEnum):
     RECHARGE_TOPUP = "recharge_topup"
     ONLINE_BANK_TOPUP = "online_bank_topup"
     BANK_CARD_TOPUP = "bank_card_topup"
+    BANK_TOPUP = "bank_topup"
+    BANK_TOPUP_REVERSAL = "bank_topup_reversal"
     REVERSAL = "reversal"
     ADJUSTMENT = "adjustment"
     TRANSFER = "transfer"

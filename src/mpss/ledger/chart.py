@@ -20,6 +20,7 @@ class Code(StrEnum):
     VOUCHERS_IN_TRANSIT = "1004"  # 在途充值凭证款: sold vouchers' money, not yet at the bank
     ONLINE_BANK_IN_TRANSIT = "1006"  # 在途网银充值款: paid at the online bank, not yet at the reserve bank
     BANK_CARDS_IN_TRANSIT = "1007"  # 在途银行卡充值款: debited from bound cards, not yet at the reserve bank
+    BANK_TRANSFERS_IN_TRANSIT = "1009"  # 在途银行转账款: top-ups that banks sent, not yet at the reserve bank
     PHONE_BILL_RECEIVABLE = "1122"  # 应收话费代收款: charged to phone bills, not yet paid over by the operator
     RECHARGE_RECEIVABLE = "1123"  # 应收充值平台款: the recharge platform's cards used up, not yet paid over
     WALLET = "2011"  # 虚拟账户: what we owe subscribers
@@ -55,6 +56,9 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(
             Code.BANK_CARDS_IN_TRANSIT, "在途银行卡充值款", "Bank-card money in transit", Side.DEBIT, False, 10, True
         ),
+        ChartLine(
+            Code.BANK_TRANSFERS_IN_TRANSIT, "在途银行转账款", "Bank transfers in transit", Side.DEBIT, False, 14, True
+        ),
         ChartLine(Code.PHONE_BILL_RECEIVABLE, "应收话费代收款", "Phone-bill receivable", Side.DEBIT, False, 5, True),
         ChartLine(Code.RECHARGE_RECEIVABLE, "应收充值平台款", "Recharge receivable", Side.DEBIT, False, 8, True),
         ChartLine(Code.WALLET, "虚拟账户", "Wallet", Side.CREDIT, True, None, True),
@@ -73,6 +77,7 @@ PHONE_BILL_RECEIVABLE = 5
 RECHARGE_RECEIVABLE = 8
 ONLINE_BANK_IN_TRANSIT = 9
 BANK_CARDS_IN_TRANSIT = 10
+BANK_TRANSFERS_IN_TRANSIT = 14
 VOUCHERS_SOLD = 12
 TRANSFERS_HELD = 31
 WITHDRAWALS_IN_TRANSIT = 32

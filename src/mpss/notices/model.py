@@ -26,6 +26,7 @@ class Event(StrEnum):
     DAILY_LIMIT_SET = "daily_limit_set"
     TOPPED_UP = "topped_up"
     TOPUP_UNDONE = "topup_undone"
+    BANK_TOPUP_REVERSED = "bank_topup_reversed"
     PAID = "paid"
     REVERSED = "reversed"
     DELIVERED = "delivered"
@@ -79,6 +80,7 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.DAILY_LIMIT_SET: ("daily_limit_fen",),
     Event.TOPPED_UP: ("amount_fen", "balance_fen", "source"),
     Event.TOPUP_UNDONE: ("amount_fen", "balance_fen"),
+    Event.BANK_TOPUP_REVERSED: ("amount_fen", "balance_fen"),
     Event.PAID: ("amount_fen", "fee_fen", "merchant", "product", "balance_fen"),
     Event.REVERSED: ("amount_fen", "merchant", "balance_fen", "reason"),
     Event.DELIVERED: ("merchant", "product", "content"),
@@ -123,5 +125,4 @@ FACTS: dict[Event, tuple[str, ...]] = {
 }
 """The facts that the text of each event uses. `…_fen` are whole fen, of ADJUSTED below zero too; `product`, `reason`
 and `content` may be empty; `counterpart` is a masked number; `source` is "cash", "voucher",
-"recharge", "online_bank" or "bank_card"; `reason` is a code of
-ours or the CP/SP's own words."""
+"recharge", "online_bank", "bank_card" or "bank_transfer"; `reason` is a code of ours or the CP/SP's own words."""

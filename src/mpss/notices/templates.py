@@ -46,6 +46,10 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的一笔{amount}元现金充值已由营业厅撤销，余额{balance}元。",
         "en": "A cash top-up of {amount} yuan was undone by the service hall. Balance {balance} yuan.",
     },
+    Event.BANK_TOPUP_REVERSED: {
+        "zh-CN": "您的一笔{amount}元银行转账充值已被银行冲正，余额{balance}元。",
+        "en": "Your bank took a transfer of {amount} yuan to your wallet back. Balance {balance} yuan.",
+    },
     Event.PAID: {
         "zh-CN": "您已向{merchant}支付{amount}元{goods}，{fee}余额{balance}元。",
         "en": "You paid {amount} yuan to {merchant}{goods}.{fee} Balance {balance} yuan.",
@@ -228,6 +232,7 @@ SOURCES = {
     "recharge": {"zh-CN": "充值卡", "en": "card"},
     "bank_card": {"zh-CN": "银行卡", "en": "bank card"},
     "online_bank": {"zh-CN": "网银", "en": "online bank"},
+    "bank_transfer": {"zh-CN": "银行转账", "en": "bank transfer"},
 }
 REASONS = {
     "delivery_refused": {"zh-CN": "商户未能交付", "en": "the merchant could not deliver"},

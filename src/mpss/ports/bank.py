@@ -1,12 +1,15 @@
 """A bank as we need it: bound cards debited in real time or frozen then debited, and credited (CT 5.1; CM 5.3.1–5.3.3).
 
+A bank asks us too: its customers bind cards and top up wallets from its own counters and pages; the port hands each
+request to a handler and sends what that says.
+
 Every request carries its own `trace` (six digits, unique for a bank and day) and `reference` (twelve digits, unique for
 good), written down before it is sent. Amounts are fen of CNY, above zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -54,6 +57,47 @@ class BankProfile:
     freezes: bool = True
 
 
+class BankQuestion(StrEnum):
+    """What a bank may ask us for."""
+
+    BIND = "bind"
+    UNBIND = "unbind"
+    TOP_UP = "top_up"  # 转账充值: its customer sends money to a wallet
+    REVERSE = "reverse"  # of its own top-up, whose answer it did not get
+    INQUIRE = "inquire"  # what became of its own top-up
+
+
+@dataclass(frozen=True, slots=True)
+class InboundBankRequest:
+    """A request of `bank`, its MAC right. What it did not say is '' or 0; nothing else has been looked at.
+
+    `original_reference` names the top-up that REVERSE and INQUIRE speak of; of a TOP_UP the card may be masked.
+    """
+
+    bank: str
+    question: BankQuestion
+    reference: str
+    amount_fen: int = 0
+    phone: str = ""
+    card_number: str = ""
+    holder_name: str = ""
+    original_reference: str = ""
+
+    def __repr__(self) -> str:
+        return f"InboundBankRequest({self.bank} {self.question} {self.reference} {self.amount_fen} fen)"
+
+
+@dataclass(frozen=True, slots=True)
+class BankReply:
+    """`response` is what field 39 says; `reference` our own number for what was done, or ''."""
+
+    response: str
+    reference: str = ""
+
+
+InboundBankHandler = Callable[[InboundBankRequest], Awaitable[BankReply]]
+
+
 class BankPort(Protocol):
     def banks(self) -> Sequence[BankProfile]:
         """The banks that are connected, by code."""
@@ -76,6 +120,11 @@ class BankPort(Protocol):
         """Approved(content: the available balance in fen, as digits)."""
         ...
 
-    async def start(self) -> None: ...
+    async def start(self, on_request: InboundBankHandler | None = None) -> None:
+        """Connect, and stay connected. What a bank asks goes to `on_request`; without it nothing is carried out.
+
+        What `on_request` raises is answered as our own failure (96): the bank cannot know whether it was done.
+        """
+        ...
 
     async def stop(self) -> None: ...

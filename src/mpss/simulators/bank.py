@@ -1,6 +1,7 @@
 """A bank of the town: a real ISO 8583 server with card accounts, a statement and faults.
 
     platform ──ISO 8583──► sign-on, echo, MAC ──► books (SQLite) ◄── control (HTTP)
+             ◄── what its customers ask ──────── counter ◄──────────────┘
 
 A request is carried out and remembered before it is answered. `python -m mpss.simulators.bank --data DIR --key-file
 FILE` runs it as a process of its own and prints its addresses as one line of JSON.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import secrets
 import signal
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpss.simulators.bank_control import BankControl
+from mpss.simulators.bank_counter import BankCounter
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.bank_files import BankFiles
 from mpss.simulators.bank_store import BankStore
@@ -41,6 +44,8 @@ class BankSettings:
     transport_key: bytes
     port: int = 0
     control_port: int = 0
+    answer_seconds: float = 5.0
+    """How long it waits for the platform's answer."""
     files: Path | None = None
     """The folder of payment orders and their answers; None: it takes none."""
 
@@ -54,7 +59,8 @@ class Bank:
         self.store = BankStore(settings.path)
         self.faults: Faults[Fault] = Faults()
         self.files = None if settings.files is None else BankFiles(settings.code, self.store, settings.files)
-        self.control = BankControl(self.store, self.faults, self.files)
+        self.counter = BankCounter(self.store, self.faults, self.lines, answer_seconds=settings.answer_seconds)
+        self.control = BankControl(self.store, self.faults, self.files, self.counter)
         self.port = 0
         self.echoes = 0
         self.late: set[asyncio.Task[None]] = set()
@@ -69,7 +75,11 @@ class Bank:
     @property
     def signed_on(self) -> int:
         """How many connections are signed on."""
-        return sum(1 for connection in self._connections if connection.mac_key)
+        return len(self.lines())
+
+    def lines(self) -> list[_Connection]:
+        """The connections that are signed on."""
+        return [connection for connection in self._connections if connection.mac_key]
 
     async def start(self) -> None:
         """Listen on the ports asked for, or on free ones.
@@ -81,6 +91,7 @@ class Bank:
         await self.control.server.start(self.settings.control_port)
         if self.files is not None:
             self._clerk = asyncio.create_task(self.files.run(), name=f"bank-files-{self.settings.code}")
+        self.counter.start()
 
     async def listen(self, port: int) -> None:
         """Take connections, again after `hang_up`."""
@@ -99,6 +110,7 @@ class Bank:
             await server.wait_closed()
 
     async def stop(self) -> None:
+        await self.counter.stop()
         await self.hang_up()
         for task in (*self.late, *([] if self._clerk is None else [self._clerk])):
             task.cancel()
@@ -106,6 +118,9 @@ class Bank:
         self.store.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.transport.abort()  # It came while we hung up.
+            return
         connection = _Connection(self, reader, writer)
         self._connections.add(connection)
         try:
@@ -154,12 +169,15 @@ class _Connection:
         try:
             asked = from_fields(profile, *unpack(profile, body, key=self._key_of))
         except BadMac as problem:
-            claimed = from_fields(profile, problem.message_type, problem.fields)
-            self._write(claimed.reply("A0"))
+            with contextlib.suppress(WireError):
+                claimed = from_fields(profile, problem.message_type, problem.fields)
+                if not claimed.response:
+                    self.send(claimed.reply("A0"))
             return
         except WireError:
             return
         if asked.response:
+            bank.counter.hear(asked)
             return
         fault = bank.faults.meet(lambda fault: fault.fits(asked.service, asked.card_number))
         if asked.service is Service.NETWORK:
@@ -170,14 +188,14 @@ class _Connection:
     def _network(self, asked: BankMessage, *, refused: bool) -> None:
         if asked.network_code == ECHO and self.mac_key:
             self._bank.echoes += 1
-            self._write(asked.reply("00"))
+            self.send(asked.reply("00"))
         elif asked.network_code == SIGN_ON:
             if refused:
-                self._write(asked.reply("05"))
+                self.send(asked.reply("05"))
                 return
             key = secrets.token_bytes(self._bank.profile.key_bytes)
             block = wrap_key(self._bank.settings.transport_key, key).hex().upper()
-            self._write(asked.reply("00", key_block=block))
+            self.send(asked.reply("00", key_block=block))
             self.mac_key = key
 
     async def _serve(self, asked: BankMessage, fault: Fault | None) -> None:
@@ -196,32 +214,30 @@ class _Connection:
             case FaultKind.DELAY:
                 assert fault is not None
                 await asyncio.sleep(fault.seconds)
-                self._write(reply)
+                self.send(reply)
             case FaultKind.LOSE_REPLY:
                 pass
             case FaultKind.CLOSE:
                 self._writer.transport.abort()
             case FaultKind.TWICE:
-                self._write(reply)
-                self._write(reply)
+                self.send(reply)
+                self.send(reply)
             case FaultKind.BAD_MAC:
-                packed = bytearray(self._packed(reply))
-                packed[-1] = ord("0") if packed[-1] != ord("0") else ord("1")
-                self._writer.write(bytes(packed))
+                self.send(reply, bad_mac=True)
             case FaultKind.UNKNOWN_FIELD:
-                self._writer.write(_with_unknown_field(self._bank.profile, self._packed(reply)))
+                self.send_bytes(_with_unknown_field(self._bank.profile, self._packed(reply)))
             case FaultKind.NONSENSE:
                 self._writer.write(frame(self._bank.profile, b"nobody understands this"))
             case FaultKind.BAD_LENGTH:
                 self._writer.write(b"\xff\xff\xff\xff")
             case FaultKind.UNMATCHED:
-                self._write(BankMessage(reply.service, "999999", reply.sent_at, reply.reference, response="00"))
+                self.send(BankMessage(reply.service, "999999", reply.sent_at, reply.reference, response="00"))
             case _:
-                self._write(reply)
+                self.send(reply)
 
     async def _carry_out_later(self, asked: BankMessage, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._write(self._carry_out(asked, ""))
+        self.send(self._carry_out(asked, ""))
 
     def _carry_out(self, asked: BankMessage, declined_with: str) -> BankMessage:
         verdict = self._bank.store.serve(asked, declined_with=declined_with)
@@ -237,14 +253,22 @@ class _Connection:
         is_sign_on = fields.get(self._bank.profile.network_field, "")[-3:] == SIGN_ON
         return self._bank.settings.transport_key if is_sign_on or not self.mac_key else self.mac_key
 
+    def send(self, message: BankMessage, *, bad_mac: bool = False) -> None:
+        """Write one message, or one that its MAC does not fit."""
+        packed = bytearray(self._packed(message))
+        if bad_mac:
+            packed[-1] = ord("0") if packed[-1] != ord("0") else ord("1")
+        self.send_bytes(bytes(packed))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Write what need not be a message."""
+        if not self._writer.is_closing():
+            self._writer.write(data)
+
     def _packed(self, reply: BankMessage) -> bytes:
         profile, transport_key = self._bank.profile, self._bank.settings.transport_key
         key = transport_key if reply.network_code == SIGN_ON or not self.mac_key else self.mac_key
         return pack(profile, *to_fields(profile, reply), key=key)
-
-    def _write(self, reply: BankMessage) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(self._packed(reply))
 
 
 def _with_unknown_field(profile: Profile, packed: bytes) -> bytes:

@@ -7,7 +7,10 @@ GET  /requests              every request answered, with its response code
 GET  /faults, DELETE /faults
 GET  /file-faults, DELETE /file-faults, POST /file-faults {"kind": "lose_answer", "count": 1}    of payment-order files
 POST /answers               {"message_id"}: the answer to that file once more
-POST /faults                {"kind": "lose_reply", "count": 1, "seconds": 0.5, "code": "51", "service": "debit"}
+POST /faults                {"kind": "lose_reply", "count": 1, "seconds": 0.5, "code": "51", "service": "debit",
+                             "outgoing": true}
+
+What its customers do is in `bank_counter`.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from mpss.simulators.bank_counter import BankCounter
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.bank_files import BankFiles, FileFault, FileFaultKind
 from mpss.simulators.bank_store import BankStore
@@ -26,8 +30,9 @@ from mpss.wire.iso8583.messages import Service
 class BankControl:
     """An HTTP server in the bank's own event loop."""
 
-    def __init__(self, store: BankStore, faults: Faults[Fault], files: BankFiles | None = None) -> None:
+    def __init__(self, store: BankStore, faults: Faults[Fault], files: BankFiles | None, counter: BankCounter) -> None:
         self._store = store
+        self._counter = counter
         self._faults = faults
         self._files = files
         self.server = HttpServer(self._serve)
@@ -37,7 +42,7 @@ class BankControl:
         if host not in ("127.0.0.1", "localhost") or "origin" in request.headers:
             return _json({"error": "this machine only"}, 403)
         try:
-            return self._route(request)
+            return await self._counter.route(request) or self._route(request)
         except (KeyError, TypeError, ValueError) as problem:
             return _json({"error": f"{type(problem).__name__}: {problem}"}, 400)
 
@@ -91,7 +96,7 @@ class BankControl:
         return {
             "faults": [
                 {"kind": fault.kind, "count": fault.count, "seconds": fault.seconds, "code": fault.code,
-                 "service": fault.service, "card": fault.card}
+                 "service": fault.service, "card": fault.card, "outgoing": fault.outgoing}
                 for fault in self._faults.all()
             ]
         }  # fmt: skip
@@ -106,6 +111,7 @@ def _fault(asked: dict[str, Any]) -> Fault:
         str(asked.get("code", "05")),
         None if service is None else Service(service),
         None if card is None else str(card),
+        outgoing=bool(asked.get("outgoing", False)),
     )
 
 

@@ -41,7 +41,11 @@ class FaultKind(StrEnum):
 
 @dataclass(slots=True)
 class Fault:
-    """`count` None: until lifted. `service` limits it to requests of one kind, `card` to one card."""
+    """`count` None: until lifted. `service` limits it to requests of one kind, `card` to one card.
+
+    `outgoing`: what the bank itself asks meets it, as if the platform or the line had failed: the request is lost,
+    late, sent twice or with a wrong MAC, the answer is lost, or the line is cut once it came.
+    """
 
     kind: FaultKind
     count: int | None = None
@@ -49,9 +53,12 @@ class Fault:
     code: str = "05"
     service: Service | None = None
     card: str | None = None
+    outgoing: bool = False
 
-    def fits(self, service: Service, card: str) -> bool:
+    def fits(self, service: Service, card: str, *, outgoing: bool = False) -> bool:
         """Sign-on and echo meet their own fault alone."""
+        if self.outgoing is not outgoing:
+            return False
         if (self.kind is FaultKind.REFUSE_SIGN_ON) != (service is Service.NETWORK):
             return False
         return self.service in (None, service) and self.card in (None, card)

@@ -99,6 +99,15 @@ class BankStore:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The open file, for what else is kept in it."""
+        return self._db
+
+    def book(self, card: str, amount_fen: int, reference: str, service: str, original: str = "") -> None:
+        """Change a card's balance, with a line of the statement, in the caller's unit of work."""
+        self._move(card, amount_fen, reference, service, original)
+
     def open_card(self, number: str, *, holder_name: str, phone: str, balance_fen: int) -> None:
         """A new card account with this much money; an existing one is left as it is."""
         with one_change(self._db):

@@ -9,6 +9,7 @@ from mpss.db.database import UnitOfWork
 from mpss.desk.store import key_digest
 
 _KEY_TAKEN: LiteralString = "SELECT EXISTS (SELECT FROM transaction WHERE key_digest = %(key)s)"
+_OF_KEY: LiteralString = "SELECT id FROM transaction WHERE key_digest = %(key)s"
 _BY_SESSION: LiteralString = """
     SELECT id FROM funding_request WHERE counterpart = %(counterpart)s AND session = %(session)s AND number = 0
 """
@@ -20,6 +21,12 @@ _OF_TRANSACTION: LiteralString = """
 async def key_taken(uow: UnitOfWork, caller: str, key: str) -> bool:
     """Whether the caller used this key before."""
     return bool(await uow.value(_KEY_TAKEN, {"key": key_digest(caller, key)}))
+
+
+async def transaction_of_key(uow: UnitOfWork, caller: str, key: str) -> UUID | None:
+    """The transaction that the caller has under this key."""
+    found: UUID | None = await uow.value(_OF_KEY, {"key": key_digest(caller, key)})
+    return found
 
 
 async def request_by_session(uow: UnitOfWork, counterpart: str, session: str) -> UUID | None:

@@ -60,6 +60,7 @@ _NOTICES: LiteralString = """
                     AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted',
                                                           'bill_paid', 'bill_refunded', 'card_paid', 'card_refunded',
                                                           'refunded_to_wallet',
+                                                          'bank_topup_reversed',
                                                           'transfer_sent', 'transfer_received', 'transfer_held',
                                                           'transfer_waiting', 'transfer_claimed', 'transfer_returned',
                                                           'transfer_cancelled', 'transfer_withdrawn',

@@ -32,6 +32,19 @@ _CARDS: LiteralString = """
            WHEN t.state = 'CANCELLED' THEN d.state IS DISTINCT FROM 'DECLINED' OR r.state IS DISTINCT FROM 'APPROVED'
            ELSE d.state IS NULL OR d.state NOT IN ('SENT', 'IN_DOUBT') OR r.id IS NOT NULL END
 """
+_TRANSFER_CLAIM: LiteralString = """
+    SELECT (coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = 14), 0)
+            <> coalesce((SELECT sum(amount_fen) FROM transaction
+                          WHERE kind = 'bank_topup' AND state = 'SUCCEEDED'), 0))::int
+"""
+_TRANSFERS_BACK: LiteralString = """
+    -- One reversal for each top-up that a bank took back, and none for another.
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN (SELECT original_id, count(*) AS backs FROM transaction
+                  WHERE kind = 'bank_topup_reversal' AND state = 'SUCCEEDED' GROUP BY original_id) AS r
+        ON r.original_id = t.id
+     WHERE t.kind = 'bank_topup' AND coalesce(r.backs, 0) <> CASE t.state WHEN 'REVERSED' THEN 1 ELSE 0 END
+"""
 _CLAIMS: LiteralString = """
     SELECT count(*) FROM (VALUES (8, 'recharge'), (9, 'online_bank')) AS claim (account, counterpart)
      WHERE coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = claim.account), 0)
@@ -45,5 +58,7 @@ async def verify_topups(uow: UnitOfWork) -> list[Check]:
     return [
         Check("each top-up from outside rests on its answer", int(await uow.value(_ANSWERS))),
         Check("each top-up from a bank card rests on its debit and reversal", int(await uow.value(_CARDS))),
+        Check("the claim on banks for transfers is what they sent", int(await uow.value(_TRANSFER_CLAIM))),
+        Check("each transfer that a bank took back has one reversal", int(await uow.value(_TRANSFERS_BACK))),
         Check("the claims on recharge platform and online bank are what they paid", int(await uow.value(_CLAIMS))),
     ]

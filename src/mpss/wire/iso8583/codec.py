@@ -39,7 +39,15 @@ class UnknownField(WireError):
 
 
 class Malformed(WireError):
-    """A field, or the message as a whole, is not of its form."""
+    """A field, or the message as a whole, is not of its form.
+
+    `message_type` and `fields` are what could be read of it, and are there only where its MAC is right.
+    """
+
+    def __init__(self, problem: str, message_type: str = "", fields: Fields | None = None) -> None:
+        super().__init__(problem)
+        self.message_type = message_type
+        self.fields: Fields = {} if fields is None else fields
 
 
 class BadMac(WireError):
@@ -79,19 +87,39 @@ def unpack(profile: Profile, body: bytes, *, key: bytes | Callable[[str, Fields]
     _refuse_unknown(profile, body)
     try:
         document, _ = iso8583.decode(bytes(body), _specification(profile.name))
-    except (iso8583.DecodeError, LookupError, TypeError, UnicodeError) as problem:
-        raise Malformed(f"field {getattr(problem, 'field', '?')} cannot be read") from None
-    message_type = document["t"]
-    fields = {int(name): value for name, value in document.items() if name.isdigit() and name != "1"}
-    mac = fields.pop(profile.mac_field, None)
+    except iso8583.DecodeError as problem:
+        message_type, fields, _ = _read(profile, problem.doc_dec)
+        raise _malformed(f"field {problem.field} cannot be read", body, message_type, fields, key) from None
+    except (LookupError, TypeError, UnicodeError):
+        raise Malformed("it cannot be read") from None
+    message_type, fields, mac = _read(profile, document)
     if _MTI.fullmatch(message_type) is None:
         raise Malformed("the message type is none")
     for number, value in fields.items():
-        _check(profile, number, value)
+        try:
+            _check(profile, number, value)
+        except Malformed as problem:
+            raise _malformed(str(problem), body, message_type, fields, key) from None
     chosen = key(message_type, fields) if callable(key) else key
-    if mac is None or not mac_matches(chosen, body[:-MAC_BYTES], bytes.fromhex(mac)):
+    if not mac or not mac_matches(chosen, body[:-MAC_BYTES], bytes.fromhex(mac)):
         raise BadMac(message_type, fields)
     return message_type, fields
+
+
+def _read(profile: Profile, document: Mapping[str, str]) -> tuple[str, dict[int, str], str]:
+    """The message type, the fields and the MAC, or '' for what is not there."""
+    fields = {int(name): value for name, value in document.items() if name.isdigit() and name != "1"}
+    return document.get("t", ""), fields, fields.pop(profile.mac_field, "")
+
+
+def _malformed(
+    problem: str, body: bytes, message_type: str, fields: dict[int, str], key: bytes | Callable[[str, Fields], bytes]
+) -> Malformed:
+    """The error, with what could be read only where the last bytes are the MAC of those before."""
+    chosen = key(message_type, fields) if callable(key) else key
+    if _MTI.fullmatch(message_type) and mac_matches(chosen, body[:-MAC_BYTES], body[-MAC_BYTES:]):
+        return Malformed(problem, message_type, fields)
+    return Malformed(problem)
 
 
 def frame(profile: Profile, body: bytes) -> bytes:

@@ -5,6 +5,14 @@
 0100/0110  freeze, unfreeze, verify card, name and phone
 0400/0410  reversal of a debit, freeze or collect
 0600/0610  what became of an earlier request
+
+A bank asks us on the same connection, with references and trace numbers of its own:
+
+0100/0110  bind a card to the account of a phone, unbind it
+0200/0210  top-up of the wallet of a phone
+0400/0410  reversal of a top-up
+0600/0610  what became of a top-up
+0800/0810  echo
 """
 
 from __future__ import annotations
@@ -19,6 +27,10 @@ from mpss.wire.iso8583.fields import Profile
 SIGN_ON, ECHO = "001", "301"
 CURRENCY = "156"
 APPROVED, NO_ORIGINAL = "00", "25"
+_NEEDED = (3, 11, 12, 13, 25)
+_HEADS_NEEDED = {3, 11, 12, 13}
+_HEADS = (3, 7, 11, 12, 13, 25, 37, 49)
+"""The fields of a request that its answer repeats."""
 _REFERENCE = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 
 
@@ -35,6 +47,9 @@ class Service(StrEnum):
     REVERSE = "reverse"
     INQUIRE = "inquire"
     NETWORK = "network"
+    BIND = "bind"
+    UNBIND = "unbind"
+    TOP_UP = "top_up"
 
 
 _CODES: dict[Service, tuple[str, str, str]] = {
@@ -48,9 +63,16 @@ _CODES: dict[Service, tuple[str, str, str]] = {
     Service.REVERSE: ("0400", "000000", "00"),
     Service.INQUIRE: ("0600", "380000", "00"),
     Service.NETWORK: ("0800", "990000", "00"),
+    Service.BIND: ("0100", "890000", "00"),
+    Service.UNBIND: ("0100", "900000", "00"),
+    Service.TOP_UP: ("0200", "470000", "00"),
 }
 """Service → message type, processing code, condition code."""
 _SERVICES = {codes: service for service, codes in _CODES.items()}
+
+
+class UnknownService(Malformed):
+    """A message that is whole and asks for what nobody offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +89,8 @@ class Original:
 class BankMessage:
     """A request (`response` '') or its reply. `sent_at` is MMDDhhmmss in Shanghai; amounts are fen.
 
-    `bank_reference` is the bank's own number for what it did; `key_block` the wrapped MAC key, as hexadecimal digits.
+    `bank_reference` is the answerer's own number for what it did; `key_block` the wrapped MAC key, as hexadecimal
+    digits. A top-up may name its card by `masked_card` alone.
     """
 
     service: Service
@@ -85,6 +108,7 @@ class BankMessage:
     original: Original | None = None
     network_code: str = ""
     key_block: str = ""
+    masked_card: str = ""
 
     @property
     def message_type(self) -> str:
@@ -136,6 +160,7 @@ def to_fields(profile: Profile, message: BankMessage) -> tuple[str, dict[int, st
         "PH": message.phone,
         "RF": "" if original is None else original.reference,
         "BR": message.bank_reference,
+        "MC": message.masked_card,
     }
     additional = b"".join(_tag(name, value.encode(profile.name_charset)) for name, value in tags.items() if value)
     if additional:
@@ -147,16 +172,18 @@ def from_fields(profile: Profile, message_type: str, fields: Fields) -> BankMess
     """The message.
 
     Raises:
-        Malformed: a field that every message has is missing, or it is no message of ours.
+        Malformed: a field that every message has is missing, or one is not of its form.
+        UnknownService: it asks for nothing that a bank and we do for each other.
     """
-    is_reply = message_type[2:3] == "1"
-    asked = f"{message_type[:2]}0{message_type[3:]}"
-    try:
-        service = _SERVICES[asked, fields[3], fields[25]]
-        trace, sent_at = fields[11], fields[13] + fields[12]
-        response = fields[39] if is_reply else ""
-    except KeyError:
-        raise Malformed("it is no message of ours") from None
+    is_reply = not is_request(message_type)
+    for number in (*_NEEDED, 39) if is_reply else _NEEDED:
+        if number not in fields:
+            raise Malformed(f"field {number} is missing")
+    trace, sent_at, response = fields[11], fields[13] + fields[12], fields[39] if is_reply else ""
+    asked = f"{message_type[:2]}0{message_type[3:]}" if message_type[2:3] == "1" else message_type
+    service = _SERVICES.get((asked, fields[3], fields[25]))
+    if service is None:
+        raise UnknownService(f"no service is {message_type} {fields[3]} {fields[25]}")
     reference = fields.get(37, "")
     if reference and _REFERENCE.fullmatch(reference) is None:
         raise Malformed("field 37 is not of its form")
@@ -178,7 +205,21 @@ def from_fields(profile: Profile, message_type: str, fields: Fields) -> BankMess
         original=_original(profile, fields.get(profile.original_field), tags.get("RF", "")),
         network_code=network[-3:],
         key_block=fields.get(62, ""),
+        masked_card=tags.get("MC", ""),
     )
+
+
+def refusal_of(message_type: str, fields: Fields, response: str) -> tuple[str, dict[int, str]] | None:
+    """The answer to a request that is no message of ours: its own heads and the code; None where it has too few."""
+    if not is_request(message_type) or not fields.keys() >= _HEADS_NEEDED:
+        return None
+    heads = {number: fields[number] for number in _HEADS if number in fields}
+    return f"{message_type[:2]}{int(message_type[2]) + 1}{message_type[3]}", {**heads, 39: response}
+
+
+def is_request(message_type: str) -> bool:
+    """Whether it wants an answer: the third digit of a request or an advice is even."""
+    return message_type[2:3] in {"0", "2", "4", "6", "8"}
 
 
 def _original(profile: Profile, text: str | None, reference: str) -> Original | None:
