@@ -64,6 +64,7 @@ class Event(StrEnum):
     WITHDRAWAL_FAILED = "withdrawal_failed"
     WITHDRAWAL_RETURNED = "withdrawal_returned"
     CONFIRM_TRANSFER = "confirm_transfer"
+    CONFIRM_CARD_TOPUP = "confirm_card_topup"
     CONFIRM_WITHDRAWAL = "confirm_withdrawal"
     CONFIRM_PURCHASE = "confirm_purchase"
     CODE = "code"
@@ -117,6 +118,7 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.WITHDRAWAL_IN_DOUBT: ("amount_fen", "fee_fen", "card"),
     Event.WITHDRAWAL_FAILED: ("amount_fen", "fee_fen", "card"),
     Event.WITHDRAWAL_RETURNED: ("amount_fen", "fee_fen", "card", "balance_fen"),
+    Event.CONFIRM_CARD_TOPUP: ("amount_fen", "card", "code"),
     Event.CONFIRM_TRANSFER: ("amount_fen", "counterpart", "code"),
     Event.CONFIRM_WITHDRAWAL: ("amount_fen", "fee_fen", "card", "code"),
     Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code", "bill_code"),

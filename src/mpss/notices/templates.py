@@ -208,6 +208,10 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "提现{amount}元到尾号{card}的银行卡，{fee}确认请回复“Y {code}”，取消请回复“N {code}”。",
         "en": 'Withdraw {amount} yuan to card *{card}?{fee} Reply "Y {code}" to withdraw, "N {code}" to cancel.',
     },
+    Event.CONFIRM_CARD_TOPUP: {
+        "zh-CN": "从尾号{card}的银行卡充值{amount}元，确认请回复“Y {code}”，取消请回复“N {code}”。",
+        "en": 'Top up {amount} yuan from the bank card {card}? Reply "Y {code}" to top up, "N {code}" to cancel.',
+    },
     Event.CONFIRM_TRANSFER: {
         "zh-CN": "向{counterpart}转账{amount}元，确认请回复“Y {code}”，取消请回复“N {code}”。",
         "en": 'Transfer {amount} yuan to {counterpart}? Reply "Y {code}" to transfer, "N {code}" to cancel.',

@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from mpss.accounts.card_store import next_number
+from mpss.accounts.card_model import CardPurpose, CardRow
+from mpss.accounts.card_store import bound_cards, next_number
 from mpss.desk.model import Transaction
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import FundingId
-from mpss.ports.bank import BankOperation, BankPort, BankRequest
+from mpss.ports.bank import BankOperation, BankPort, BankProfile, BankRequest
 from mpss.runtime import Runtime
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.machine import FundingState
@@ -66,6 +68,28 @@ def connected(runtime: Runtime, bank: str) -> BankPort | None:
     """The port to the banks, if this one is among them."""
     port = runtime.ports.banks
     return port if port is not None and bank in {profile.code for profile in port.banks()} else None
+
+
+async def first_card(
+    runtime: Runtime, account_id: UUID, *, purpose: CardPurpose, last_digits: str | None = None
+) -> tuple[CardRow, BankProfile]:
+    """The card that was bound first for this purpose, with these last digits if any are named, and its bank.
+
+    Raises:
+        Refused: NOT_FOUND, no bank is connected; UNKNOWN_CARD, there is none; BUSY, its bank is not connected.
+    """
+    port = runtime.ports.banks
+    if port is None:
+        raise Refused(ErrorCode.NOT_FOUND, detail="no bank is connected")
+    async with runtime.database.read() as uow:
+        cards = await bound_cards(uow, account_id)
+    for card in cards:
+        if purpose in card.purposes and last_digits in (None, card.masked[-4:]):
+            banks = {profile.code: profile for profile in port.banks()}
+            if card.bank not in banks:
+                raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
+            return card, banks[card.bank]
+    raise Refused(ErrorCode.UNKNOWN_CARD)
 
 
 async def new_request(runtime: Runtime) -> NewRequest:

@@ -25,22 +25,20 @@ from mpss.desk.model import Answer, Decision, Snapshot, Transaction, Transaction
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
-from mpss.ledger.post import BALANCES
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
 from mpss.runtime import Runtime
-from mpss.transactions.bank_request import NewRequest, connected, new_bank_request, new_request, sent_to_bank
-from mpss.transactions.card_topup_answer import AnswerCardTopup
+from mpss.transactions.bank_request import NewRequest, connected, new_request, sent_to_bank
+from mpss.transactions.card_topup_answer import AnswerCardTopup, check_limits, debit
 from mpss.transactions.funding import ask_again_at
 from mpss.transactions.funding_model import FundingRow
-from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request, taking_request
+from mpss.transactions.funding_store import get_request, taking_request
 from mpss.transactions.model import Asked, Asking, Proof, transaction
 from mpss.transactions.pay import with_password
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.topup_store import key_taken
 
-_LEASE_SECONDS = 10
 _NEVER_HAD = "25 "
 
 
@@ -75,29 +73,15 @@ class CardTopupCommand(Asking):
         if refusal is not None:
             declined = self.declined(refusal, today)
             return unauthenticated(self.asked, self.proof, declined, account, before, usage, policy)
-        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen
-        if self.amount_fen > policy.topup_single_limit_fen:
-            decision = Decision(self.declined(ErrorCode.SINGLE_LIMIT_EXCEEDED, today))
-        elif balance_fen > policy.balance_limit_fen:
-            decision = Decision(self.declined(ErrorCode.BALANCE_LIMIT_EXCEEDED, today))
+        refusal = check_limits(account, self.amount_fen, snapshot, policy)
+        if refusal is not None:
+            decision = Decision(self.declined(refusal, today))
         else:
-            decision = self._intend(today)
+            intent = self._transaction(TransactionState.FUNDING, today)
+            decision = debit(Decision(intent), self.bank, self.card_id, self.debit, policy, at=self.asked.at)
         if usage is not before:
             decision.puts.append((USAGE, account.id, usage))
         return decision
-
-    def _intend(self, today: date) -> Decision:
-        topup = self._transaction(TransactionState.FUNDING, today)
-        request = new_bank_request(
-            topup,
-            BankOperation.DEBIT,
-            bank=self.bank,
-            reference=self.debit.reference,
-            card=str(CardId.from_uuid(self.card_id)),
-            at=self.asked.at,
-            due_at=self.asked.at + timedelta(seconds=self.policy.bank_timeout_seconds + _LEASE_SECONDS),
-        )
-        return Decision(topup, puts=[(FUNDING_REQUESTS, self.debit.id, request)])
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
@@ -153,12 +137,12 @@ async def top_up_from_card(
         bank = (await card_in_hand(runtime, account_id=account_id, card_id=card_id)).bank
         if connected(runtime, bank) is None:
             raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
-    debit = await new_request(runtime)
+    new = await new_request(runtime)
     digest = digest_of(TransactionKind.BANK_CARD_TOPUP, account, str(CardId.from_uuid(card_id)), amount_fen)
 
     async def submit(proof: Proof) -> Answer:
         asked = Asked(TransactionId.new(now), caller, key, digest, now, channel)
-        command = CardTopupCommand(asked, account_id, amount_fen, card_id, bank, debit, proof, runtime.policy)
+        command = CardTopupCommand(asked, account_id, amount_fen, card_id, bank, new, proof, runtime.policy)
         return await runtime.desk.submit(command)
 
     answer = await with_password(
@@ -166,7 +150,7 @@ async def top_up_from_card(
     )
     if answer.repeated or answer.transaction.state is not TransactionState.FUNDING:
         return answer
-    told = await ask_bank(runtime, debit.id, first=True)
+    told = await ask_bank(runtime, new.id, first=True)
     return answer if told is None else answer._replace(transaction=told)
 
 

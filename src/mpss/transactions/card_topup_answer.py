@@ -10,17 +10,50 @@ it, and the reversal leaves a mark that the late debit meets. Spec: CT 5.1; CM 6
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
 
+from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS
+from mpss.config import Policy
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import CardId
 from mpss.kernel.outcome import Approved, Declined
+from mpss.ledger.post import BALANCES
 from mpss.ports.bank import BankOperation
 from mpss.transactions.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.funding_store import FUNDING_REQUESTS
 from mpss.transactions.machine import FUNDING_REQUEST, Event, FundingEvent
 from mpss.transactions.outside_topup import AnswerTopup
+
+_LEASE_SECONDS = 10
+
+
+def check_limits(account: AccountRow, amount_fen: int, snapshot: Snapshot, policy: Policy) -> ErrorCode | None:
+    """Why a top-up of this amount may not be, if so: before a bank is asked. Spec: CM 6.4.2."""
+    if amount_fen > policy.topup_single_limit_fen:
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
+    if snapshot[BALANCES][account.ledger_account_id].balance_fen + amount_fen > policy.balance_limit_fen:
+        return ErrorCode.BALANCE_LIMIT_EXCEEDED
+    return None
+
+
+def debit(decision: Decision, bank: str, card_id: UUID, new: NewRequest, policy: Policy, *, at: datetime) -> Decision:
+    """Add to an intended top-up its debit, which is sent once this is committed."""
+    request = new_bank_request(
+        decision.transaction,
+        BankOperation.DEBIT,
+        bank=bank,
+        reference=new.reference,
+        card=CardId.outside(card_id),
+        at=at,
+        due_at=at + timedelta(seconds=policy.bank_timeout_seconds + _LEASE_SECONDS),
+    )
+    decision.puts.append((FUNDING_REQUESTS, new.id, request))
+    return decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mpss.accounts.card_model import CardPurpose
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Command, Decision, Funding, Snapshot, Transaction, TransactionKind, TransactionState
@@ -20,7 +21,9 @@ from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
-from mpss.transactions.funded_request import Collection, from_phone_bill
+from mpss.transactions.bank_request import first_card, new_request
+from mpss.transactions.card_topup_reply import ReplyToCardTopup, after_topup_reply, reply_to_card_topup
+from mpss.transactions.funded_request import Collection, from_bank_card, from_phone_bill
 from mpss.transactions.funded_sale import collect
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import BILL_USAGE
@@ -135,16 +138,18 @@ class AnswerCommand(Moving):
         return Decision(moved, puts=puts, recorded=False)
 
 
-async def confirm(runtime: Runtime, *, phone: str, code: str, from_bill: bool = False) -> Transaction:
+async def confirm(runtime: Runtime, *, phone: str, code: str, funding: Funding = Funding.WALLET) -> Transaction:
     """The payer says yes by SMS: what waits is paid, or declined for a reason. A second yes changes nothing.
 
-    With `from_bill` the phone bill pays a purchase, and the answer may be pending, as of `purchase`.
+    With `funding` the phone bill, or the bank card that was bound first, pays a purchase, and the answer may be
+    pending, as of `purchase`.
 
     Raises:
-        Refused: UNKNOWN_TRANSACTION, nothing waits for this reply of this number; ILLEGAL_STATE, a transfer is paid
-            from the wallet only, or no charging system is connected.
+        Refused: UNKNOWN_TRANSACTION, nothing waits for this reply of this number; ILLEGAL_STATE, what waits is no
+            purchase, or nothing of that source is connected; UNKNOWN_CARD, no card is bound; BUSY, its bank is not
+            connected.
     """
-    return await _answer(runtime, phone=phone, code=code, event=Event.CONFIRM, from_bill=from_bill)
+    return await _answer(runtime, phone=phone, code=code, event=Event.CONFIRM, funding=funding)
 
 
 async def cancel(runtime: Runtime, *, phone: str, code: str) -> Transaction:
@@ -167,7 +172,9 @@ async def lapse_waiting(runtime: Runtime, *, limit: int = 500) -> int:
     return len(waiting)
 
 
-async def _answer(runtime: Runtime, *, phone: str, code: str, event: Event, from_bill: bool = False) -> Transaction:
+async def _answer(
+    runtime: Runtime, *, phone: str, code: str, event: Event, funding: Funding = Funding.WALLET
+) -> Transaction:
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
         identity: UUID | None = await find_confirmation(uow, phone=phone, code=code)
@@ -175,15 +182,28 @@ async def _answer(runtime: Runtime, *, phone: str, code: str, event: Event, from
     if waiting is None:
         raise Refused(ErrorCode.UNKNOWN_TRANSACTION, detail="nothing waits for this reply", field="code")
     collection = None
-    if from_bill:
-        if waiting.kind is not TransactionKind.PURCHASE or runtime.ports.charging is None:
-            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the phone bill cannot pay this", field="code")
-        collection = from_phone_bill(now)
+    if funding is not Funding.WALLET and waiting.state is TransactionState.CONFIRMING:
+        collection = await _collection(runtime, waiting, funding, at=now)
     command = await _command(runtime, waiting, event, now, collection)
     told = (await runtime.desk.submit(command)).transaction
     if collection is not None and told.state is TransactionState.FUNDING:
         return await ask(runtime, collection.request.id) or told
+    if isinstance(command, ReplyToCardTopup):
+        return await after_topup_reply(runtime, command, told)
     return await after_reply(runtime, command, told) if isinstance(command, ReplyToWithdrawal) else told
+
+
+async def _collection(runtime: Runtime, waiting: Transaction, funding: Funding, *, at: datetime) -> Collection:
+    """How a purchase is collected from outside, once its payer says so."""
+    ports = runtime.ports
+    connected = ports.charging if funding is Funding.PHONE_BILL else ports.banks
+    if waiting.kind is not TransactionKind.PURCHASE or connected is None:
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"the {funding} cannot pay this", field="code")
+    if funding is Funding.PHONE_BILL:
+        return from_phone_bill(at)
+    assert waiting.account_id is not None
+    card, bank = await first_card(runtime, waiting.account_id, purpose=CardPurpose.PAY)
+    return from_bank_card(bank, card.id, await new_request(runtime), goods=waiting.product_id is not None)
 
 
 async def _command(
@@ -192,6 +212,8 @@ async def _command(
     """What moves a waiting transaction of this kind."""
     if waiting.kind is TransactionKind.TRANSFER:
         return await transfer_answer(runtime, waiting, event, at=at)
+    if waiting.kind is TransactionKind.BANK_CARD_TOPUP:
+        return await reply_to_card_topup(runtime, waiting, event, at=at)
     if waiting.kind is TransactionKind.WITHDRAWAL:
         return await reply_to_withdrawal(runtime, waiting, event, at=at)
     return AnswerCommand(waiting, at, event, runtime.policy, collection)

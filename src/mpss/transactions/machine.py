@@ -132,8 +132,12 @@ FUNDING_REQUEST = Machine(
 
 TOPUP = Machine(
     "top-up with money from another system",
-    start=_S.FUNDING,
+    start=_S.CONFIRMING,
     moves={
+        (_S.CONFIRMING, Event.CONFIRM): _S.FUNDING,
+        (_S.CONFIRMING, Event.REFUSE): _S.DECLINED,
+        (_S.CONFIRMING, Event.LAPSE): _S.EXPIRED,
+        (_S.CONFIRMING, Event.CANCEL): _S.CANCELLED,
         (_S.FUNDING, Event.APPROVE): _S.SUCCEEDED,
         (_S.FUNDING, Event.DECLINE): _S.DECLINED,
         (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,

@@ -22,6 +22,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mpss.desk.model import Funding
 from mpss.kernel.errors import ErrorCode, MalformedField, MpssError
 from mpss.kernel.money import Money
 from mpss.kernel.phone import parse_phone
@@ -82,6 +83,14 @@ class Recharge:
 
 
 @dataclass(frozen=True, slots=True)
+class TopUpFromCard:
+    """From the bound card with these last digits, or from the only one."""
+
+    amount_fen: int
+    last_digits: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class BuyProduct:
     sms_code: int
     quantity: int = 1
@@ -101,15 +110,16 @@ class Transfer:
     amount_fen: int
 
 
-_PHONE_BILL = frozenset({"HF", "话费", "BILL"})
+_BANK_CARD = ("YHK", "银行卡", "CARD")
+_SOURCES = dict.fromkeys(("HF", "话费", "BILL"), Funding.PHONE_BILL) | dict.fromkeys(_BANK_CARD, Funding.BANK_CARD)
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """`from_bill`: the phone bill pays."""
+    """`funding` is what pays; a bank card is the one that was bound first."""
 
     code: str
-    from_bill: bool = False
+    funding: Funding = Funding.WALLET
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +133,18 @@ class Help:
 
 
 Command = (
-    Open | Balance | SetPassword | TopUp | Recharge | BuyProduct | PayMerchant | Transfer | Confirm | Cancel | Help
+    Open
+    | Balance
+    | SetPassword
+    | TopUp
+    | Recharge
+    | TopUpFromCard
+    | BuyProduct
+    | PayMerchant
+    | Transfer
+    | Confirm
+    | Cancel
+    | Help
 )
 
 
@@ -137,6 +158,7 @@ class Mistake(StrEnum):
     QUANTITY = "quantity"
     PAYEE = "payee"
     AMOUNT = "amount"
+    CARD_DIGITS = "card_digits"
     CONFIRM_CODE = "confirm_code"
     EXTRA = "extra"
 
@@ -214,8 +236,8 @@ def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
         case _Verb.TRANSFER:
             return _transfer(arguments)
         case _Verb.CONFIRM:
-            from_bill = bool(arguments) and arguments[-1] in _PHONE_BILL
-            return Confirm(_confirm_code(arguments[:-1] if from_bill else arguments), from_bill)
+            funding = _SOURCES.get(arguments[-1]) if arguments else None
+            return Confirm(_confirm_code(arguments[:-1] if funding else arguments), funding or Funding.WALLET)
         case _Verb.CANCEL:
             return Cancel(_confirm_code(arguments))
         case _Verb.HELP:
@@ -237,13 +259,25 @@ def _open(arguments: list[str]) -> Open:
     return Open(language)
 
 
-def _top_up(arguments: list[str], recharge: RechargeForm | None) -> TopUp | Recharge:
+def _top_up(arguments: list[str], recharge: RechargeForm | None) -> TopUp | Recharge | TopUpFromCard:
+    if arguments and arguments[0] in _BANK_CARD:
+        return _from_card(arguments[1:])
     card_password = "".join(arguments).replace("-", "")
     if recharge is not None and _DIGITS.fullmatch(card_password) and recharge.fits(card_password):
         return Recharge(card_password)
     if len(card_password) != 16 or not _DIGITS.fullmatch(card_password):
         raise NotUnderstood(Mistake.CARD_PASSWORD)
     return TopUp(card_password)
+
+
+def _from_card(arguments: list[str]) -> TopUpFromCard:
+    amount_fen = _amount_fen(arguments[0] if arguments else "")
+    last_digits = arguments[1] if len(arguments) > 1 else None
+    if last_digits is not None and (len(last_digits) != 4 or not _DIGITS.fullmatch(last_digits)):
+        raise NotUnderstood(Mistake.CARD_DIGITS)
+    if len(arguments) > 2:
+        raise NotUnderstood(Mistake.EXTRA)
+    return TopUpFromCard(amount_fen, last_digits)
 
 
 def _buy(arguments: list[str]) -> BuyProduct | PayMerchant:

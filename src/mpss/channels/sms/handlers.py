@@ -27,6 +27,7 @@ from mpss.channels.sms.grammar import (
     RechargeForm,
     SetPassword,
     TopUp,
+    TopUpFromCard,
     Transfer,
     parse,
 )
@@ -38,6 +39,7 @@ from mpss.merchants.queries import merchant_of_sms_code
 from mpss.notices.model import DEFAULT_LANGUAGE
 from mpss.observability import log
 from mpss.runtime import Runtime
+from mpss.transactions.card_topup_reply import request_card_topup
 from mpss.transactions.confirm import cancel, confirm
 from mpss.transactions.purchase import request_purchase
 from mpss.transactions.recharge_topup import top_up_by_recharge_card
@@ -81,8 +83,8 @@ async def _carry_out(
         case Open():
             await open_by_sms(runtime, phone=phone, language=language)
             return None
-        case Confirm(code, from_bill):
-            answered = await confirm(runtime, phone=phone, code=code, from_bill=from_bill)
+        case Confirm(code, funding):
+            answered = await confirm(runtime, phone=phone, code=code, funding=funding)
             return _after_answer(answered, language)
         case Cancel(code):
             return _after_answer(await cancel(runtime, phone=phone, code=code), language, cancelling=True)
@@ -109,6 +111,12 @@ async def _carry_out(
                 caller=_caller(phone),
             )
             return _refusal(recharged.transaction, language)
+        case TopUpFromCard(amount_fen, last_digits):
+            asked = await request_card_topup(
+                runtime, caller=_caller(phone), key=key, channel=CHANNEL, account_id=account.id, phone=phone,
+                amount_fen=amount_fen, last_digits=last_digits,
+            )  # fmt: skip
+            return _refusal(asked.transaction, language)
         case BuyProduct() | PayMerchant():
             sale = await _sale(runtime, command, account.id)
             asked = await request_purchase(

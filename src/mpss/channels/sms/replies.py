@@ -127,6 +127,9 @@ MISTAKES: dict[Mistake, Text] = {
         "Give the payee's mobile number, as in: ZZ 18912340002 25.00",
     ),
     Mistake.AMOUNT: _text("请填写金额（元），例如：ZF 8001 25.00。", "Give the amount in yuan, as in: ZF 8001 25.00"),
+    Mistake.CARD_DIGITS: _text(
+        "请填写银行卡末4位，例如：CZ YHK 100 1234。", "Give the last four digits of the card, as in: CZ YHK 100 1234"
+    ),
     Mistake.CONFIRM_CODE: _text("请填写4位确认码，例如：Y 1234。", "Give the four digits of the code, as in: Y 1234"),
     Mistake.EXTRA: _text(
         "指令后有多余内容，回复BZ查看帮助。", "There is too much after the command. Reply BZ for help."
@@ -134,11 +137,12 @@ MISTAKES: dict[Mistake, Text] = {
 }
 
 HELP = _text(
-    "KT开通；YE余额；MM设置支付密码；CZ 卡密 充值；ZF 商品编号 数量 购买；ZF 商户编号 金额 付款；"
-    "ZZ 手机号码 金额 转账；Y 确认码 确认，后加HF用话费支付；N 确认码 取消。切勿通过短信发送支付密码。",
-    "KT open; YE balance; MM set the password; CZ card-password top up; ZF product quantity buy; ZF merchant yuan pay; "
-    "ZZ number yuan transfer; "
-    "Y code confirm, HF behind it pays by phone bill; N code cancel. Never send your payment password by SMS.",
+    "KT开通；YE余额；MM设置支付密码；CZ 卡密 充值；CZ YHK 金额 银行卡充值；ZF 商品编号 数量 购买；"
+    "ZF 商户编号 金额 付款；ZZ 手机号码 金额 转账；Y 确认码 确认，后加HF用话费支付，加YHK用银行卡支付；N 确认码 取消。"
+    "切勿通过短信发送支付密码。",
+    "KT open; YE balance; MM set the password; CZ card-password top up; CZ YHK yuan top up from the bank card; "
+    "ZF product quantity buy; ZF merchant yuan pay; ZZ number yuan transfer; Y code confirm, HF behind it pays by "
+    "phone bill, YHK by bank card; N code cancel. Never send your payment password by SMS.",
 )
 CANCELLED = _text("已取消，未扣款。", "Cancelled; nothing was paid.")
 ALREADY_PAID = _text("该笔交易已支付，无法取消。", "This is paid and cannot be cancelled.")

@@ -17,9 +17,11 @@ from mpss.channels.sms.grammar import (
     PayMerchant,
     SetPassword,
     TopUp,
+    TopUpFromCard,
     Transfer,
     parse,
 )
+from mpss.desk.model import Funding
 
 CARD = "1234567890123456"
 
@@ -65,6 +67,11 @@ class TestParse:
             ("y0042", Confirm("0042")),
             ("确认 １２３４", Confirm("1234")),
             ("Yes, 1234!", Confirm("1234")),
+            ("Y 0042 HF", Confirm("0042", Funding.PHONE_BILL)),
+            ("确认1234 话费", Confirm("1234", Funding.PHONE_BILL)),
+            ("y 1234 yhk", Confirm("1234", Funding.BANK_CARD)),
+            ("CZ YHK 100", TopUpFromCard(10_000, None)),
+            ("充值 银行卡 25.5元 0015", TopUpFromCard(2_550, "0015")),
             ("N 0042", Cancel("0042")),
             ("取消0042", Cancel("0042")),
             ("no 0042", Cancel("0042")),
