@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import traceback
 from pathlib import Path
 
 from tests.simulation.doubt.run import play
@@ -30,6 +31,7 @@ class TestAStorm:
                 counts = asyncio.run(play(seed, OPERATIONS, cluster, urls.run_url, Path(folder)))
             except BaseException:
                 print(f"storm {seed}: MPSS_SIM_FIRST={seed} MPSS_SIM_SEEDS=1 pytest tests/simulation/test_doubt.py")
+                traceback.print_exc()
                 raise
         durable.drop_database(name)
         print(f"storm {seed}", dict(sorted(counts.items())))

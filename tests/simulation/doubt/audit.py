@@ -45,7 +45,8 @@ async def compare(storm: Storm) -> None:
         AssertionError: the books differ.
     """
     async with storm.database.read() as uow:
-        assert [check for check in await verify(uow) if not check.holds] == []
+        broken = [check for check in await verify(uow) if not check.holds]
+        assert not broken, broken
         approved: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in await uow.dicts(_APPROVED):
             approved[row["counterpart"]].append(row)
@@ -164,7 +165,7 @@ async def _answers_add_up(storm: Storm, uow: UnitOfWork, to_wallet: set[str]) ->
     for number, payer in enumerate(storm.world.payers):
         stored = await stored_balance(uow, payer.ledger_account_id)
         assert stored is not None
-        assert (stored.balance_fen, stored.held_fen) == (wallets[number], 0), payer
+        assert (stored.balance_fen, stored.held_fen) == (wallets[number], 0), f"{payer}: {stored} {wallets[number]}"
     for merchant in storm.world.merchants:
         account = int(await uow.value(_PAYABLE, {"id": UUID(merchant)}))
         assert -await gathered_balance_fen(uow, account) == payables[merchant]

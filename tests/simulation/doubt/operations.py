@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from mpss.desk.model import Answer, Funding
+from mpss.desk.model import Answer, Funding, TransactionState
 from mpss.kernel.ids import AccountId, MerchantId, TransactionId
 from mpss.runtime import Runtime
 from mpss.transactions.card_topup import top_up_from_card
+from mpss.transactions.confirm import confirm
 from mpss.transactions.pay import pay
+from mpss.transactions.purchase import request_purchase
+from mpss.transactions.queries import get_transaction
 from mpss.transactions.reversal import caller_of_merchant, reverse
 from mpss.transactions.sale import Sale
 from mpss.transactions.withdrawal import withdraw
@@ -107,6 +110,28 @@ async def _pay(runtime: Runtime, world: World, deed: Deed) -> Answer:
     )  # fmt: skip
 
 
+async def _ask_and_reply(runtime: Runtime, world: World, deed: Deed) -> Answer:
+    """The merchant asks, and the payer's phone replies that the phone bill pays; how the purchase stands then."""
+    payer = world.payers[deed.payer]
+    merchant_id = UUID(world.merchants[merchant_of(world, deed)])
+    product = None if deed.goods is None else UUID(world.goods[deed.goods].id)
+    sale = Sale(payer.uuid, merchant_id, product, deed.quantity, deed.amount_fen or None, None)
+    answer = await request_purchase(
+        runtime, caller=caller_of_merchant(merchant_id), key=deed.key, channel="http", sale=sale, phone=payer.phone
+    )
+    if not answer.recorded:
+        return answer
+    async with runtime.database.read() as uow:
+        asked = {"id": UUID(int=answer.transaction.id.int)}
+        code = await uow.value("SELECT code FROM confirmation WHERE transaction_id = %(id)s", asked)
+        told = await get_transaction(uow, answer.transaction.id)
+    if told is not None and told.state is TransactionState.CONFIRMING:
+        told = await confirm(runtime, phone=payer.phone, code=code, from_bill=True)
+    assert told is not None
+    assert told.id == answer.transaction.id
+    return answer._replace(transaction=told)
+
+
 async def _reverse(runtime: Runtime, world: World, deed: Deed) -> Answer:
     assert deed.original is not None
     merchant_id = UUID(world.merchants[deed.merchant])
@@ -143,11 +168,12 @@ OPERATIONS = {
     "bill_goods": Operation(18, _goods, _pay),
     "card_amount": Operation(12, _card_amount, _pay),
     "card_goods": Operation(15, _card_goods, _pay),
+    "asked_goods": Operation(8, _goods, _ask_and_reply),
     "reverse": Operation(20, _sale, _reverse),
     "card_topup": Operation(15, _card, _top_up, wallet_sign=1),
     "withdrawal": Operation(12, _card_paid_at_once, _withdraw, wallet_sign=-1),
 }
-SALES = frozenset({"bill_amount", "bill_goods", "card_amount", "card_goods"})
+SALES = frozenset({"bill_amount", "bill_goods", "asked_goods", "card_amount", "card_goods"})
 """The operations that a merchant may reverse."""
 
 

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import LiteralString
 
 from mpss.db.database import Database
 from mpss.kernel.clock import SandboxClock
@@ -18,6 +19,13 @@ from tests.simulation.processes import Cluster, Lost, Platform
 from tests.simulation.steps import Found
 from tests.simulation.town import ALLOWED
 
+_PENDING: LiteralString = """
+    SELECT t.id, t.kind, t.state, f.counterpart, f.operation, f.session, f.state AS request, f.attempts, f.due_at,
+           f.reason
+      FROM transaction AS t
+      LEFT JOIN funding_request AS f ON f.transaction_id = t.id AND f.state IN ('SENT', 'IN_DOUBT')
+     WHERE t.state = ANY(%(pending)s) OR f.id IS NOT NULL
+"""
 _REVERSED = ("REVERSING", "REVERSED")
 
 
@@ -99,14 +107,11 @@ class Storm:
         self.finals[deed.number] = found
         self._answered[deed.number] = next(self._moments)
 
-    async def pending(self) -> int:
-        """How many transactions and requests are not final."""
+    async def pending(self) -> list[str]:
+        """The transactions and requests that are not final, one line for each."""
         async with self.database.read() as uow:
-            waiting = await uow.value(
-                "SELECT count(*) FROM transaction WHERE state = ANY(%(pending)s)", {"pending": list(PENDING)}
-            )
-            asked = await uow.value("SELECT count(*) FROM funding_request WHERE state IN ('SENT', 'IN_DOUBT')")
-        return int(waiting) + int(asked)
+            rows = await uow.dicts(_PENDING, {"pending": list(PENDING)})
+        return [" ".join(str(value) for value in row.values()) for row in rows]
 
 
 def _may_become(before: str, after: str) -> bool:
