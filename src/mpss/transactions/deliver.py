@@ -36,6 +36,7 @@ CALLER = "platform:delivery"
 """Whose keys the automatic reversals are under."""
 REFUSED = "delivery_refused"
 EXPIRED = "delivery_expired"
+_WRITTEN_MEANWHILE = "another worker wrote an answer just now"
 _OUTSIDE = frozenset(
     state.value for state in (TransactionState.AUTHORIZED, TransactionState.COMPLETING, TransactionState.SUCCEEDED)
 )
@@ -103,6 +104,9 @@ async def _delivered(runtime: Runtime, sale: SoldGoods, content: str) -> Outcome
             log.warning("delivery.late", transaction=str(transaction_id))
             return Declined("delivered, but the sale was reversed before")
         if not await write_answer(uow, sale, state="delivered", content=content, now=now):
+            if sale.delivery is None:
+                # Whoever wrote it may have died before acting on it; the next attempt does.
+                return InDoubt(_WRITTEN_MEANWHILE)
             return Approved(str(transaction_id))
         told = notice(
             OutboxId.new(now),
@@ -143,7 +147,7 @@ async def _end(runtime: Runtime, sale: SoldGoods, state: str, why: str, reason: 
     async with runtime.database.transaction() as uow:
         written = await write_answer(uow, sale, state=state, reason=reason, now=now)
     if not written:
-        return InDoubt("another worker wrote an answer just now")  # The next attempt acts on that answer.
+        return InDoubt(_WRITTEN_MEANWHILE)  # The next attempt acts on that answer.
     log.info("delivery.failed", transaction=str(TransactionId.from_uuid(sale.id)), state=state, reason=reason)
     return await _give_back(runtime, sale, why)
 

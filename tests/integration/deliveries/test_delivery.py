@@ -180,6 +180,22 @@ class TestAnAnswer:
         assert town.shop.book.orders() == []
         await reversed_(town, sale.id)
 
+    async def test_of_a_worker_that_died_is_acted_on_by_whoever_asked_meanwhile(self, town: Market) -> None:
+        """Two had the order, since a lease ran out; one wrote down that it is too late, and was killed there."""
+        sale = await town.buy()
+        town.shop.fail(Fault.DELAY, count=1, seconds=0.5)
+        asking = asyncio.create_task(deliver(town.runtime, await _item(town, sale.id)))
+        await asyncio.sleep(0.2)
+        async with town.runtime.database.transaction() as uow:
+            await uow.execute(
+                "INSERT INTO delivery (transaction_id, merchant_id, state, answered_at)"
+                " VALUES (%(id)s, %(merchant)s, 'expired', now())",
+                {"id": sale.id, "merchant": town.merchant.id},
+            )
+        assert isinstance(await asking, InDoubt)
+        assert await deliver(town.runtime, await _item(town, sale.id)) == Declined("delivery_expired")
+        await reversed_(town, sale.id)
+
     async def test_given_twice_tells_the_payer_once(self, town: Market) -> None:
         sale = await town.buy()
         for _ in range(2):
