@@ -1,5 +1,6 @@
-"""Purchases from the phone bill over Diameter and top-ups from bank cards over ISO 8583, against the town's OCS and a
-bank of the town, each a process of its own; and what 2,000 calls that wait for a slow bank do to wallet payments.
+"""Purchases from the phone bill over Diameter, purchases and top-ups from bank cards over ISO 8583, against the town's
+OCS and a bank of the town, each a process of its own; and what 2,000 calls that wait for a slow bank do to wallet
+payments.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from mpss.simulators.bank_store import BankStore
 from mpss.wire.iso8583.directory import BankEntry
 from mpss.wire.iso8583.fields import ProfileName
 
-KINDS = {"phone_bill": "bill", "bank_topup": "card"}
+KINDS = {"phone_bill": "bill", "bank_card": "card", "bank_topup": "topup"}
 """A figure's name → what the load is called."""
 _BANK = "BENCH"
 _HOLDER = "李小明"

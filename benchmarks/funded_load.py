@@ -2,7 +2,8 @@
 `benchmarks.funded`.
 
     bill     purchases of a free amount from the phone bill: reserved and committed at the OCS, two calls each
-    card     top-ups from a bound bank card, debited in real time: one call each
+    card     purchases of a free amount from a bound bank card, debited in real time: one call each
+    topup    top-ups from a bound bank card, debited in real time: one call each
     waiting  wallet payments, alone and while many card top-ups wait for a bank that is slow, in turns
 
 The flows are those that the HTTP API calls, password and all; what is left out is HTTP. `made` counts the payments of
@@ -72,6 +73,9 @@ class Load:
         await self._pay(Funding.PHONE_BILL)
 
     async def card(self) -> None:
+        await self._pay(Funding.BANK_CARD)
+
+    async def topup(self) -> None:
         payer = 1 + self.random.randrange(self.cards)
         answer = await top_up_from_card(
             self.runtime, account_id=account_id(payer), phone=phone(payer), key=self._key(), card_id=card_id(payer),
@@ -80,12 +84,13 @@ class Load:
         self._count(answer)
 
     async def _pay(self, funding: Funding) -> None:
-        payer = 1 + self.random.randrange(self.accounts)
+        from_card = funding is Funding.BANK_CARD
+        payer = 1 + self.random.randrange(self.cards if from_card else self.accounts)
         seller = merchant_id(1 + self.random.randrange(self.sellers))
         answer = await pay(
             self.runtime, caller=f"account:{account_id(payer)}", key=self._key(), channel="http",
             sale=Sale(account_id(payer), seller, None, 0, AMOUNT_FEN, None), phone=phone(payer), password=PASSWORD,
-            source=_SOURCE, funding=funding,
+            source=_SOURCE, funding=funding, card_id=card_id(payer) if from_card else None,
         )  # fmt: skip
         self._count(answer)
 
@@ -140,7 +145,7 @@ async def waiting(
             alone = await closed_loop(load.wallet, callers=callers, seconds=seconds)
             await _make_slow(control_url, sending * 1.3 + seconds + 0.5)
             started = time.perf_counter()
-            calling = [asyncio.create_task(load.card()) for _ in range(calls)]
+            calling = [asyncio.create_task(load.topup()) for _ in range(calls)]
             while session.waiting < calls:  # noqa: ASYNC110 - a session tells nobody of a call that begins to wait
                 await asyncio.sleep(0.01)
             sending = time.perf_counter() - started
@@ -175,7 +180,7 @@ async def run(kind: str, settings: Settings, options: argparse.Namespace) -> dic
                 control_url=options.bank_control, url=settings.database_url,
             )  # fmt: skip
         else:
-            once = load.bill if kind == "bill" else load.card
+            once = {"bill": load.bill, "card": load.card, "topup": load.topup}[kind]
             warm_up = min(2.0, options.seconds / 4)
             told = await closed_loop(once, callers=options.callers, seconds=options.seconds, warm_up=warm_up)
         after = resource.getrusage(resource.RUSAGE_SELF)
@@ -195,7 +200,7 @@ async def _connected(runtime: Runtime) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("bill", "card", "waiting"))
+    parser.add_argument("kind", choices=("bill", "card", "topup", "waiting"))
     parser.add_argument("url")
     parser.add_argument("--data", type=Path, required=True, help="folder of the key file")
     parser.add_argument("--peers", required=True, help="the OCS's doors")

@@ -31,6 +31,7 @@ GOALS = (
     Goal("http.amount.ratio", 0.5),
     Goal("http.product.ratio", 0.5),
     Goal("funded.phone_bill.ratio", 0.1),
+    Goal("funded.bank_card.ratio", 0.1),
     Goal("funded.bank_topup.ratio", 0.1),
     Goal("funded.waiting.ratio", 0.9),
     Goal("funded.waiting.connections_in_use", 2, at_most=True),

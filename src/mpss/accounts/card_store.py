@@ -10,7 +10,9 @@ from uuid import UUID
 from mpss.accounts.card_model import CardRow, CardState
 from mpss.db.database import UnitOfWork
 
-_NEXT_NUMBER: LiteralString = "SELECT nextval('bank_verification_number')"
+_NEXT_NUMBERS: LiteralString = """
+    SELECT nextval('bank_verification_number') AS number FROM generate_series(1, %(count)s)
+"""
 _INSERT: LiteralString = """
     INSERT INTO bank_card (id, account_id, bank, number_sealed, number_digest, masked, name_sealed, purposes, state,
                            requested_at)
@@ -42,9 +44,9 @@ _MOVE: LiteralString = """
 """
 
 
-async def next_number(uow: UnitOfWork) -> int:
-    """A number that no verification had before."""
-    return int(await uow.value(_NEXT_NUMBER, {}))
+async def next_numbers(uow: UnitOfWork, count: int) -> list[int]:
+    """Numbers that no request to a bank had before."""
+    return [row["number"] for row in await uow.dicts(_NEXT_NUMBERS, {"count": count})]
 
 
 async def insert_card(uow: UnitOfWork, card: CardRow, *, digest: bytes) -> None:

@@ -20,7 +20,7 @@ from mpss.accounts.card_model import (
     parse_card_number,
     parse_holder_name,
 )
-from mpss.accounts.card_store import bound_cards, find_card, insert_card, is_bound, move_card, next_number
+from mpss.accounts.card_store import bound_cards, find_card, insert_card, is_bound, move_card, next_numbers
 from mpss.accounts.codes import Purpose, check_code, request_code, use_code
 from mpss.accounts.machine import BANK_CARD, CardEvent
 from mpss.accounts.model import AccountRow, Life
@@ -93,7 +93,7 @@ async def request_binding(
         for bound in await bound_cards(uow, account_id):
             if key_store.unseal(bound.name_sealed).decode() != name:
                 raise Refused(ErrorCode.CARD_REFUSED, detail="the account's cards must have one holder")
-        serial = await next_number(uow)
+        (serial,) = await next_numbers(uow, 1)
         await insert_card(uow, card, digest=card_digests(key_store, number)[-1])
     asked = BankRequest(
         bank, BankOperation.VERIFY, f"{serial % 1_000_000:06d}", f"9{serial % _BEHIND:011d}", number, 0, now,

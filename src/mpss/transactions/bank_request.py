@@ -5,12 +5,16 @@ The card's number stays sealed: a request names the card by its id. Spec: CT 5.1
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from mpss.accounts.card_model import CardPurpose, CardRow
-from mpss.accounts.card_store import bound_cards, next_number
+from mpss.accounts.card_store import bound_cards, next_numbers
+from mpss.db.database import Database
 from mpss.desk.model import Transaction
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import FundingId
@@ -20,6 +24,17 @@ from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.machine import FundingState
 
 _BEHIND = 10**11
+_AT_ONCE = 32
+"""How many numbers a process takes at once; those it did not use when it ended are used by nobody."""
+
+
+@dataclass(slots=True)
+class _Numbers:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    left: list[int] = field(default_factory=list)
+
+
+_numbers: WeakKeyDictionary[Database, _Numbers] = WeakKeyDictionary()
 
 
 class NewRequest(NamedTuple):
@@ -94,7 +109,11 @@ async def first_card(
 
 async def new_request(runtime: Runtime) -> NewRequest:
     """An id and a reference for the next request to a bank."""
-    # The numbers of verifications too, so that no two requests of a day have one trace.
-    async with runtime.database.transaction() as uow:
-        number = await next_number(uow)
-    return NewRequest(FundingId.new(runtime.clock.now()), reference_of(number))
+    numbers = _numbers.setdefault(runtime.database, _Numbers())
+    while not numbers.left:
+        async with numbers.lock:
+            if not numbers.left:
+                # The numbers of verifications too, so that no two requests of a day have one trace.
+                async with runtime.database.transaction() as uow:
+                    numbers.left = await next_numbers(uow, _AT_ONCE)
+    return NewRequest(FundingId.new(runtime.clock.now()), reference_of(numbers.left.pop(0)))
