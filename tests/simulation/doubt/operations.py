@@ -105,13 +105,17 @@ async def _pay(runtime: Runtime, world: World, deed: Deed) -> Answer:
     return await pay(
         runtime, caller=f"account:{AccountId.from_uuid(payer.uuid)}", key=deed.key, channel="http", sale=sale,
         phone=payer.phone, password=PASSWORD, source="storm",
-        funding=Funding.BANK_CARD if deed.bank else Funding.PHONE_BILL,
+        funding=_funding(deed),
         card_id=UUID(payer.cards[deed.bank]) if deed.bank else None,
     )  # fmt: skip
 
 
+def _funding(deed: Deed) -> Funding:
+    return Funding.BANK_CARD if deed.bank else Funding.PHONE_BILL
+
+
 async def _ask_and_reply(runtime: Runtime, world: World, deed: Deed) -> Answer:
-    """The merchant asks, and the payer's phone replies that the phone bill pays; how the purchase stands then."""
+    """The merchant asks, and the payer's phone replies what pays; how the purchase stands then."""
     payer = world.payers[deed.payer]
     merchant_id = UUID(world.merchants[merchant_of(world, deed)])
     product = None if deed.goods is None else UUID(world.goods[deed.goods].id)
@@ -126,7 +130,7 @@ async def _ask_and_reply(runtime: Runtime, world: World, deed: Deed) -> Answer:
         code = await uow.value("SELECT code FROM confirmation WHERE transaction_id = %(id)s", asked)
         told = await get_transaction(uow, answer.transaction.id)
     if told is not None and told.state is TransactionState.CONFIRMING:
-        told = await confirm(runtime, phone=payer.phone, code=code, from_bill=True)
+        told = await confirm(runtime, phone=payer.phone, code=code, funding=_funding(deed))
     assert told is not None
     assert told.id == answer.transaction.id
     return answer._replace(transaction=told)
@@ -168,12 +172,13 @@ OPERATIONS = {
     "bill_goods": Operation(18, _goods, _pay),
     "card_amount": Operation(12, _card_amount, _pay),
     "card_goods": Operation(15, _card_goods, _pay),
-    "asked_goods": Operation(8, _goods, _ask_and_reply),
+    "asked_bill": Operation(5, _goods, _ask_and_reply),
+    "asked_card": Operation(5, _card_goods, _ask_and_reply),
     "reverse": Operation(20, _sale, _reverse),
     "card_topup": Operation(15, _card, _top_up, wallet_sign=1),
     "withdrawal": Operation(12, _card_paid_at_once, _withdraw, wallet_sign=-1),
 }
-SALES = frozenset({"bill_amount", "bill_goods", "asked_goods", "card_amount", "card_goods"})
+SALES = frozenset({"bill_amount", "bill_goods", "card_amount", "card_goods", "asked_bill", "asked_card"})
 """The operations that a merchant may reverse."""
 
 
