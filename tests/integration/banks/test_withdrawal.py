@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,15 +12,14 @@ from typing import Any
 
 import pytest
 
+from mpss.channels.sms.handlers import handle
 from mpss.config import Policy
 from mpss.db.database import Database
 from mpss.fees.model import Schedule
 from mpss.fees.store import add_schedule
 from mpss.simulators.bank_faults import Fault, FaultKind
-from mpss.transactions.confirm import cancel, confirm
 from mpss.transactions.resolve import resolve_due
 from mpss.transactions.verify import verify
-from mpss.transactions.withdrawal import request_withdrawal
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, Connected
 from tests.support.clauses import clause
@@ -28,6 +28,7 @@ from tests.support.http import Caller, Counter, counter
 from tests.support.market import PHONE, market
 
 CARD = "6222020000000015"
+_KEYS = itertools.count(1)
 POLICY = Policy(bank_timeout_seconds=1, withdrawal_single_limit_fen=50_000, withdrawal_daily_limit_fen=70_000)
 FEE_FEN = 150
 """Of a withdrawal of 200 yuan: one yuan and 0.25 percent."""
@@ -222,33 +223,39 @@ class TestWithdrawingInRealTime:
 @clause("CM 6.6")
 class TestAWithdrawalAskedForBySms:
     async def test_is_paid_on_a_yes_and_only_once(self, scene: Scene) -> None:
-        code = await _requested(scene, "k1")
+        code = await _requested(scene, "TX 200")
         assert await scene.held_fen() == 0
         for _ in range(2):
-            told = await confirm(scene.shop.runtime, phone=PHONE, code=code)
-            assert told.state == "SUCCEEDED"
-        assert await _code_of(scene) == code
+            assert await _sent(scene, f"Y {code}") is None
+        assert await _sent(scene, f"N {code}") == "该笔交易已支付，无法取消。"
+        assert (await events(scene.shop.runtime, PHONE)).count("withdrawal_paid") == 1
         await scene.agrees(paid=20_000)
 
     async def test_moves_nothing_on_a_no_or_too_late(self, scene: Scene) -> None:
-        code = await _requested(scene, "k1")
-        assert (await cancel(scene.shop.runtime, phone=PHONE, code=code)).state == "CANCELLED"
-        late = await _requested(scene, "k2")
+        code = await _requested(scene, "提现200元 0015")
+        assert await _sent(scene, f"N {code}") == "已取消，未扣款。"
+        late = await _requested(scene, "withdraw 200")
         scene.shop.market.clock.advance(timedelta(seconds=POLICY.confirmation_ttl_seconds))
-        assert (await confirm(scene.shop.runtime, phone=PHONE, code=late)).state == "EXPIRED"
+        assert "已超时" in str(await _sent(scene, f"Y {late}"))
+        await scene.agrees(paid=0)
+
+    async def test_says_why_not(self, scene: Scene) -> None:
+        assert "银行卡" in str(await _sent(scene, "TX 200 9999"))
+        assert "单笔限额" in str(await _sent(scene, "TX 500.01"))
+        code = await _requested(scene, "TX 200")
+        scene.fault(FaultKind.DECLINE, code="62")
+        assert await _sent(scene, f"Y {code}") is None
+        assert (await events(scene.shop.runtime, PHONE))[-1] == "withdrawal_failed"
         await scene.agrees(paid=0)
 
 
-async def _requested(scene: Scene, key: str) -> str:
-    payer = scene.shop.market.payer
-    asked = await request_withdrawal(
-        scene.shop.runtime, caller=f"sms:{PHONE}", key=key, channel="sms", account_id=payer.account_id, phone=PHONE,
-        amount_fen=20_000,
-    )  # fmt: skip
-    assert asked.transaction.state == "CONFIRMING"
-    return await _code_of(scene)
+async def _sent(scene: Scene, text: str) -> str | None:
+    """What is replied to a message from the payer, beside notices."""
+    reply, _ = await handle(scene.shop.runtime, phone=PHONE, text=text, key=f"sms-{next(_KEYS)}")
+    return reply
 
 
-async def _code_of(scene: Scene) -> str:
+async def _requested(scene: Scene, text: str) -> str:
+    assert await _sent(scene, text) is None
     told = [facts for event, facts in await notices(scene.shop.runtime, PHONE) if event == "confirm_withdrawal"]
     return str(told[-1]["code"])

@@ -7,12 +7,14 @@
     ZF <product> [quantity]      购买, 支付      buy a product, by its number of six digits or more
     ZF <merchant> <yuan>                         pay a merchant an amount, by its number of four or five digits
     ZZ <number> <yuan>           转账            transfer an amount to a phone number
-    Y <code>                     确认            confirm a purchase or a transfer
+    TX <yuan> [last four digits] 提现            withdraw an amount to the bound card, or to the one that ends so
+    Y <code>                     确认            confirm a purchase, a transfer or a withdrawal
     N <code>                     取消            cancel it
     BZ                           帮助            help
 
-English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, TRANSFER, YES, NO, HELP. Full-width characters, capitals
-or not, separators and the space after the keyword make no difference: "ＺＦ＃１００００１" is "zf 100001".
+English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, TRANSFER, WITHDRAW, YES, NO, HELP. Full-width
+characters, capitals or not, separators and the space after the keyword make no difference:
+"ＺＦ＃１００００１" is "zf 100001".
 """
 
 from __future__ import annotations
@@ -115,6 +117,14 @@ _SOURCES = dict.fromkeys(("HF", "话费", "BILL"), Funding.PHONE_BILL) | dict.fr
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """`last_digits` are the card's last four; None where one bound card is meant."""
+
+    amount_fen: int
+    last_digits: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm:
     """`funding` is what pays; a bank card is the one that was bound first."""
 
@@ -142,6 +152,7 @@ Command = (
     | BuyProduct
     | PayMerchant
     | Transfer
+    | Withdraw
     | Confirm
     | Cancel
     | Help
@@ -180,6 +191,7 @@ class _Verb(StrEnum):
     TOP_UP = "top_up"
     BUY = "buy"
     TRANSFER = "transfer"
+    WITHDRAW = "withdraw"
     CONFIRM = "confirm"
     CANCEL = "cancel"
     HELP = "help"
@@ -194,6 +206,7 @@ _KEYWORDS: dict[str, _Verb] = {
     "CZ": _Verb.TOP_UP, "TOPUP": _Verb.TOP_UP, "充值": _Verb.TOP_UP,
     "ZF": _Verb.BUY, "PAY": _Verb.BUY, "BUY": _Verb.BUY, "购买": _Verb.BUY, "支付": _Verb.BUY,
     "ZZ": _Verb.TRANSFER, "TRANSFER": _Verb.TRANSFER, "转账": _Verb.TRANSFER, "转帐": _Verb.TRANSFER,
+    "TX": _Verb.WITHDRAW, "WITHDRAW": _Verb.WITHDRAW, "提现": _Verb.WITHDRAW,
     "Y": _Verb.CONFIRM, "YES": _Verb.CONFIRM, "确认": _Verb.CONFIRM, "是": _Verb.CONFIRM,
     "N": _Verb.CANCEL, "NO": _Verb.CANCEL, "取消": _Verb.CANCEL, "否": _Verb.CANCEL,
     "BZ": _Verb.HELP, "HELP": _Verb.HELP, "帮助": _Verb.HELP,
@@ -235,6 +248,8 @@ def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
             return _buy(arguments)
         case _Verb.TRANSFER:
             return _transfer(arguments)
+        case _Verb.WITHDRAW:
+            return _withdraw(arguments)
         case _Verb.CONFIRM:
             funding = _SOURCES.get(arguments[-1]) if arguments else None
             return Confirm(_confirm_code(arguments[:-1] if funding else arguments), funding or Funding.WALLET)
@@ -302,6 +317,15 @@ def _transfer(arguments: list[str]) -> Transfer:
     if len(arguments) > 2:
         raise NotUnderstood(Mistake.EXTRA)
     return Transfer(payee_phone, _amount_fen(arguments[1] if len(arguments) == 2 else ""))
+
+
+def _withdraw(arguments: list[str]) -> Withdraw:
+    if len(arguments) > 2:
+        raise NotUnderstood(Mistake.EXTRA)
+    amount_fen = _amount_fen(arguments[0] if arguments else "")
+    if len(arguments) == 2 and (len(arguments[1]) != 4 or not _DIGITS.fullmatch(arguments[1])):
+        raise NotUnderstood(Mistake.CARD_DIGITS)
+    return Withdraw(amount_fen, arguments[1] if len(arguments) == 2 else None)
 
 
 def _quantity(text: str) -> int:

@@ -29,10 +29,11 @@ from mpss.channels.sms.grammar import (
     TopUp,
     TopUpFromCard,
     Transfer,
+    Withdraw,
     parse,
 )
 from mpss.channels.sms.replies import ALREADY_PAID, CANCELLED, HELP, MISTAKES, REFUSALS, REVERSED, balance_reply
-from mpss.desk.model import Transaction, TransactionState
+from mpss.desk.model import Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, MpssError, Refused
 from mpss.kernel.masking import mask_phone
 from mpss.merchants.queries import merchant_of_sms_code
@@ -46,6 +47,7 @@ from mpss.transactions.recharge_topup import top_up_by_recharge_card
 from mpss.transactions.sale import Sale
 from mpss.transactions.transfer import request_transfer
 from mpss.transactions.voucher_topup import redeem_voucher
+from mpss.transactions.withdrawal import request_withdrawal
 
 CHANNEL = "sms"
 
@@ -129,6 +131,12 @@ async def _carry_out(
                 payee_phone=payee_phone, amount_fen=amount_fen,
             )  # fmt: skip
             return _refusal(asked.transaction, language)
+        case Withdraw(amount_fen, last_digits):
+            asked = await request_withdrawal(
+                runtime, caller=_caller(phone), key=key, channel=CHANNEL, account_id=account.id, phone=phone,
+                amount_fen=amount_fen, last_digits=last_digits,
+            )  # fmt: skip
+            return _refusal(asked.transaction, language)
 
 
 async def _sale(runtime: Runtime, command: BuyProduct | PayMerchant, account_id: UUID) -> Sale:
@@ -173,11 +181,15 @@ def _after_answer(transaction: Transaction, language: str, *, cancelling: bool =
     match transaction.state:
         case TransactionState.CANCELLED:
             return CANCELLED[language]
-        case TransactionState.SUCCEEDED | TransactionState.WAITING:
+        case (
+            TransactionState.SUCCEEDED | TransactionState.WAITING | TransactionState.FUNDING | TransactionState.IN_DOUBT
+        ):
             return ALREADY_PAID[language] if cancelling else None
         case TransactionState.REVERSED | TransactionState.RETURNED:
             return REVERSED[language]
         case TransactionState.EXPIRED:
             return REFUSALS[ErrorCode.CONFIRMATION_EXPIRED][language]
+        case _ if transaction.kind is TransactionKind.WITHDRAWAL and transaction.refusal is ErrorCode.FUNDING_DECLINED:
+            return None  # What the bank refused is told by the withdrawal's own notice.
         case _:
             return _refusal(transaction, language)

@@ -47,7 +47,10 @@ REFUSALS: dict[ErrorCode, Text] = {
         "The card password is wrong. Too many wrong ones bar top-up by card.",
     ),
     ErrorCode.UNKNOWN_PAYEE: _text("未找到该定向转账关系。", "There is no such directed relation."),
-    ErrorCode.UNKNOWN_CARD: _text("没有这张银行卡。", "There is no such bank card."),
+    ErrorCode.UNKNOWN_CARD: _text(
+        "没有这张银行卡，或绑定了多张，请注明卡号末四位，例如：TX 200 0015。",
+        "There is no such bank card, or there are several: give its last four digits, as in: TX 200 0015",
+    ),
     ErrorCode.OUT_OF_SCOPE: _text("该商品在您所在地区暂不提供。", "This product is not sold where you are."),
     ErrorCode.SELF_TRANSFER: _text("不能转账给本号码。", "You cannot transfer to your own number."),
     ErrorCode.ACCOUNT_EXISTS: _text("本号码已开通手机支付。", "This number has a wallet already."),
@@ -128,7 +131,8 @@ MISTAKES: dict[Mistake, Text] = {
     ),
     Mistake.AMOUNT: _text("请填写金额（元），例如：ZF 8001 25.00。", "Give the amount in yuan, as in: ZF 8001 25.00"),
     Mistake.CARD_DIGITS: _text(
-        "请填写银行卡末4位，例如：CZ YHK 100 1234。", "Give the last four digits of the card, as in: CZ YHK 100 1234"
+        "请填写银行卡末4位，例如：CZ YHK 100 1234，或TX 100 1234。",
+        "Give the last four digits of the card, as in: CZ YHK 100 1234, or TX 100 1234",
     ),
     Mistake.CONFIRM_CODE: _text("请填写4位确认码，例如：Y 1234。", "Give the four digits of the code, as in: Y 1234"),
     Mistake.EXTRA: _text(
@@ -138,11 +142,11 @@ MISTAKES: dict[Mistake, Text] = {
 
 HELP = _text(
     "KT开通；YE余额；MM设置支付密码；CZ 卡密 充值；CZ YHK 金额 银行卡充值；ZF 商品编号 数量 购买；"
-    "ZF 商户编号 金额 付款；ZZ 手机号码 金额 转账；Y 确认码 确认，后加HF用话费支付，加YHK用银行卡支付；N 确认码 取消。"
-    "切勿通过短信发送支付密码。",
+    "ZF 商户编号 金额 付款；ZZ 手机号码 金额 转账；TX 金额 提现；Y 确认码 确认，后加HF用话费支付，加YHK用银行卡支付；"
+    "N 确认码 取消。切勿通过短信发送支付密码。",
     "KT open; YE balance; MM set the password; CZ card-password top up; CZ YHK yuan top up from the bank card; "
-    "ZF product quantity buy; ZF merchant yuan pay; ZZ number yuan transfer; Y code confirm, HF behind it pays by "
-    "phone bill, YHK by bank card; N code cancel. Never send your payment password by SMS.",
+    "ZF product quantity buy; ZF merchant yuan pay; ZZ number yuan transfer; TX yuan withdraw; Y code confirm, "
+    "HF behind it pays by phone bill, YHK by bank card; N code cancel. Never send your payment password by SMS.",
 )
 CANCELLED = _text("已取消，未扣款。", "Cancelled; nothing was paid.")
 ALREADY_PAID = _text("该笔交易已支付，无法取消。", "This is paid and cannot be cancelled.")

@@ -19,6 +19,7 @@ from mpss.channels.sms.grammar import (
     TopUp,
     TopUpFromCard,
     Transfer,
+    Withdraw,
     parse,
 )
 from mpss.desk.model import Funding
@@ -63,6 +64,9 @@ class TestParse:
             ("转账#18912340002#100元", Transfer("+8618912340002", 10_000)),
             ("transfer +86 18912340002 1", Transfer("+8618912340002", 100)),
             ("zz8618912340002 0.01", Transfer("+8618912340002", 1)),
+            ("TX 200", Withdraw(20_000)),
+            ("提现200.5元", Withdraw(20_050)),
+            ("withdraw#200#0015", Withdraw(20_000, "0015")),
             ("Y 0042", Confirm("0042")),
             ("y0042", Confirm("0042")),
             ("确认 １２３４", Confirm("1234")),
@@ -101,6 +105,9 @@ class TestParse:
             ("CZ 12345678901234567", Mistake.CARD_PASSWORD),
             ("CZ 123456789012345a", Mistake.CARD_PASSWORD),
             ("CZ ١٢٣٤٥٦٧٨٩٠١٢٣٤٥٦", Mistake.CARD_PASSWORD),
+            ("TX", Mistake.AMOUNT),
+            ("TX 200 15", Mistake.CARD_DIGITS),
+            ("TX 200 0015 now", Mistake.EXTRA),
             ("ZF", Mistake.PRODUCT_OR_MERCHANT),
             ("ZF tea", Mistake.PRODUCT_OR_MERCHANT),
             ("ZF 800", Mistake.PRODUCT_OR_MERCHANT),
