@@ -22,6 +22,7 @@ from mpss.cli.bench import bench_command
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
 from mpss.cli.doubts import doubts_command
+from mpss.cli.payment_orders import payment_orders_app, withdrawals_app
 from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
 from mpss.cli.replay import replay as replay_month
@@ -59,6 +60,8 @@ app.add_typer(keys_app, name="keys")
 app.command("reference")(reference_command)
 app.command("bench")(bench_command)
 app.command("doubts")(doubts_command)
+app.add_typer(payment_orders_app, name="payment-orders")
+app.add_typer(withdrawals_app, name="withdrawals")
 console = Console()
 
 DataOption = Annotated[

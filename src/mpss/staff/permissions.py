@@ -21,6 +21,7 @@ class Permission(StrEnum):
     LEDGER_ADJUST = "ledger_adjust"
     LEDGER_VIEW = "ledger_view"
     FUNDING_VIEW = "funding_view"
+    PAYMENT_ORDERS = "payment_orders"
     DELIVERY_RESEND = "delivery_resend"
     ACCOUNT_VIEW = "account_view"
     STAFF_MANAGE = "staff_manage"
@@ -37,6 +38,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.LEDGER_ADJUST: "propose and approve correcting entries (two people for one entry)",
     Permission.LEDGER_VIEW: "read the trial balance",
     Permission.FUNDING_VIEW: "see which calls to banks and the charging system are in doubt",
+    Permission.PAYMENT_ORDERS: "see withdrawals and the files to banks; have one made, and answers read, now",
     Permission.DELIVERY_RESEND: "order a delivery or send a notice again",
     Permission.ACCOUNT_VIEW: "look at any account and its transactions",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",

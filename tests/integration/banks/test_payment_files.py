@@ -24,6 +24,7 @@ from mpss.ports.payment_files import NotPlaced
 from mpss.simulators.bank import Bank, BankSettings
 from mpss.simulators.bank import serve as serve_bank
 from mpss.simulators.bank_files import BankFiles, FileFault, FileFaultKind
+from mpss.staff.permissions import Permission
 from mpss.transactions.payment_answer import read_answers
 from mpss.transactions.payment_batch import make_batches_now, make_due_batches
 from mpss.transactions.payment_store import AnswerRow
@@ -245,6 +246,36 @@ class TestTheDailyFile:
         read = await read_answers(scene.shop.runtime)
         assert [answer.outcome for answer in read] == ["refused", "refused", "taken"]
         await scene.agrees(paid=20_000)
+
+
+class TestAnOperator:
+    async def test_sees_files_orders_and_answers_and_makes_them_move(self, scene: Scene) -> None:
+        staff = await scene.shop.staff(Permission.PAYMENT_ORDERS, name="payments")
+        await scene.ask()
+        await scene.ask(10_000)
+        made = await staff.post("/v1/staff/payment-batches", {"bank": "BEIHU"})
+        assert (made.status_code, len(made.json()["batch_ids"])) == (201, 1), made.text
+        assert (await staff.post("/v1/staff/payment-batches", {})).json()["batch_ids"] == []
+        files = scene.files
+        files.faults.add(FileFault(FileFaultKind.WRONG_NAME, 1))
+        files.faults.add(FileFault(FileFaultKind.MALFORMED, 1))
+        files.work()
+        assert (await staff.post("/v1/staff/payment-answers", {})).json() == {"answers": 2, "refused": 1}
+        (batch,) = (await staff.get("/v1/staff/payment-batches")).json()["items"]
+        assert (batch["orders"], batch["control_sum_fen"], batch["paid"], batch["rejected"]) == (2, 30_000, 1, 1)
+        read = (await staff.get("/v1/staff/payment-answers")).json()["items"]
+        assert sorted((item["outcome"], bool(item["problem"])) for item in read) == [
+            ("refused", True),
+            ("taken", False),
+        ]
+        paid = (await staff.get("/v1/staff/withdrawals?state=SUCCEEDED&bank=BEIHU&limit=1")).json()["items"]
+        assert [(item["amount_fen"], item["batch_id"]) for item in paid] == [(10_000, batch["batch_id"])]
+        assert (await staff.get("/v1/staff/withdrawals?phone=18912340099")).json()["items"] == []
+        exported = (await staff.get("/v1/staff/withdrawals/export")).text.splitlines()
+        assert exported[0].startswith("transaction_id,phone,state")
+        assert sorted(line.split(",")[2] for line in exported[1:]) == ["DECLINED", "SUCCEEDED"]
+        assert "BE01 the name is another" in "".join(exported)
+        await scene.agrees(paid=10_000)
 
 
 class Crash(Exception):

@@ -23,6 +23,7 @@ from mpss.channels.http.routes import (
     staff_members,
     staff_merchants,
     staff_payees,
+    staff_payment_orders,
     staff_vouchers,
     topup_sources,
     topups,
@@ -39,6 +40,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         cards.SUBJECT, withdrawals.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
-        staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT, platform.SUBJECT,
+        staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT, staff_payment_orders.SUBJECT,
+        platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always

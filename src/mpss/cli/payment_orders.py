@@ -1,0 +1,125 @@
+"""`mpss payment-orders` and `mpss withdrawals`: what is paid out, and the files of orders to banks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mpss.bootstrap import make_runtime, running
+from mpss.cli.center import settled
+from mpss.config import Settings
+from mpss.db.database import Database, UnitOfWork
+from mpss.db.readiness import check_current
+from mpss.kernel.ids import PaymentBatchId, TransactionId
+from mpss.kernel.money import Money
+from mpss.observability import configure_logging
+from mpss.runtime import Runtime
+from mpss.transactions.payment_answer import read_answers
+from mpss.transactions.payment_batch import make_batches_now
+from mpss.transactions.payment_queries import Search, answers, batches, withdrawals
+
+T = TypeVar("T")
+
+payment_orders_app = typer.Typer(help="Files of payment orders to banks, and their answers.", no_args_is_help=True)
+withdrawals_app = typer.Typer(help="Withdrawals to bank cards.", no_args_is_help=True)
+_DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
+]
+_MostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")]
+_BankOption = Annotated[str | None, typer.Option("--bank", help="Of this bank alone, by its code")]
+
+
+@withdrawals_app.command("list")
+def list_withdrawals(
+    data: _DataOption = None,
+    bank: _BankOption = None,
+    state: Annotated[str | None, typer.Option(help="FUNDING, IN_DOUBT, SUCCEEDED, DECLINED or RETURNED")] = None,
+    phone: Annotated[str | None, typer.Option(help="Of this number, E.164")] = None,
+    most: _MostOption = 50,
+) -> None:
+    """Show withdrawals, newest first."""
+    search = Search(state=state, bank=bank, phone=phone)
+    found = _read(data, lambda uow: withdrawals(uow, search, before=None, limit=most))
+    table = Table("transaction", "phone", "bank", "card", "yuan", "fee", "state", "sent", "ended", "bank says")
+    for line in found:
+        table.add_row(
+            TransactionId.outside(line.id), line.phone, line.bank, line.card, str(Money(line.amount_fen)),
+            str(Money(line.fee_fen)), line.state, str(line.sent_at or ""), str(line.ended_at or ""),
+            f"{line.bank_status} {line.reason}".strip(),
+        )  # fmt: skip
+    Console().print(table)
+
+
+@payment_orders_app.command("list")
+def list_files(data: _DataOption = None, bank: _BankOption = None, most: _MostOption = 50) -> None:
+    """Show the files that were made and how many of their orders are answered, and the answers that were read."""
+    made = _read(data, lambda uow: batches(uow, bank=bank, before=None, limit=most))
+    table = Table("file", "batch", "orders", "yuan", "placed", "open", "paid", "rejected", "returned")
+    for batch in made:
+        table.add_row(
+            batch.file_name, PaymentBatchId.outside(batch.id), str(batch.orders), str(Money(batch.control_sum_fen)),
+            str(batch.placed_at or "not yet"), str(batch.open), str(batch.paid), str(batch.rejected),
+            str(batch.returned),
+        )  # fmt: skip
+    Console().print(table)
+    read = Table("answer", "bank", "outcome", "paid", "rejected", "returned", "read", "problem")
+    for answer in _read(data, lambda uow: answers(uow, bank=bank, before=None, limit=most)):
+        read.add_row(
+            answer.file_name, answer.bank, answer.outcome, str(answer.paid), str(answer.rejected),
+            str(answer.returned), str(answer.read_at), answer.problem,
+        )  # fmt: skip
+    Console().print(read)
+
+
+@payment_orders_app.command("make")
+def make_files(data: _DataOption = None, bank: _BankOption = None) -> None:
+    """Make and place the file of what waits now, without waiting for the cut."""
+    made = _run(data, lambda runtime: make_batches_now(runtime, bank=bank))
+    Console().print("\n".join(PaymentBatchId.outside(each) for each in made) or "Nothing waits.")
+
+
+@payment_orders_app.command("read")
+def read_files(data: _DataOption = None, bank: _BankOption = None) -> None:
+    """Read the answers that banks have placed now; exits 1 where one was refused."""
+    read = _run(data, lambda runtime: read_answers(runtime, bank=bank))
+    for answer in read:
+        Console().print(
+            f"{answer.file_name}: {answer.outcome}, {answer.paid} paid, {answer.rejected} rejected, "
+            f"{answer.returned} returned {answer.problem}".rstrip()
+        )
+    if not read:
+        Console().print("There is nothing to read.")
+    if any(answer.outcome == "refused" for answer in read):
+        raise typer.Exit(1)
+
+
+def _read(data: Path | None, query: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+    async def read(settings: Settings) -> T:
+        await check_current(settings.database_url)
+        database = Database(settings.database_url, pool_size=1)
+        await database.open()
+        try:
+            async with database.read() as uow:
+                return await query(uow)
+        finally:
+            await database.close()
+
+    with settled(data) as settings:
+        return asyncio.run(read(settings))
+
+
+def _run(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:
+    async def run(settings: Settings) -> T:
+        await check_current(settings.database_url)
+        async with running(make_runtime(settings)) as runtime:
+            return await flow(runtime)
+
+    configure_logging("ERROR")
+    with settled(data) as settings:
+        return asyncio.run(run(settings))
