@@ -5,6 +5,7 @@ The bank of the town works through the same folders as the center does (CM 5.3.3
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from tests.support.clauses import clause
 from tests.support.house import PASSWORD, events, last_secret
 from tests.support.http import Caller, Counter, counter
 from tests.support.market import PHONE, market
+from tests.support.programs import run
 
 CARD = "6222020000000015"
 POLICY = Policy(session_ttl_seconds=864_000, withdrawal_single_limit_fen=50_000, withdrawal_daily_limit_fen=100_000)
@@ -276,6 +278,29 @@ class TestAnOperator:
         assert sorted(line.split(",")[2] for line in exported[1:]) == ["DECLINED", "SUCCEEDED"]
         assert "BE01 the name is another" in "".join(exported)
         await scene.agrees(paid=10_000)
+
+    async def test_does_so_from_the_command_line(self, scene: Scene) -> None:
+        async def mpss(*arguments: str) -> str:
+            variables = {
+                "MPSS_DATABASE_URL": scene.shop.runtime.database.url,
+                "MPSS_DATA_DIR": str(scene.folder.parent),
+                "MPSS_BANKS": f"BEIHU:北湖银行:127.0.0.1:{scene.bank.port}:ascii:batch",
+                "COLUMNS": "240",
+            }
+            done = await asyncio.to_thread(lambda: run(*arguments, **variables))
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        await scene.ask()
+        assert "Nothing waits." in await mpss("payment-orders", "make", "--bank", "NANCHENG")
+        assert "pmb_" in await mpss("payment-orders", "make")
+        scene.files.work()
+        assert "taken, 1 paid, 0 rejected, 0 returned" in await mpss("payment-orders", "read")
+        listed = await mpss("payment-orders", "list")
+        assert "200.00" in listed
+        assert "taken" in listed
+        assert "SUCCEEDED" in await mpss("withdrawals", "list", "--bank", "BEIHU")
+        await scene.agrees(paid=20_000)
 
 
 class Crash(Exception):
