@@ -80,6 +80,10 @@ class Policy:
     recharge_timeout_seconds: int = _setting(5, "How long one call to the recharge platform waits for the answer", "s")
     online_bank_timeout_seconds: int = _setting(5, "How long one inquiry at the online bank waits for the answer", "s")
     bank_timeout_seconds: int = _setting(10, "How long one call to a bank waits for the answer", "s")
+    card_binding_hours: int = _setting(72, "How long a bank card waits to be confirmed before its binding expires", "h")
+    card_verification_limit_fen: int = _setting(99, "Largest debit that verifies a bank card; the smallest is 1", "fen")
+    card_verification_tries: int = _setting(3, "Amounts that may be named for a card's debit before it is refused")
+    card_verifications_per_day: int = _setting(3, "Debits that may verify the cards of one account in a day")
     online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
@@ -273,5 +277,8 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "charging_reservation_seconds": _range(60, 7 * 86_400),
     "smsc_password": _smpp_password,
     "transfer_hold_days": _range(1, 365),
+    "card_binding_hours": _range(1, 8_760),
+    "card_verification_limit_fen": _range(1, 999),
+    "card_verification_tries": _range(1, 10),
 }
 """What is wrong with a value, or '': for the settings that have more than a type."""

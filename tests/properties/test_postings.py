@@ -11,6 +11,7 @@ from mpss.ledger.model import Part, Posting
 from mpss.transactions.postings import (
     bank_card_legs,
     bank_transfer_legs,
+    card_verification_legs,
     cash_topup_legs,
     online_bank_legs,
     purchase_legs,
@@ -38,6 +39,7 @@ def purchase(amount_fen: int, fee_fen: int, quarters: int) -> tuple[Posting, ...
 
 LEGS = one_of(
     PURCHASES.map(lambda terms: purchase(*terms)),
+    builds(card_verification_legs, amount_fen=AMOUNTS),
     builds(bank_transfer_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
     builds(cash_topup_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
     builds(voucher_activation_legs, amount_fen=AMOUNTS),

@@ -20,6 +20,7 @@ class CardState(StrEnum):
     REFUSED = "refused"
     BOUND = "bound"
     UNBOUND = "unbound"
+    EXPIRED = "expired"
 
 
 class CardPurpose(StrEnum):
@@ -30,8 +31,19 @@ class CardPurpose(StrEnum):
     WITHDRAW = "withdraw"
 
 
+class VerifyBy(StrEnum):
+    """How the owner shows that the card is theirs, once its bank knows card, name and phone."""
+
+    SMS_CODE = "sms_code"  # the account's phone is sent a code
+    DEBIT = "debit"  # a small amount is debited; who sees the card's account can name it
+
+
 class CardRow(NamedTuple):
-    """A card as it is kept; number and name are sealed."""
+    """A card as it is kept; number and name are sealed.
+
+    Of one verified by a debit, `verification_id` is the debit's transaction and `tries_left` how often an amount may
+    still be named.
+    """
 
     id: UUID
     account_id: UUID
@@ -43,6 +55,9 @@ class CardRow(NamedTuple):
     state: CardState
     requested_at: datetime
     bound_at: datetime | None
+    verify_by: VerifyBy = VerifyBy.SMS_CODE
+    verification_id: UUID | None = None
+    tries_left: int = 0
 
 
 def parse_card_number(text: str, *, field: str = "card_number") -> str:

@@ -1,6 +1,9 @@
 """Bank cards of an account: bind from our side, unbind, list, ask for the balance (CT 5.1; CM 5.3.1).
 
     request ──► row REQUESTED ──► bank: do card, name and phone belong together? ──► VERIFIED, SMS code ──► BOUND
+    neither answered nor confirmed for `policy.card_binding_hours` ──► EXPIRED
+
+Instead of the code, the owner may name the amount of a small debit (`transactions.card_verification`).
 
 Invariants: (1) a card number and its holder's name are sealed in the database and shown masked; (2) the bank is asked
 about the account's own phone, so a card of somebody with another phone cannot be bound; (3) all bound cards of an
@@ -17,6 +20,7 @@ from mpss.accounts.card_model import (
     CardPurpose,
     CardRow,
     CardState,
+    VerifyBy,
     parse_card_number,
     parse_holder_name,
 )
@@ -53,6 +57,7 @@ class BoundCard:
     state: CardState
     requested_at: datetime
     bound_at: datetime | None
+    verify_by: VerifyBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +85,30 @@ async def request_binding(
 
     Spec: CT 5.1; CM 5.3.1.
     """
+    account, card = await verify_card(
+        runtime, account_id=account_id, bank=bank, card_number=card_number, holder_name=holder_name,
+        verify_by=VerifyBy.SMS_CODE,
+    )  # fmt: skip
+    await request_code(
+        runtime, phone=account.phone, purpose=Purpose.BIND_CARD, source=source, language=account.language
+    )
+    return shown(runtime, card)
+
+
+async def verify_card(
+    runtime: Runtime, *, account_id: UUID, bank: str, card_number: str, holder_name: str, verify_by: VerifyBy
+) -> tuple[AccountRow, CardRow]:
+    """The first step of a binding: the card, verified by its bank, and its account. Raises as `request_binding`."""
     number, name = parse_card_number(card_number), parse_holder_name(holder_name)
     port, now, key_store = _port(runtime, bank), runtime.clock.now(), runtime.ports.key_store
     card = CardRow(
         CardId.new(now), account_id, bank, key_store.seal(number.encode()), mask_tail(number),
         key_store.seal(name.encode()), [purpose.value for purpose in CardPurpose], CardState.REQUESTED, now, None,
+        verify_by,
     )  # fmt: skip
     async with runtime.database.transaction() as uow:
         account = await active_account(uow, account_id)
-        if await is_bound(uow, account_id, digests=card_digests(key_store, number)):
-            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is bound already")
-        for bound in await bound_cards(uow, account_id):
-            if key_store.unseal(bound.name_sealed).decode() != name:
-                raise Refused(ErrorCode.CARD_REFUSED, detail="the account's cards must have one holder")
+        await refuse_unless_bindable(uow, key_store, account_id, number=number, name=name)
         (serial,) = await next_numbers(uow, 1)
         await insert_card(uow, card, digest=card_digests(key_store, number)[-1])
     asked = BankRequest(
@@ -110,10 +126,7 @@ async def request_binding(
     if isinstance(answer, Declined):
         log.info("card.refused", bank=bank, reason=answer.reason)
         raise Refused(ErrorCode.CARD_REFUSED)
-    await request_code(
-        runtime, phone=account.phone, purpose=Purpose.BIND_CARD, source=source, language=account.language
-    )
-    return _shown(port, card)
+    return account, card
 
 
 async def confirm_binding(runtime: Runtime, *, account_id: UUID, card_id: UUID, code: str) -> BoundCard:
@@ -127,21 +140,48 @@ async def confirm_binding(runtime: Runtime, *, account_id: UUID, card_id: UUID, 
     """
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
-        card = await _found(uow, card_id, account_id)
-        _refuse_unless(card, CardEvent.CONFIRM)
-    port = _port(runtime, card.bank)
+        card = await found_card(uow, card_id, account_id)
+        refuse_unless(card, CardEvent.CONFIRM)
+    if card.verify_by is not VerifyBy.SMS_CODE:
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is confirmed by the amount of its debit")
     async with runtime.database.transaction() as uow:
         account = await active_account(uow, account_id)
     code_id = await check_code(runtime, phone=account.phone, purpose=Purpose.BIND_CARD, code=code)
-    number = runtime.ports.key_store.unseal(card.number_sealed).decode()
     async with runtime.database.transaction() as uow:
         account = await active_account(uow, account_id)
-        if await is_bound(uow, account_id, digests=card_digests(runtime.ports.key_store, number)):
-            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is bound already")
         await use_code(uow, code_id, now=now)
-        card = await moved(uow, card, CardEvent.CONFIRM, now)
-        await tell_of_card(uow, "card_bound", account, card, now)
-    return _shown(port, card._replace(bound_at=now))
+        card = await bind_verified(uow, runtime.ports.key_store, account, card, now)
+    return shown(runtime, card)
+
+
+async def bind_verified(
+    uow: UnitOfWork, key_store: KeyStore, account: AccountRow, card: CardRow, now: datetime
+) -> CardRow:
+    """Bind a card whose owner is proven, and tell them; the account is locked by the caller.
+
+    Raises:
+        Refused: ILLEGAL_STATE, the card is bound already; CARD_REFUSED, a bound card has another holder.
+    """
+    number, name = (key_store.unseal(sealed).decode() for sealed in (card.number_sealed, card.name_sealed))
+    await refuse_unless_bindable(uow, key_store, account.id, number=number, name=name)
+    card = await moved(uow, card, CardEvent.CONFIRM, now)
+    await tell_of_card(uow, "card_bound", account, card, now)
+    return card._replace(bound_at=now)
+
+
+async def refuse_unless_bindable(
+    uow: UnitOfWork, key_store: KeyStore, account_id: UUID, *, number: str, name: str
+) -> None:
+    """All bound cards of an account have one holder, and none is bound twice; the account is locked by the caller.
+
+    Raises:
+        Refused: ILLEGAL_STATE, the card is bound already; CARD_REFUSED, a bound card has another holder.
+    """
+    if await is_bound(uow, account_id, digests=card_digests(key_store, number)):
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is bound already")
+    for bound in await bound_cards(uow, account_id):
+        if key_store.unseal(bound.name_sealed).decode() != name:
+            raise Refused(ErrorCode.CARD_REFUSED, detail="the account's cards must have one holder")
 
 
 async def unbind(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
@@ -155,8 +195,8 @@ async def unbind(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await live_account(uow, account_id)
-        card = await _found(uow, card_id, account_id)
-        _refuse_unless(card, CardEvent.UNBIND)
+        card = await found_card(uow, card_id, account_id)
+        refuse_unless(card, CardEvent.UNBIND)
         card = await moved(uow, card, CardEvent.UNBIND, now)
         await tell_of_card(uow, "card_unbound", account, card, now)
 
@@ -165,7 +205,7 @@ async def list_cards(runtime: Runtime, *, account_id: UUID) -> list[BoundCard]:
     """The account's bound cards, oldest first."""
     async with runtime.database.read() as uow:
         cards = await bound_cards(uow, account_id)
-    return [_shown(runtime.ports.banks, card) for card in cards]
+    return [shown(runtime, card) for card in cards]
 
 
 async def card_balance(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> int:
@@ -192,8 +232,8 @@ async def card_in_hand(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> 
         Refused: UNKNOWN_CARD, ILLEGAL_STATE (not bound).
     """
     async with runtime.database.read() as uow:
-        card = await _found(uow, card_id, account_id)
-    _refuse_unless(card, CardEvent.UNBIND)
+        card = await found_card(uow, card_id, account_id)
+    refuse_unless(card, CardEvent.UNBIND)
     key_store = runtime.ports.key_store
     name = key_store.unseal(card.name_sealed).decode()
     return CardInHand(card.bank, key_store.unseal(card.number_sealed).decode(), name)
@@ -212,7 +252,11 @@ def _port(runtime: Runtime, bank: str) -> BankPort:
     return port
 
 
-def _refuse_unless(card: CardRow, event: CardEvent) -> None:
+def refuse_unless(card: CardRow, event: CardEvent) -> None:
+    """
+    Raises:
+        Refused: ILLEGAL_STATE, the card is in a state without this move.
+    """
     if (card.state, event) not in BANK_CARD.moves:
         raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"the card is {card.state}")
 
@@ -229,7 +273,12 @@ async def moved(uow: UnitOfWork, card: CardRow, event: CardEvent, now: datetime)
     return card._replace(state=state)
 
 
-async def _found(uow: UnitOfWork, card_id: UUID, account_id: UUID) -> CardRow:
+async def found_card(uow: UnitOfWork, card_id: UUID, account_id: UUID) -> CardRow:
+    """The account's card.
+
+    Raises:
+        Refused: UNKNOWN_CARD.
+    """
     card = await find_card(uow, card_id, account_id=account_id)
     if card is None:
         raise Refused(ErrorCode.UNKNOWN_CARD)
@@ -271,9 +320,10 @@ def _bank_name(port: BankPort | None, code: str) -> str:
     return names.get(code, code)
 
 
-def _shown(port: BankPort | None, card: CardRow) -> BoundCard:
+def shown(runtime: Runtime, card: CardRow) -> BoundCard:
+    """The card as its owner may see it."""
     purposes = tuple(CardPurpose(purpose) for purpose in card.purposes)
     return BoundCard(
-        CardId.from_uuid(card.id), card.bank, _bank_name(port, card.bank), card.masked, purposes, card.state,
-        card.requested_at, card.bound_at,
+        CardId.from_uuid(card.id), card.bank, _bank_name(runtime.ports.banks, card.bank), card.masked, purposes,
+        card.state, card.requested_at, card.bound_at, card.verify_by,
     )  # fmt: skip

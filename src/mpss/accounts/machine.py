@@ -14,6 +14,7 @@ class CardEvent(StrEnum):
     CONFIRM = "confirm"
     UNBIND = "unbind"
     BANK_BINDS = "bank_binds"
+    EXPIRE = "expire"
 
 
 BANK_CARD = Machine(
@@ -23,6 +24,9 @@ BANK_CARD = Machine(
         (CardState.REQUESTED, CardEvent.VERIFY): CardState.VERIFIED,
         (CardState.REQUESTED, CardEvent.REFUSE): CardState.REFUSED,
         (CardState.VERIFIED, CardEvent.CONFIRM): CardState.BOUND,
+        (CardState.VERIFIED, CardEvent.REFUSE): CardState.REFUSED,
+        (CardState.REQUESTED, CardEvent.EXPIRE): CardState.EXPIRED,
+        (CardState.VERIFIED, CardEvent.EXPIRE): CardState.EXPIRED,
         (CardState.REQUESTED, CardEvent.BANK_BINDS): CardState.BOUND,
         (CardState.BOUND, CardEvent.UNBIND): CardState.UNBOUND,
     },

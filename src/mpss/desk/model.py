@@ -34,6 +34,8 @@ class TransactionKind(StrEnum):
     BANK_CARD_TOPUP = "bank_card_topup"
     BANK_TOPUP = "bank_topup"
     BANK_TOPUP_REVERSAL = "bank_topup_reversal"
+    CARD_VERIFICATION = "card_verification"
+    CARD_VERIFICATION_RETURN = "card_verification_return"
     REVERSAL = "reversal"
     ADJUSTMENT = "adjustment"
     TRANSFER = "transfer"

@@ -19,6 +19,7 @@ from mpss.merchants.credentials import sweep_nonces
 from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.runtime import Runtime
+from mpss.transactions.card_verification import end_verifications
 from mpss.transactions.confirm import lapse_waiting
 from mpss.transactions.payment_answer import read_answers
 from mpss.transactions.payment_batch import make_due_batches
@@ -49,6 +50,7 @@ JOBS = (
     Job("resolve_funding", 0.5, resolve_due),
     Job("payment_batches", 5.0, make_due_batches),
     Job("payment_answers", 5.0, read_answers),
+    Job("end_verifications", 10.0, end_verifications),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("sweep_nonces", 60.0, sweep_nonces),

@@ -27,6 +27,7 @@ class Code(StrEnum):
     VOUCHERS_SOLD = "2012"  # 已售充值凭证: activated, not yet redeemed
     TRANSFERS_HELD = "2031"  # 待领转账款: transfers whose payee has no wallet yet
     WITHDRAWALS_IN_TRANSIT = "2032"  # 在途提现款: paid out by banks, not yet taken from the reserve
+    CARD_VERIFICATIONS = "2033"  # 待退验证款: small debits that verify bank cards, on their way back
     MERCHANT_PAYABLE = "2021"  # 应付商户款
     FEE_INCOME = "6011"  # 手续费收入
 
@@ -65,6 +66,7 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(Code.VOUCHERS_SOLD, "已售充值凭证", "Vouchers sold", Side.CREDIT, False, 12, True),
         ChartLine(Code.TRANSFERS_HELD, "待领转账款", "Transfers waiting for their payee", Side.CREDIT, False, 31, True),
         ChartLine(Code.WITHDRAWALS_IN_TRANSIT, "在途提现款", "Withdrawals in transit", Side.CREDIT, False, 32, True),
+        ChartLine(Code.CARD_VERIFICATIONS, "待退验证款", "Card verifications", Side.CREDIT, False, 33, True),
         ChartLine(Code.MERCHANT_PAYABLE, "应付商户款", "Merchant payable", Side.CREDIT, False, None, True),
         ChartLine(Code.FEE_INCOME, "手续费收入", "Fee income", Side.CREDIT, False, 61, True),
     )
@@ -81,4 +83,5 @@ BANK_TRANSFERS_IN_TRANSIT = 14
 VOUCHERS_SOLD = 12
 TRANSFERS_HELD = 31
 WITHDRAWALS_IN_TRANSIT = 32
+CARD_VERIFICATIONS = 33
 FEE_INCOME = 61

@@ -46,6 +46,8 @@ class Event(StrEnum):
     VOUCHER_RELEASED = "voucher_released"
     CARD_BOUND = "card_bound"
     CARD_UNBOUND = "card_unbound"
+    CARD_DEBITED = "card_debited"
+    CARD_NOT_BOUND = "card_not_bound"
     PAYEE_ADDED = "payee_added"
     PAYEE_CHANGED = "payee_changed"
     PAYEE_DISSOLVED = "payee_dissolved"
@@ -101,6 +103,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.VOUCHER_RELEASED: (),
     Event.CARD_BOUND: ("card",),
     Event.CARD_UNBOUND: ("card",),
+    Event.CARD_DEBITED: ("card", "hours"),
+    Event.CARD_NOT_BOUND: ("card",),
     Event.PAYEE_ADDED: ("counterpart", "hours"),
     Event.PAYEE_CHANGED: ("counterpart",),
     Event.PAYEE_DISSOLVED: ("counterpart",),

@@ -131,6 +131,16 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "尾号{card}的银行卡已解除绑定。",
         "en": "Your card *{card} is no longer bound.",
     },
+    Event.CARD_DEBITED: {
+        "zh-CN": "尾号{card}的银行卡已扣一笔小额验证款，请在{hours}小时内以该金额确认绑定，款项随后退回。"
+        "如非本人操作，请联系客服。",
+        "en": "A small amount was debited from your card *{card}. Name it within {hours} hours to bind the card; it "
+        "comes back. Not you? Contact customer care.",
+    },
+    Event.CARD_NOT_BOUND: {
+        "zh-CN": "尾号{card}的银行卡未能扣收验证款，绑定未成功。",
+        "en": "Your card *{card} could not be debited to verify it, and is not bound.",
+    },
     Event.PAYEE_ADDED: {
         "zh-CN": "您已与{counterpart}建立定向转账关系，{hours}小时后生效。如非本人操作，请立即联系客服。",
         "en": "{counterpart} is on your list of payees; it counts in {hours} hours. If this was not you, contact "

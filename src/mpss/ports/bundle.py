@@ -10,6 +10,7 @@ from mpss.ports.key_store import KeyStore
 from mpss.ports.merchant import MerchantPort
 from mpss.ports.online_bank import OnlineBankPort
 from mpss.ports.payment_files import PaymentFilesPort
+from mpss.ports.purse import PursePort
 from mpss.ports.recharge_card import RechargeCardPort
 from mpss.ports.sms import SmsPort
 
@@ -23,4 +24,5 @@ class Ports:
     recharge_card: RechargeCardPort | None = None
     online_bank: OnlineBankPort | None = None
     banks: BankPort | None = None
+    purse: PursePort | None = None
     payment_files: PaymentFilesPort | None = None

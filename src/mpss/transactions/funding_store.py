@@ -102,8 +102,10 @@ _CLAIM: LiteralString = """
     RETURNING f.id, t.kind
 """
 _OPEN: LiteralString = """
-    SELECT f.id, f.transaction_id, f.counterpart, f.operation, f.session, f.amount_fen, f.state,
-           t.state AS transaction_state, f.attempts, f.due_at, f.created_at, f.reason
+    -- The amount that verifies a card is its owner's to name, so nobody is shown it.
+    SELECT f.id, f.transaction_id, f.counterpart, f.operation, f.session,
+           CASE WHEN t.kind IN ('card_verification', 'card_verification_return') THEN 0 ELSE f.amount_fen END
+           AS amount_fen, f.state, t.state AS transaction_state, f.attempts, f.due_at, f.created_at, f.reason
       FROM funding_request AS f JOIN transaction AS t ON t.id = f.transaction_id
      WHERE f.state IN ('SENT', 'IN_DOUBT') AND (%(after)s::uuid IS NULL OR f.id > %(after)s)
      ORDER BY f.id LIMIT %(limit)s

@@ -11,6 +11,7 @@
     online bank         Dr online-bank money in transit        Cr wallet, withdrawable
     bank card           Dr bank-card money in transit          Cr wallet, withdrawable
     bank's own top-up   Dr bank transfers in transit           Cr wallet, withdrawable
+    card verification   Dr bank-card money in transit          Cr card verifications, turned round at its end
     transfer            Dr payer's wallet, withdrawable        Cr payee's wallet, withdrawable
     transfer, held      Dr payer's wallet, withdrawable        Cr transfers held, until the payee has a wallet
     transfer claim      Dr transfers held                      Cr payee's wallet, withdrawable
@@ -29,6 +30,7 @@ from collections.abc import Iterable
 from mpss.ledger.chart import (
     BANK_CARDS_IN_TRANSIT,
     BANK_TRANSFERS_IN_TRANSIT,
+    CARD_VERIFICATIONS,
     CASH_IN_TRANSIT,
     FEE_INCOME,
     ONLINE_BANK_IN_TRANSIT,
@@ -87,6 +89,10 @@ def online_bank_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
 
 def bank_card_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:
     return Posting(BANK_CARDS_IN_TRANSIT, amount_fen), Posting(wallet, -amount_fen, Part.WITHDRAWABLE)
+
+
+def card_verification_legs(*, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(BANK_CARDS_IN_TRANSIT, amount_fen), Posting(CARD_VERIFICATIONS, -amount_fen)
 
 
 def bank_transfer_legs(*, wallet: int, amount_fen: int) -> tuple[Posting, ...]:

@@ -13,6 +13,7 @@ from mpss.desk.model import TransactionKind
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
 from mpss.transactions.card_topup import ask_bank
+from mpss.transactions.card_verification import ask_verification
 from mpss.transactions.funded_request import lease_seconds
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
@@ -27,6 +28,8 @@ _ASKERS: dict[TransactionKind, Callable[[Runtime, UUID], Awaitable[object]]] = {
     TransactionKind.ONLINE_BANK_TOPUP: ask_topup,
     TransactionKind.BANK_CARD_TOPUP: ask_bank,
     TransactionKind.WITHDRAWAL: ask_credit,
+    TransactionKind.CARD_VERIFICATION: ask_verification,
+    TransactionKind.CARD_VERIFICATION_RETURN: ask_verification,
 }
 """The flow that asks about the requests of each kind of transaction."""
 

@@ -18,7 +18,8 @@ _UNMOVED: LiteralString = """
                                   CASE t.state WHEN 'COMPLETING' THEN ARRAY['commit', 'collect']
                                                WHEN 'RELEASING' THEN ARRAY['release', 'unfreeze', 'reverse']
                                                ELSE ARRAY['reserve', 'freeze', 'debit'] END
-                              WHEN t.kind = 'bank_card_topup' THEN
+                              WHEN t.kind = 'card_verification_return' THEN ARRAY['reverse']
+                              WHEN t.kind IN ('bank_card_topup', 'card_verification') THEN
                                   CASE t.state WHEN 'RELEASING' THEN ARRAY['reverse'] ELSE ARRAY['debit'] END
                               ELSE ARRAY['collect'] END))
 """
@@ -55,6 +56,8 @@ _BANK_CLAIM: LiteralString = """
                           WHERE f.state = 'APPROVED' AND f.operation IN ('debit', 'collect', 'credit')
                             AND f.counterpart NOT IN ('charging', 'recharge', 'online_bank')
                             AND (t.kind IN ('bank_card_topup', 'reversal')
+                                 -- What verified a card is reversed at its bank once the card is bound or is not.
+                                 OR t.kind = 'card_verification' AND t.state = 'SUCCEEDED'
                                  OR t.kind = 'purchase' AND t.state IN ('SUCCEEDED', 'REVERSING', 'REVERSED'))),
                         0))::int
 """

@@ -45,6 +45,23 @@ _TRANSFERS_BACK: LiteralString = """
         ON r.original_id = t.id
      WHERE t.kind = 'bank_topup' AND coalesce(r.backs, 0) <> CASE t.state WHEN 'REVERSED' THEN 1 ELSE 0 END
 """
+_VERIFICATIONS: LiteralString = """
+    -- What verified a card stands on its debit, and goes back once.
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN funding_request AS d ON d.transaction_id = t.id AND d.operation = 'debit'
+      LEFT JOIN funding_request AS r ON r.transaction_id = t.id AND r.operation = 'reverse'
+      LEFT JOIN transaction AS b ON b.original_id = t.id AND b.kind = 'card_verification_return'
+      LEFT JOIN funding_request AS g ON g.transaction_id = b.id
+     WHERE t.kind = 'card_verification'
+       AND CASE
+           WHEN t.state = 'SUCCEEDED' THEN d.state IS DISTINCT FROM 'APPROVED' OR r.id IS NOT NULL
+                OR b.id IS NOT NULL AND (b.state <> 'COMPLETING' OR g.state NOT IN ('SENT', 'IN_DOUBT'))
+           WHEN t.state = 'REVERSED' THEN d.state IS DISTINCT FROM 'APPROVED' OR r.id IS NOT NULL
+                OR b.state IS DISTINCT FROM 'SUCCEEDED' OR g.state IS DISTINCT FROM 'APPROVED'
+           WHEN t.state = 'CANCELLED' THEN d.state IS DISTINCT FROM 'DECLINED' OR r.state IS DISTINCT FROM 'APPROVED'
+                OR b.id IS NOT NULL
+           ELSE b.id IS NOT NULL END
+"""
 _CLAIMS: LiteralString = """
     SELECT count(*) FROM (VALUES (8, 'recharge'), (9, 'online_bank')) AS claim (account, counterpart)
      WHERE coalesce((SELECT sum(amount_fen) FROM posting WHERE ledger_account_id = claim.account), 0)
@@ -60,5 +77,6 @@ async def verify_topups(uow: UnitOfWork) -> list[Check]:
         Check("each top-up from a bank card rests on its debit and reversal", int(await uow.value(_CARDS))),
         Check("the claim on banks for transfers is what they sent", int(await uow.value(_TRANSFER_CLAIM))),
         Check("each transfer that a bank took back has one reversal", int(await uow.value(_TRANSFERS_BACK))),
+        Check("each debit that verifies a card rests on its answers", int(await uow.value(_VERIFICATIONS))),
         Check("the claims on recharge platform and online bank are what they paid", int(await uow.value(_CLAIMS))),
     ]

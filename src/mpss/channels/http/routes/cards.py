@@ -10,14 +10,15 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mpss.accounts.card_model import CardPurpose, CardState, parse_card_number, parse_holder_name
+from mpss.accounts.card_model import CardPurpose, CardState, VerifyBy, parse_card_number, parse_holder_name
 from mpss.accounts.cards import BoundCard, card_balance, confirm_binding, list_cards, request_binding, unbind
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import Body, CardIdField, SmsCode, View, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.views import AT_EXAMPLE, reply
-from mpss.kernel.errors import ErrorCode
+from mpss.kernel.errors import ErrorCode, MalformedField
+from mpss.transactions.card_verification import confirm_by_amount, request_binding_by_debit
 
 SUBJECT = Subject("Bank cards")
 
@@ -30,10 +31,21 @@ class BindBody(Body):
         description="12 to 19 digits; blanks are passed over", examples=["6222020000000015"]
     )
     holder_name: Annotated[str, *text(40)] = Field(description="as the bank has it", examples=["李小明"])
+    verify_by: VerifyBy = Field(
+        default=VerifyBy.SMS_CODE,
+        description="sms_code: the phone is sent a code; debit: the card is debited by less than a yuan, which comes "
+        "back, and the amount confirms",
+        examples=["sms_code"],
+    )
 
 
 class ConfirmBody(Body):
-    code: SmsCode = Field(description="the code that the account's phone was sent")
+    """One of the two, as the binding was asked for."""
+
+    code: SmsCode | None = Field(default=None, description="the code that the account's phone was sent")
+    amount_fen: Annotated[int, Field(ge=1, le=999)] | None = Field(
+        default=None, description="what the card was debited", examples=[37]
+    )
 
 
 class CardView(View):
@@ -47,6 +59,7 @@ class CardView(View):
     state: CardState = Field(examples=["bound"])
     requested_at: datetime = Field(examples=[AT_EXAMPLE])
     bound_at: datetime | None = Field(examples=[AT_EXAMPLE])
+    verify_by: VerifyBy = Field(examples=["sms_code"])
 
 
 class CardsView(View):
@@ -68,6 +81,7 @@ def card_view(card: BoundCard) -> CardView:
         state=card.state,
         requested_at=card.requested_at,
         bound_at=card.bound_at,
+        verify_by=card.verify_by,
     )
 
 
@@ -76,19 +90,32 @@ def card_view(card: BoundCard) -> CardView:
     "/v1/account/cards",
     summary="Ask to bind a bank card",
     access=Access.SUBSCRIBER,
-    says={201: Said("The bank knows the card; the phone was sent a code", CardView)},
+    says={
+        201: Said("The bank knows the card; the phone was sent a code, or the card is debited", CardView),
+        202: Said("The bank has not said whether it debited the card; the phone will be told", CardView),
+    },
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         ErrorCode.ACCOUNT_NOT_ACTIVE,
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.CARD_REFUSED,
+        ErrorCode.RATE_LIMITED,
         ErrorCode.BUSY,
     ),
     clauses=("CT 5.1",),
 )
 async def bind_card(request: Request, body: BindBody) -> Response:
-    """Asks the bank whether card, name and the account's phone belong together, then sends the phone a code."""
+    """Asks the bank whether card, name and phone belong together, then sends the phone a code or debits the card."""
     told = exchange(request)
+    if body.verify_by is VerifyBy.DEBIT:
+        verified, debited = await request_binding_by_debit(
+            told.runtime,
+            account_id=told.account_id,
+            bank=body.bank,
+            card_number=parse_card_number(body.card_number),
+            holder_name=parse_holder_name(body.holder_name),
+        )
+        return reply(card_view(verified), 201 if debited else 202)
     card = await request_binding(
         told.runtime,
         account_id=told.account_id,
@@ -103,7 +130,7 @@ async def bind_card(request: Request, body: BindBody) -> Response:
 @SUBJECT.operation(
     "POST",
     "/v1/account/cards/{card_id}/confirm",
-    summary="Bind a bank card by its code",
+    summary="Bind a bank card by its code or amount",
     access=Access.SUBSCRIBER,
     says={200: Said("The card is bound", CardView)},
     errors=(
@@ -111,15 +138,23 @@ async def bind_card(request: Request, body: BindBody) -> Response:
         ErrorCode.ACCOUNT_NOT_ACTIVE,
         ErrorCode.UNKNOWN_CARD,
         ErrorCode.ILLEGAL_STATE,
+        ErrorCode.CARD_REFUSED,
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
     ),
     clauses=("CT 5.1",),
 )
 async def confirm_card(request: Request, body: ConfirmBody, card_id: Annotated[CardIdField, Path()]) -> Response:
-    """Binds a card that its bank has verified."""
+    """Binds a card that its bank has verified. The third wrong amount refuses the card; a debit comes back."""
     told = exchange(request)
-    card = await confirm_binding(told.runtime, account_id=told.account_id, card_id=card_id, code=body.code)
+    if body.amount_fen is not None and body.code is None:
+        card = await confirm_by_amount(
+            told.runtime, account_id=told.account_id, card_id=card_id, amount_fen=body.amount_fen
+        )
+    elif body.code is not None and body.amount_fen is None:
+        card = await confirm_binding(told.runtime, account_id=told.account_id, card_id=card_id, code=body.code)
+    else:
+        raise MalformedField(field="code", problem="must be given, or amount_fen, and not both")
     return reply(card_view(card))
 
 

@@ -42,6 +42,7 @@ from mpss.transactions.adjustment import (
     refuse_adjustment,
     waiting_adjustments,
 )
+from mpss.transactions.card_verification_answer import SECRET_AMOUNTS
 from mpss.transactions.deliver import resend_delivery
 from mpss.transactions.delivery_log import delivery_log
 from mpss.transactions.queries import get_transaction
@@ -320,4 +321,6 @@ async def read_any_transaction(request: Request, transaction_id: Annotated[Trans
         found = await get_transaction(uow, transaction_id)
     if found is None:
         raise Refused(ErrorCode.UNKNOWN_TRANSACTION)
+    if found.kind in SECRET_AMOUNTS:
+        found = found._replace(amount_fen=0)
     return reply(transaction_view(found))
