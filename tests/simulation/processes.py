@@ -82,6 +82,11 @@ class Platform:
         """Wait until it takes steps."""
         await self._ready.wait()
 
+    def end(self) -> None:
+        """Kill it for good, whatever it has."""
+        self._stopping = True
+        self.kill()
+
     def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)

@@ -60,7 +60,7 @@ async def run(seed: int, cluster: Cluster, url: str, folder: Path) -> Counter[st
         await asyncio.gather(*(platform.stop() for platform in town.platforms))
     finally:
         for platform in town.platforms:
-            platform.kill()
+            platform.end()
         await database.close()
     complaints = [text for platform in town.platforms for text in platform.complaints]
     assert not complaints, "\n".join(complaints)

@@ -57,7 +57,7 @@ async def play(seed: int, operations: int, cluster: Cluster, url: str, folder: P
             await asyncio.gather(*(platform.stop() for platform in storm.platforms))
         finally:
             for platform in storm.platforms:
-                platform.kill()
+                platform.end()
         complaints = [text for platform in storm.platforms for text in platform.complaints]
         assert not complaints, "\n".join(complaints)
         return _figures(storm)

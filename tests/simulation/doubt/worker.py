@@ -58,6 +58,8 @@ async def serve(config: dict[str, Any], out: Out) -> None:
                 await _work(runtime, World.from_json(config["world"]), reader, faults, out)
             return
         except (psycopg.OperationalError, PoolTimeout):  # PostgreSQL was killed while this process started
+            if reader.at_eof():  # nobody wants it any more
+                return
             await asyncio.sleep(0.2)
 
 
