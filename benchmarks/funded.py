@@ -37,7 +37,7 @@ KINDS = {"phone_bill": "bill", "bank_card": "card", "bank_topup": "topup"}
 _BANK = "BENCH"
 _HOLDER = "李小明"
 _CARD_FEN = 10**9
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
