@@ -27,7 +27,7 @@ from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
 from mpss.merchants.store import MERCHANTS
 from mpss.transactions.cash_topup import CashTopupCommand, UndoCommand
-from mpss.transactions.confirm import AnswerCommand
+from mpss.transactions.confirm import ReplyToPurchase
 from mpss.transactions.machine import Event
 from mpss.transactions.purchase import PurchaseCommand
 from mpss.transactions.reversal import ReversalCommand
@@ -171,7 +171,7 @@ class TheDesk(RuleBasedStateMachine):
                 if not waiting:
                     return None
                 event = {"yes": Event.CONFIRM, "no": Event.CANCEL, "lapse": Event.LAPSE}[step.what]
-                return step, AnswerCommand(waiting[step.which % len(waiting)], self.now, event, POLICY)
+                return step, ReplyToPurchase(waiting[step.which % len(waiting)], self.now, event, POLICY)
             case "reverse":
                 head = asked(key, ("reverse", step.which, step.order), caller="kiosk", at=self.now)
                 sales = [made for made in before.values() if made.kind is TransactionKind.PURCHASE]

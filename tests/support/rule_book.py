@@ -11,7 +11,7 @@ from uuid import UUID
 from mpss.config import Policy
 from mpss.kernel.errors import ErrorCode
 from mpss.transactions.cash_topup import CashTopupCommand, UndoCommand
-from mpss.transactions.confirm import AnswerCommand
+from mpss.transactions.confirm import ReplyToPurchase
 from mpss.transactions.machine import Event
 from mpss.transactions.purchase import PurchaseCommand
 from mpss.transactions.reversal import ReversalCommand
@@ -140,7 +140,7 @@ class Model:
 
     def expect(self, step: Do, command: Any) -> Said:
         """What the rules say to the command, which is then as good as done in the self."""
-        if isinstance(command, AnswerCommand):
+        if isinstance(command, ReplyToPurchase):
             return self._expect_reply(command)
         key = (command.caller, step.key)
         if key in self.keys:
@@ -160,7 +160,7 @@ class Model:
             self.keys[key] = (command.digest, state, refusal)
         return state, refusal, False, recorded
 
-    def _expect_reply(self, command: AnswerCommand) -> Said:
+    def _expect_reply(self, command: ReplyToPurchase) -> Said:
         sold = self.sold[command.earlier.id]
         if sold.state == "CONFIRMING":
             if self.day > sold.asked_day:

@@ -19,9 +19,9 @@ from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
-from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import CardId, OutboxId, TransactionId
+from mpss.kernel.machine import Machine
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
@@ -29,7 +29,8 @@ from mpss.transactions.bank_request import NewRequest, first_card, new_request
 from mpss.transactions.card_topup import ask_bank
 from mpss.transactions.card_topup_answer import check_limits, debit
 from mpss.transactions.machine import TOPUP, Event
-from mpss.transactions.model import Asked, Asking, Moving, transaction
+from mpss.transactions.model import Asked, Asking, transaction
+from mpss.transactions.reply import Replying
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
 from mpss.transactions.store import CONFIRMATIONS, ConfirmationRow
 from mpss.transactions.topup_store import key_taken
@@ -103,58 +104,33 @@ class AskForCardTopup(Asking):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyToCardTopup(Moving):
+class ReplyToCardTopup(Replying):
     """Move a top-up that waits for its payer; `new` names the debit that a yes writes down."""
 
-    event: Event
     new: NewRequest
-    policy: Policy
 
     @property
-    def key(self) -> str:
-        return f"{self.earlier.id}/{self.event}"
+    def machine(self) -> Machine[TransactionState, Event]:
+        return TOPUP
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         assert self.earlier.account_id is not None
-        yield TRANSACTIONS, self.earlier.id
-        yield CONFIRMATIONS, self.earlier.id
         yield USAGE, self.earlier.account_id
         yield ACCOUNTS, self.earlier.account_id
 
-    def decide(self, snapshot: Snapshot) -> Decision:
+    def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.2."""
-        waiting = snapshot[TRANSACTIONS][self.earlier.id]
-        late = self.at >= snapshot[CONFIRMATIONS][waiting.id].expires_at
-        if waiting.state is not TransactionState.CONFIRMING or (self.event is Event.LAPSE and not late):
-            return Decision(waiting, recorded=False)
-        if late:
-            return self._moved(waiting, Event.LAPSE, snapshot, ErrorCode.CONFIRMATION_EXPIRED)
-        if self.event is not Event.CONFIRM:
-            return self._moved(waiting, self.event, snapshot, None)
         assert waiting.account_id is not None
         account = snapshot[ACCOUNTS].get(waiting.account_id)
         refusal = check_state(account)
         if account is not None and refusal is None:
             refusal = check_limits(account, waiting.amount_fen, snapshot, self.policy)
         if refusal is not None:
-            return self._moved(waiting, Event.REFUSE, snapshot, refusal)
+            return self.moved(waiting, Event.REFUSE, snapshot, refusal)
         kept = json.loads(waiting.metadata or "{}")
         card_id = CardId.parse(kept["card_id"], field="card_id")
-        decision = self._moved(waiting, Event.CONFIRM, snapshot, None)
+        decision = self.moved(waiting, Event.CONFIRM, snapshot)
         return debit(decision, kept["bank"], card_id, self.new, self.policy, at=self.at)
-
-    def _moved(self, waiting: Transaction, event: Event, snapshot: Snapshot, refusal: ErrorCode | None) -> Decision:
-        moved = waiting._replace(
-            state=TOPUP.move(waiting.state, event), refusal=refusal, business_date=snapshot.business_date
-        )
-        if not moved.pending:
-            moved = moved._replace(finished_at=self.at)
-        answered = snapshot[CONFIRMATIONS][waiting.id]._replace(answered_at=self.at)
-        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
-            (TRANSACTIONS, waiting.id, moved),
-            (CONFIRMATIONS, waiting.id, answered),
-        ]
-        return Decision(moved, puts=puts, recorded=False)
 
 
 async def request_card_topup(
@@ -200,7 +176,7 @@ async def reply_to_card_topup(
     runtime: Runtime, waiting: Transaction, event: Event, *, at: datetime
 ) -> ReplyToCardTopup:
     """The command for a payer's answer to a top-up."""
-    return ReplyToCardTopup(waiting, at, event, await new_request(runtime), runtime.policy)
+    return ReplyToCardTopup(waiting, at, event, runtime.policy, await new_request(runtime))
 
 
 async def after_topup_reply(runtime: Runtime, command: ReplyToCardTopup, told: Transaction) -> Transaction:

@@ -14,11 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.card_model import CardPurpose
-from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Command, Decision, Funding, Snapshot, Transaction, TransactionKind, TransactionState
-from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.machine import Machine
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
 from mpss.transactions.bank_request import first_card, new_request
@@ -28,8 +27,8 @@ from mpss.transactions.funded_sale import collect
 from mpss.transactions.funding import ask
 from mpss.transactions.funding_store import BILL_USAGE
 from mpss.transactions.machine import FUNDED, WAITING, Event
-from mpss.transactions.model import Moving
 from mpss.transactions.queries import get_transaction
+from mpss.transactions.reply import Replying
 from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
 from mpss.transactions.store import CONFIRMATIONS, find_confirmation, lapsed
 from mpss.transactions.transfer_answer import transfer_answer
@@ -44,17 +43,14 @@ _ENDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCommand(Moving):
-    """Move a purchase that waits for its payer; with `collection` a yes takes the money from the phone bill."""
+class ReplyToPurchase(Replying):
+    """Move a purchase that waits for its payer; with `collection` a yes takes the money from outside."""
 
-    event: Event
-    policy: Policy
     collection: Collection | None = None
 
     @property
-    def key(self) -> str:
-        # Not recorded under a key: the state of the waiting transaction is what makes an answer count once.
-        return f"{self.earlier.id}/{self.event}"
+    def machine(self) -> Machine[TransactionState, Event]:
+        return WAITING if self.collection is None else FUNDED
 
     @property
     def _sale(self) -> Sale:
@@ -67,75 +63,38 @@ class AnswerCommand(Moving):
             waiting.account_id, waiting.merchant_id, waiting.product_id, waiting.quantity, price_fen, waiting.fee_fen
         )
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield TRANSACTIONS, self.earlier.id
-        yield CONFIRMATIONS, self.earlier.id
+    def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield from sale_touches(self._sale)
         if self.collection is not None and self.collection.funding is Funding.PHONE_BILL:
             yield BILL_USAGE, self._sale.account_id
 
-    def decide(self, snapshot: Snapshot) -> Decision:
-        waiting = snapshot[TRANSACTIONS].get(self.earlier.id)
-        confirmation = snapshot[CONFIRMATIONS].get(self.earlier.id)
-        if waiting is None or confirmation is None:
-            return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, snapshot.business_date), recorded=False)
-        if waiting.state is not TransactionState.CONFIRMING:
-            return Decision(waiting, recorded=False)
-        event = Event.LAPSE if self.at >= confirmation.expires_at else self.event
-        if event is Event.LAPSE and self.at < confirmation.expires_at:
-            return Decision(waiting, recorded=False)
-        if event is not Event.CONFIRM:
-            refusal = ErrorCode.CONFIRMATION_EXPIRED if event is Event.LAPSE else None
-            return self._moved(waiting, event, snapshot, refusal)
+    def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
+        """Spec: CT 5.1, 5.3."""
         parties = find_parties(self._sale, snapshot, check_scope=False)
         if isinstance(parties, ErrorCode):
-            return self._moved(waiting, Event.REFUSE, snapshot, parties)
+            return self.moved(waiting, Event.REFUSE, snapshot, parties)
         today = snapshot.business_date
         funding = Funding.WALLET if self.collection is None else self.collection.funding
         terms = settle_terms(
             self._sale, parties, parties.usage, snapshot, today, self.policy, at=waiting.created_at, funding=funding
         )
         if isinstance(terms, ErrorCode):
-            return self._moved(waiting, Event.REFUSE, snapshot, terms)
-        if self.collection is not None:
-            state = FUNDED.move(waiting.state, Event.CONFIRM)
-            decision = self._put(waiting._replace(state=state, funding=funding), snapshot)
-            return collect(decision, parties, terms, self.collection, at=self.at, policy=self.policy)
-        decision = self._moved(waiting, Event.CONFIRM, snapshot, None, restricted_fen=terms.restricted_fen)
-        return carry_out(decision, parties, terms)
+            return self.moved(waiting, Event.REFUSE, snapshot, terms)
+        if self.collection is None:
+            paid = waiting._replace(restricted_fen=terms.restricted_fen)
+            return carry_out(self.moved(paid, Event.CONFIRM, snapshot), parties, terms)
+        intended = self.moved(waiting._replace(funding=funding), Event.CONFIRM, snapshot)
+        return collect(intended, parties, terms, self.collection, at=self.at, policy=self.policy)
 
-    def _moved(
-        self,
-        waiting: Transaction,
-        event: Event,
-        snapshot: Snapshot,
-        refusal: ErrorCode | None,
-        *,
-        restricted_fen: int = 0,
+    def moved(
+        self, waiting: Transaction, event: Event, snapshot: Snapshot, refusal: ErrorCode | None = None
     ) -> Decision:
-        moved = waiting._replace(
-            state=WAITING.move(waiting.state, event),
-            refusal=refusal,
-            restricted_fen=restricted_fen,
-            finished_at=self.at,
-        )
-        decision = self._put(moved, snapshot)
+        decision = Replying.moved(self, waiting, event, snapshot, refusal)
         # Who asked over HTTP waits for an answer; a sale asked for by SMS was never announced to its merchant.
         if event in _ENDED and waiting.caller.startswith("merchant:"):
             phone = snapshot[CONFIRMATIONS][waiting.id].phone
             decision.inserts.append((OUTBOX, tell_merchant(decision.transaction, _ENDED[event], phone)))
         return decision
-
-    def _put(self, moved: Transaction, snapshot: Snapshot) -> Decision:
-        """The transaction as it stands now, of today, and its question as answered."""
-        waiting = moved
-        moved = moved._replace(business_date=snapshot.business_date)
-        answered = snapshot[CONFIRMATIONS][waiting.id]._replace(answered_at=self.at)
-        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
-            (TRANSACTIONS, waiting.id, moved),
-            (CONFIRMATIONS, waiting.id, answered),
-        ]
-        return Decision(moved, puts=puts, recorded=False)
 
 
 async def confirm(runtime: Runtime, *, phone: str, code: str, funding: Funding = Funding.WALLET) -> Transaction:
@@ -216,4 +175,4 @@ async def _command(
         return await reply_to_card_topup(runtime, waiting, event, at=at)
     if waiting.kind is TransactionKind.WITHDRAWAL:
         return await reply_to_withdrawal(runtime, waiting, event, at=at)
-    return AnswerCommand(waiting, at, event, runtime.policy, collection)
+    return ReplyToPurchase(waiting, at, event, runtime.policy, collection)

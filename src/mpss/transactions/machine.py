@@ -79,6 +79,9 @@ FUNDED = Machine(
     start=_S.CONFIRMING,
     moves={
         (_S.CONFIRMING, Event.CONFIRM): _S.FUNDING,
+        (_S.CONFIRMING, Event.REFUSE): _S.DECLINED,
+        (_S.CONFIRMING, Event.LAPSE): _S.EXPIRED,
+        (_S.CONFIRMING, Event.CANCEL): _S.CANCELLED,
         (_S.FUNDING, Event.APPROVE): _S.AUTHORIZED,
         (_S.FUNDING, Event.DECLINE): _S.DECLINED,
         (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,

@@ -19,12 +19,12 @@ from uuid import UUID
 from mpss.accounts.card_store import find_card
 from mpss.accounts.checks import check_state
 from mpss.accounts.store import ACCOUNTS
-from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import CardId, FundingId
+from mpss.kernel.machine import Machine
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.observability import log
 from mpss.runtime import Runtime
@@ -33,9 +33,8 @@ from mpss.transactions.funding import ask_again_at
 from mpss.transactions.funding_model import FundingRow
 from mpss.transactions.funding_store import FUNDING_REQUESTS, get_request
 from mpss.transactions.machine import FUNDING_REQUEST, WITHDRAWAL, Event, FundingEvent
-from mpss.transactions.model import Moving
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.store import CONFIRMATIONS
+from mpss.transactions.reply import Replying
 from mpss.transactions.withdrawal_end import OfWithdrawal
 from mpss.transactions.withdrawal_model import Mode, WithdrawalOrder
 from mpss.transactions.withdrawal_queries import get_withdrawal
@@ -129,59 +128,31 @@ def _never_had(outcome: Outcome) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyToWithdrawal(Moving):
+class ReplyToWithdrawal(Replying):
     """Move a withdrawal that waits for its payer; `credit` is what the bank will know a request by."""
 
     order: WithdrawalOrder
-    event: Event
     credit: NewRequest
-    policy: Policy
 
     @property
-    def key(self) -> str:
-        # Not recorded under a key: the state of the waiting transaction is what makes an answer count once.
-        return f"{self.earlier.id}/{self.event}"
+    def machine(self) -> Machine[TransactionState, Event]:
+        return WITHDRAWAL
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield TRANSACTIONS, self.earlier.id
-        yield CONFIRMATIONS, self.earlier.id
-        yield from order_touches(self.order)
+    def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        return order_touches(self.order)
 
-    def decide(self, snapshot: Snapshot) -> Decision:
-        """Decided anew on a yes, with the fee that the question named."""
-        today = snapshot.business_date
-        waiting = snapshot[TRANSACTIONS].get(self.earlier.id)
-        confirmation = snapshot[CONFIRMATIONS].get(self.earlier.id)
-        if waiting is None or confirmation is None:
-            return Decision(self.declined(ErrorCode.UNKNOWN_TRANSACTION, today), recorded=False)
-        late = self.at >= confirmation.expires_at
-        if waiting.state is not TransactionState.CONFIRMING or (self.event is Event.LAPSE and not late):
-            return Decision(waiting, recorded=False)
-        if late or self.event is not Event.CONFIRM:
-            event, refusal = (Event.LAPSE, ErrorCode.CONFIRMATION_EXPIRED) if late else (self.event, None)
-            return self._moved(waiting, event, snapshot, refusal)
+    def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
+        """Decided anew, with the fee that the question named. Spec: CM 6.6."""
         account = snapshot[ACCOUNTS].get(self.order.account_id)
-        state_refusal = check_state(account)
-        if account is None or state_refusal is not None:
-            return self._moved(waiting, Event.REFUSE, snapshot, state_refusal)
+        refusal = check_state(account)
+        if account is None or refusal is not None:
+            return self.moved(waiting, Event.REFUSE, snapshot, refusal)
+        today = snapshot.business_date
         terms = settle_terms(self.order, account, snapshot, today, self.policy, quoted_at=waiting.created_at)
         if isinstance(terms, ErrorCode):
-            return self._moved(waiting, Event.REFUSE, snapshot, terms)
-        decision = self._moved(waiting, Event.CONFIRM, snapshot, None)
+            return self.moved(waiting, Event.REFUSE, snapshot, terms)
+        decision = self.moved(waiting, Event.CONFIRM, snapshot)
         return hold_back(decision, self.order, account, terms, self.credit, self.policy, at=self.at)
-
-    def _moved(self, waiting: Transaction, event: Event, snapshot: Snapshot, refusal: ErrorCode | None) -> Decision:
-        moved = waiting._replace(
-            state=WITHDRAWAL.move(waiting.state, event), refusal=refusal, business_date=snapshot.business_date
-        )
-        if not moved.pending:
-            moved = moved._replace(finished_at=self.at)
-        answered = snapshot[CONFIRMATIONS][waiting.id]._replace(answered_at=self.at)
-        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [
-            (TRANSACTIONS, waiting.id, moved),
-            (CONFIRMATIONS, waiting.id, answered),
-        ]
-        return Decision(moved, puts=puts, recorded=False)
 
 
 async def reply_to_withdrawal(
@@ -192,7 +163,7 @@ async def reply_to_withdrawal(
         row = await get_withdrawal(uow, waiting.id)
     assert row is not None, f"{waiting.id} has no withdrawal"
     order = WithdrawalOrder(row.account_id, row.card_id, row.card, row.bank, row.mode, row.amount_fen, row.fee_fen)
-    return ReplyToWithdrawal(waiting, at, order, event, await new_request(runtime), runtime.policy)
+    return ReplyToWithdrawal(waiting, at, event, runtime.policy, order, await new_request(runtime))
 
 
 async def after_reply(runtime: Runtime, command: ReplyToWithdrawal, told: Transaction) -> Transaction:

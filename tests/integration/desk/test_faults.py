@@ -12,7 +12,7 @@ import pytest
 from mpss.config import Policy
 from mpss.db.database import Connection, Database
 from mpss.desk.model import TransactionState
-from mpss.transactions.confirm import AnswerCommand
+from mpss.transactions.confirm import ReplyToPurchase
 from mpss.transactions.machine import Event
 from mpss.transactions.purchase import PurchaseCommand
 from mpss.transactions.sale import Sale
@@ -94,7 +94,7 @@ class TestAFault:
         async with shop(database, people=1, money_fen=250, hook=hook) as made:
             waiting = await made.serve(*(question(made, code) for code in ("1111", "2222", "3333")))
             answers = [
-                AnswerCommand(found.transaction, NOON, event, Policy())
+                ReplyToPurchase(found.transaction, NOON, event, Policy())
                 for found, event in zip(waiting, [Event.CONFIRM, Event.CANCEL, Event.CONFIRM], strict=True)
             ]
             hook.armed = True
