@@ -310,11 +310,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--files", type=Path, help="folder of payment orders and their answers")
     parser.add_argument("--port", type=int, default=0, help="ISO 8583 port; 0: a free one")
     parser.add_argument("--control-port", type=int, default=0, help="HTTP port; 0: a free one")
+    parser.add_argument("--answer-seconds", type=float, default=5.0, help="how long it waits for the platform's answer")
     given = parser.parse_args(arguments)
     key = bytes.fromhex(given.key_file.read_text(encoding="ascii").strip())
     path = given.data / f"bank-{given.code}.sqlite"
-    settings = BankSettings(given.code, path, given.profile, key, given.port, given.control_port, given.files)
-    asyncio.run(_run(settings))
+    asyncio.run(
+        _run(
+            BankSettings(
+                given.code, path, given.profile, key, given.port, given.control_port, given.answer_seconds, given.files
+            )
+        )
+    )
 
 
 if __name__ == "__main__":

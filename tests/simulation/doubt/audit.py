@@ -9,10 +9,12 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.ledger.balances import gathered_balance_fen, stored_balance
 from mpss.ledger.chart import FEE_INCOME
+from mpss.simulators.bank_orders import BACK, SENT
 from mpss.transactions.verify import verify
+from tests.simulation.doubt.counter import sent
 from tests.simulation.doubt.model import PENDING
 from tests.simulation.doubt.operations import OPERATIONS, SALES, merchant_of
-from tests.simulation.doubt.outside import CLOSED
+from tests.simulation.doubt.outside import CLOSED, Simulator
 from tests.simulation.doubt.setting import OPENING_FEN, POOR_FEN
 from tests.simulation.doubt.storm import Storm
 from tests.support.market import outside
@@ -36,6 +38,10 @@ _REFUNDS: LiteralString = """
     SELECT f.session, f.transaction_id FROM funding_request AS f JOIN transaction AS t ON t.id = f.transaction_id
      WHERE f.operation = 'credit' AND t.kind = 'reversal'
 """
+_SENT_BY_BANK: LiteralString = """
+    SELECT idempotency_key AS reference, amount_fen FROM transaction
+     WHERE kind = 'bank_topup' AND state = 'SUCCEEDED' AND caller = %(caller)s
+"""
 _MOVES_OUT = ("debit", "collect")
 
 
@@ -55,18 +61,19 @@ async def compare(storm: Storm) -> None:
         closed = await _closed(storm)
         to_wallet = {str(row["transaction_id"]) for row in await uow.dicts(_REFUNDS) if row["session"] in closed}
         await _answers_add_up(storm, uow, to_wallet)
+        topups = {bank.name: await uow.dicts(_SENT_BY_BANK, {"caller": f"bank:{bank.name}"}) for bank in storm.banks}
     _delivered(storm)
     await _charging_agrees(storm, approved.pop("charging", []))
-    for code in [code for code in storm.simulators if code != "ocs"]:
-        await _bank_agrees(storm, code, approved.pop(code, []))
+    for bank in storm.banks:
+        await _bank_agrees(storm, bank, approved.pop(bank.name, []), topups[bank.name])
     assert not approved, f"answers of nobody: {list(approved)}"
 
 
 async def _closed(storm: Storm) -> set[str]:
     """The references of credits to a card that its bank said was closed."""
     found: set[str] = set()
-    for code in [code for code in storm.simulators if code != "ocs"]:
-        for row in (await storm.simulators[code].control("GET", "/requests"))["requests"]:
+    for bank in storm.banks:
+        for row in (await bank.control("GET", "/requests"))["requests"]:
             if row["service"] == "credit" and row["response"] in CLOSED:
                 found.add(row["reference"])
     return found
@@ -109,10 +116,23 @@ async def _charging_agrees(storm: Storm, approved: list[dict[str, Any]]) -> None
     storm.counts["lines of the OCS"] = len(lines)
 
 
-async def _bank_agrees(storm: Storm, code: str, approved: list[dict[str, Any]]) -> None:
-    """Each line of the bank that stands is a debit, collection or credit of ours; each undoing a reversal of ours."""
-    bank = storm.simulators[code]
-    lines = [line for line in (await bank.control("GET", "/lines"))["lines"] if line["service"] != "opening"]
+async def _bank_agrees(
+    storm: Storm, bank: Simulator, approved: list[dict[str, Any]], topups: list[dict[str, Any]]
+) -> None:
+    """Each line of the bank that stands is a debit, collection or credit of ours; each undoing a reversal of ours.
+
+    What its customers sent and kept are our `topups`.
+    """
+    code, every = bank.name, (await bank.control("GET", "/lines"))["lines"]
+    back = {line["original"] for line in every if line["service"] == BACK}
+    kept = Counter(
+        (line["reference"], -line["amount_fen"])
+        for line in every
+        if line["service"] == SENT and line["reference"] not in back
+    )
+    credited = Counter((row["reference"], row["amount_fen"]) for row in topups)
+    assert credited == kept, f"{code}: ours alone: {credited - kept}; theirs alone: {kept - credited}"
+    lines = [line for line in every if line["service"] not in ("opening", SENT, BACK)]
     undone = Counter((line["original"], line["reference"]) for line in lines if line["service"] == "reverse")
     reversals = Counter((row["original_session"], row["session"]) for row in approved if row["operation"] == "reverse")
     assert undone <= reversals, f"{code} undid what we did not ask for: {undone - reversals}"
@@ -143,7 +163,8 @@ async def _bank_agrees(storm: Storm, code: str, approved: list[dict[str, Any]]) 
 async def _answers_add_up(storm: Storm, uow: UnitOfWork, to_wallet: set[str]) -> None:
     """Wallets, payables, fees and stock are what the last answers say; `to_wallet` are refunds of closed cards."""
     places = {payer.id: place for place, payer in enumerate(storm.world.payers)}
-    wallets: Counter[int] = Counter()
+    by_bank = await sent(storm)
+    wallets = Counter({place: by_bank[payer.phone] for place, payer in enumerate(storm.world.payers)})
     payables: Counter[str] = Counter()
     sold: Counter[int] = Counter()
     fees = 0

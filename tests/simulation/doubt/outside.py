@@ -30,6 +30,10 @@ _REFUSALS = ("05", "51", "54", "61", "96")
 CLOSED = ("14", "42")
 """No such card, no account: what a bank says of a card that exists no more."""
 BANK_SERVICES = ("debit", "freeze", "collect", "unfreeze", "credit", "reverse", "inquire")
+OUTGOING_FAULTS = (
+    FaultKind.LOSE_REQUEST, FaultKind.DELAY_REQUEST, FaultKind.BAD_MAC, FaultKind.TWICE, FaultKind.CLOSE,
+    FaultKind.LOSE_REPLY,
+)  # fmt: skip
 DELIVERY_FAULTS = [fault for fault in Fault if fault is not Fault.REFUSE]
 
 
@@ -119,6 +123,7 @@ def bank(folder: Path, code: str, profile: str, transport_key: bytes) -> Simulat
     key_file = folder / f"{code}.key"
     key_file.write_text(transport_key.hex(), encoding="ascii")
     arguments = ["--data", str(folder / "banks"), "--code", code, "--profile", profile, "--key-file", str(key_file)]
+    arguments += ["--answer-seconds", "1"]
     return Simulator(code, ["mpss.simulators.bank", *arguments])
 
 
@@ -132,8 +137,21 @@ def ocs_fault(chance: random.Random) -> dict[str, Any]:
     }
 
 
+def _counter_fault(chance: random.Random) -> dict[str, Any]:
+    """What a bank itself asks is lost, late, doubled or mangled, or its answer is."""
+    return {
+        "kind": chance.choice(OUTGOING_FAULTS).value,
+        "count": chance.randint(1, 3),
+        "seconds": chance.uniform(0.1, LONGEST_SECONDS),
+        "service": chance.choice((None, "top_up", "reverse")),
+        "outgoing": True,
+    }
+
+
 def bank_fault(chance: random.Random) -> dict[str, Any]:
     """Any of its faults; what it refuses it refuses for good, so what has one reference for good is not refused."""
+    if chance.random() < 0.25:
+        return _counter_fault(chance)
     kind = chance.choice(list(FaultKind))
     services: tuple[str | None, ...] = (None, None, None, *BANK_SERVICES)
     codes: tuple[str, ...] = _REFUSALS

@@ -20,6 +20,7 @@ from mpss.config import Settings
 from mpss.simulators.merchant_shop import Fault
 from mpss.transactions.verify import verify
 from tests.simulation.doubt.audit import compare
+from tests.simulation.doubt.counter import CUSTOMERS, send_topups, unsettled
 from tests.simulation.doubt.operations import draw
 from tests.simulation.doubt.outside import DELIVERY_FAULTS, LONGEST_SECONDS, bank_fault, ocs_fault
 from tests.simulation.doubt.setting import setting
@@ -82,6 +83,7 @@ async def _blow(storm: Storm, operations: int) -> None:
     whole = asyncio.Event()  # every kind of trouble has been
     async with asyncio.TaskGroup() as group:
         around = [group.create_task(_weather(storm)), group.create_task(_time(storm))]
+        around += [group.create_task(send_topups(storm, bank)) for bank in storm.banks for _ in range(CUSTOMERS)]
         troubles = group.create_task(_trouble(storm, operations, whole, over))
         clients = [
             group.create_task(_client(storm, numbers.__next__, lambda number: number > operations and whole.is_set()))
@@ -201,7 +203,7 @@ async def _clear(storm: Storm, operations: int) -> None:
 
 async def _settle(storm: Storm, end: float) -> None:
     """The jobs run until nothing is open."""
-    while pending := await storm.pending():
+    while pending := [*await storm.pending(), *await unsettled(storm)]:
         assert time.monotonic() < end, "\n".join(pending)
         storm.advance(20)
         await asyncio.sleep(0.3)

@@ -82,6 +82,9 @@ async def setting(seed: int, cluster: Cluster, url: str, folder: Path) -> AsyncI
         runtime = make_runtime(settings)
         async with running(runtime):
             shops, world = await _populate(runtime, simulators, folder)
+            # What a bank asks is for the processes that are killed.
+            assert runtime.ports.banks is not None
+            await runtime.ports.banks.stop()
             for shop in shops:
                 stack.callback(shop.close)
                 stack.push_async_callback(shop.stop)

@@ -48,6 +48,10 @@ class Storm:
     _moments: itertools.count[int] = field(default_factory=itertools.count)
     _answered: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def banks(self) -> list[Simulator]:
+        return [simulator for name, simulator in self.simulators.items() if name != "ocs"]
+
     def advance(self, seconds: float) -> None:
         self.clock.set(self.clock.now() + timedelta(seconds=seconds))
 
