@@ -32,6 +32,11 @@ def test_replays_a_month_and_finds_the_books_equal_to_the_fen(tmp_path: Path) ->
     assert sum(int(row["asked"]) for row in transfers) == 7
     assert sum(int(row["accepted"]) for row in transfers) > 0
     assert [row["moved_fen"] for row in transfers] == [row["books_fen"] for row in transfers]
+    for action, asked in (("CASH_OUT", 5), ("DEBIT", 7)):
+        out = [row for row in rows if row["type"] == action]
+        assert sum(int(row["asked"]) for row in out) == asked
+        assert sum(int(row["accepted"]) for row in out) > 0
+        assert [row["moved_fen"] for row in out] == [row["books_fen"] for row in out]
     payments = [row for row in rows if row["type"] == "PAYMENT"]
     assert sum(int(row["asked"]) for row in payments) == 20
     refused = sum(int(row[name] or 0) for row in payments for name in row if name.startswith("refused_"))

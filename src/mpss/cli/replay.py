@@ -1,8 +1,10 @@
 """`mpss replay`: a month of a real mobile-money service, driven through the public HTTP API hour by hour.
 
 The center runs in sandbox mode on a clock that the replay moves. CASH_IN becomes a cash top-up at a counter, PAYMENT a
-purchase of a free amount, TRANSFER a transfer to another client; all are asked for over HTTP by many callers at once,
-and what the API answered is compared, hour by hour, with what the journal says.
+purchase of a free amount, TRANSFER a transfer to another client, CASH_OUT a withdrawal to a bound card at the bank that
+credits in real time, DEBIT one at the bank that takes daily files; all are asked for over HTTP by many callers at once,
+and what the API answered is compared, hour by hour, with what the journal says. A withdrawal by the file is entered
+when the bank has paid, and compared with the hour it was asked for in.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,12 +21,22 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mpss.bootstrap import make_runtime, migrate_and_seed, running
+from mpss.adapters.key_store_file import FileKeyStore
+from mpss.bootstrap import (
+    key_file_of,
+    make_runtime,
+    migrate_and_seed,
+    payment_folder_of,
+    running,
+    transport_key_of,
+)
 from mpss.cli.center import environment_of, kept_secret, settled
-from mpss.cli.processes import Child, free_port, wait_ready
+from mpss.cli.processes import Child, wait_ready
 from mpss.cli.replay_books import read_books
-from mpss.cli.replay_report import Line, table, totals, write_chart, write_csv
-from mpss.config import Policy, Settings
+from mpss.cli.replay_cards import BANKS, Cards, code_in
+from mpss.cli.replay_center import next_month, sandboxed
+from mpss.cli.replay_report import Line, report
+from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.kernel.clock import SHANGHAI, SandboxClock, business_date
 from mpss.ledger.day_close import close_day
@@ -33,16 +44,18 @@ from mpss.ledger.verify import Check
 from mpss.outbox.queries import waiting
 from mpss.simulators.center_api import ApiProblem, CenterApi
 from mpss.simulators.month import CASH_IN, TRANSFER, Draw, Hour, Month, read_month
-from mpss.simulators.town import TOWN_NETWORK, Town, town
+from mpss.simulators.town import Town, town
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
+from mpss.transactions.withdrawal_queries import open_withdrawals
 
 MONTH_BEGINS = datetime(2016, 10, 1, tzinfo=SHANGHAI)
 """The month of the data is a tenth; its hours are replayed in the October its paper was published in."""
 SHOPS = ("market", "school", "water", "power", "kiosk")
 PASSWORD = "492713"  # noqa: S105 - of the replay's own people
 _CALLERS = 48
+_PAY_OUT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,8 @@ def replay(console: Console, folder: Path, *, counts: float, amounts: float, see
     plan = Plan(read_month(folder), counts, amounts, seed)
     with settled(data) as settings:
         result = asyncio.run(_replay(console, settings, plan))
-        _report(console, settings.data_dir / "replay", plan, result)
+        title = f"A month at {plan.counts:g} of its counts and {plan.amounts:g} of its amounts"
+        report(console, settings.data_dir / "replay", title, result.lines, result.checks)
     return result.good
 
 
@@ -95,15 +109,21 @@ async def _replay(console: Console, settings: Settings, plan: Plan) -> Replayed:
     clock_file = settings.data_dir / "replay.clock"
     clock = SandboxClock(clock_file)
     # A second replay into one folder goes on after the first: books do not go back.
-    begins = MONTH_BEGINS if clock.now() > datetime.now(UTC) - timedelta(days=1) else _next_month(clock.now())
+    begins = MONTH_BEGINS if clock.now() > datetime.now(UTC) - timedelta(days=1) else next_month(clock.now())
     clock.set(begins)
     secret = kept_secret(settings.data_dir / "smsc.secret")
     settings = replace(settings, sandbox_clock=clock_file)
     await migrate_and_seed(settings)
+    key_store = FileKeyStore.open_or_make(key_file_of(settings))
     async with town(
-        settings.data_dir / "town", shop_names=SHOPS, smsc_password=secret, number=settings.sms_number
+        settings.data_dir / "town",
+        shop_names=SHOPS,
+        smsc_password=secret,
+        number=settings.sms_number,
+        bank_keys={code: transport_key_of(key_store, code) for code in BANKS.values()},
+        payment_files=payment_folder_of(settings),
     ) as place:
-        settings = _sandboxed(settings, place, secret)
+        settings = sandboxed(settings, place, secret)
         log = settings.data_dir / "replay.log"
         with Child("the center", ["-m", "mpss", "serve"], environment=environment_of(settings), log=log) as center:
             await asyncio.to_thread(wait_ready, f"{settings.public_url}/readyz", children=[center])
@@ -114,40 +134,6 @@ async def _replay(console: Console, settings: Settings, plan: Plan) -> Replayed:
                 await player.close()
             await read_books(settings, lines, begins)
             return Replayed(lines, await _verify(settings))
-
-
-def _next_month(after: datetime) -> datetime:
-    local = after.astimezone(SHANGHAI)
-    year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
-    return datetime(year, month, 1, tzinfo=SHANGHAI)
-
-
-def _sandboxed(settings: Settings, place: Town, secret: str) -> Settings:
-    """A center that one busy caller may use: no rate limits, sessions that last the month, the data's own limits."""
-    policy = Policy(
-        session_ttl_seconds=60 * 86_400,
-        codes_per_source_per_hour=10_000_000,
-        single_limit_fen=settings.policy.single_limit_fen,
-        topup_single_limit_fen=settings.policy.topup_single_limit_fen,
-        balance_limit_fen=settings.policy.balance_limit_fen,
-        transfer_single_limit_fen=settings.policy.transfer_single_limit_fen,
-        transfer_daily_limit_fen=settings.policy.transfer_daily_limit_fen,
-        free_transfer_single_limit_fen=settings.policy.transfer_single_limit_fen,
-        free_transfer_daily_limit_fen=settings.policy.transfer_daily_limit_fen,
-    )
-    port = free_port()
-    return replace(
-        settings,
-        port=port,
-        public_url=f"http://{settings.host}:{port}",
-        smsc_port=place.smsc.port,
-        smsc_password=secret,
-        merchant_networks=TOWN_NETWORK,
-        rate_per_second=0,
-        source_rate_per_second=0,
-        log_level="WARNING",
-        policy=policy,
-    )
 
 
 class Player:
@@ -177,6 +163,7 @@ class Player:
         self._phones: list[str] = []
         self._clients: list[CenterApi] = []
         self._merchants: list[str] = []
+        self._cards = Cards(place)
 
     async def close(self) -> None:
         await self._clerk.close()
@@ -208,6 +195,7 @@ class Player:
                     await self._carry_out(self._operations(hour, count), line, lambda: progress.advance(played))
                     lines.append(line)
         await self._drain()
+        await self._pay_out()
         return lines
 
     def _hours(self) -> list[tuple[Hour, int]]:
@@ -253,7 +241,7 @@ class Player:
                 message = await handset.wait_for("验证码", timeout_seconds=120)
                 body = {
                     "phone": numbers[place],
-                    "code": _code_in(message.text),
+                    "code": code_in(message.text),
                     "terms_version": self._settings.policy.terms_version,
                     "payment_password": PASSWORD,
                 }
@@ -320,9 +308,26 @@ class Player:
         elif operation.action == TRANSFER:
             body = {"payee_phone": self._phones[operation.other], "payment_password": PASSWORD, **amount}
             await self._clients[operation.client].post("/v1/transfers", body, key=operation.key)
+        elif operation.action in BANKS:
+            api, phone = self._clients[operation.client], self._phones[operation.client]
+            card_id = await self._cards.card_of(operation.action, operation.client, phone, api)
+            body = {"card_id": card_id, "payment_password": PASSWORD, **amount}
+            await api.post("/v1/account/withdrawals", body, key=operation.key)
         else:
             body = {"merchant_id": self._merchants[operation.other], "payment_password": PASSWORD, **amount}
             await self._clients[operation.client].post("/v1/purchases", body, key=operation.key)
+
+    async def _pay_out(self) -> None:
+        """Let the day of the next cut come, and wait until banks have answered for every withdrawal."""
+        await self._move_to(self._clock.now() + timedelta(days=1))
+        async with asyncio.timeout(_PAY_OUT_SECONDS):
+            while True:
+                self._center.check()
+                async with self._database.read() as uow:
+                    if not await open_withdrawals(uow):
+                        break
+                await asyncio.sleep(0.2)
+        await self._drain()
 
     async def _move_to(self, now: datetime) -> None:
         """Let what is due leave, set the clock, and close the business days that are over by then."""
@@ -352,34 +357,3 @@ async def _verify(settings: Settings) -> list[Check]:
             return await verify(uow)
     finally:
         await database.close()
-
-
-def _report(console: Console, folder: Path, plan: Plan, result: Replayed) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    month = [line for line in result.lines if line.step]
-    title = f"A month at {plan.counts:g} of its counts and {plan.amounts:g} of its amounts"
-    write_csv(result.lines, folder / "hours.csv")
-    write_chart(month, folder / "month.svg", title=title)
-    opening = [line for line in result.lines if not line.step]
-    console.print(table(month, title="Hour by hour"))
-    console.print(table(totals(opening), title="Opening balances"))
-    console.print(table(totals(month), title=title))
-    differing = [line for line in result.lines if not line.agrees]
-    if differing:
-        console.print(table(differing, title="Hours where the API and the books differ"))
-    else:
-        console.print(
-            f"In each of {len(result.lines)} hours and types the books equal what the API answered, to the fen."
-        )
-    broken = [check for check in result.checks if not check.holds]
-    for check in broken:
-        console.print(f"[bold red]Broken: {check.name}: {check.breaches}[/]")
-    if not broken:
-        console.print(f"All {len(result.checks)} invariants hold.")
-    console.print(f"Hour by hour: {folder / 'hours.csv'}\nChart: {folder / 'month.svg'}")
-
-
-def _code_in(text: str) -> str:
-    found = re.search(r"(?<!\d)\d{6}(?!\d)", text)
-    assert found is not None, text
-    return found.group()

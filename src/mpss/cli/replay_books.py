@@ -9,13 +9,15 @@ from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.ledger.chart import Code
 from mpss.ledger.turnover import turnover_by_hour
-from mpss.simulators.month import CASH_IN, PAYMENT, TRANSFER
+from mpss.simulators.month import CASH_IN, CASH_OUT, DEBIT, PAYMENT, TRANSFER
+from mpss.transactions.withdrawal_queries import paid_by_hour
 
-_KINDS = {CASH_IN: "cash_topup", PAYMENT: "purchase", TRANSFER: "transfer"}
+_KINDS = {CASH_IN: "cash_topup", PAYMENT: "purchase", TRANSFER: "transfer", CASH_OUT: "real_time", DEBIT: "batch"}
 
 
 async def read_books(settings: Settings, lines: list[Line], begins: datetime) -> None:
-    """Put the journal's figures beside the API's: cash that came in, what merchants are owed, what wallets sent."""
+    """Put the journal's figures beside the API's: cash that came in, what merchants are owed, what wallets sent, and
+    what banks paid out by the hour it was asked for in."""
     moved: dict[tuple[str, int], tuple[int, int]] = {}
     database = Database(settings.database_url, pool_size=1)
     await database.open()
@@ -30,6 +32,9 @@ async def read_books(settings: Settings, lines: list[Line], begins: datetime) ->
                     step = int((turned.hour - begins).total_seconds()) // 3600
                     # Both wallets are moved by it.
                     moved[turned.kind, step] = (turned.entries, turned.amount_fen // 2)
+            for paid in await paid_by_hour(uow, since=begins):
+                step = int((paid.hour - begins).total_seconds()) // 3600
+                moved[paid.mode, step] = (paid.entries, paid.amount_fen)
     finally:
         await database.close()
     for line in lines:

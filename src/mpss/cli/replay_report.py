@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import vl_convert
+from rich.console import Console
 from rich.table import Table
 
 from mpss.kernel.money import Money
+from mpss.ledger.verify import Check
 
 
 @dataclass(slots=True)
@@ -132,3 +134,25 @@ def _chart(values: list[dict[str, Any]], title: str) -> dict[str, Any]:
         "vconcat": [operations, money],
         "resolve": {"scale": {"color": "independent"}},
     }
+
+
+def report(console: Console, folder: Path, title: str, lines: list[Line], checks: list[Check]) -> None:
+    """Print tables of the month, its totals and what differs; write `hours.csv` and `month.svg` into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    month = [line for line in lines if line.step]
+    write_csv(lines, folder / "hours.csv")
+    write_chart(month, folder / "month.svg", title=title)
+    console.print(table(month, title="Hour by hour"))
+    console.print(table(totals(line for line in lines if not line.step), title="Opening balances"))
+    console.print(table(totals(month), title=title))
+    differing = [line for line in lines if not line.agrees]
+    if differing:
+        console.print(table(differing, title="Hours where the API and the books differ"))
+    else:
+        console.print(f"In each of {len(lines)} hours and types the books equal what the API answered, to the fen.")
+    broken = [check for check in checks if not check.holds]
+    for check in broken:
+        console.print(f"[bold red]Broken: {check.name}: {check.breaches}[/]")
+    if not broken:
+        console.print(f"All {len(checks)} invariants hold.")
+    console.print(f"Hour by hour: {folder / 'hours.csv'}\nChart: {folder / 'month.svg'}")

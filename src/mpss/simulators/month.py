@@ -17,9 +17,11 @@ from pathlib import Path
 from mpss.kernel.errors import MpssError
 
 CASH_IN = "CASH_IN"
+CASH_OUT = "CASH_OUT"
+DEBIT = "DEBIT"
 PAYMENT = "PAYMENT"
 TRANSFER = "TRANSFER"
-ACTIONS = (CASH_IN, PAYMENT, TRANSFER)
+ACTIONS = (CASH_IN, PAYMENT, TRANSFER, CASH_OUT, DEBIT)
 _FEN = 100
 
 

@@ -7,6 +7,7 @@ from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
+from mpss.ledger.chart import WITHDRAWALS_IN_TRANSIT
 from mpss.transactions.withdrawal_model import WithdrawalRow
 from mpss.transactions.withdrawal_store import make_withdrawal
 
@@ -38,6 +39,24 @@ _OF_ACCOUNT: LiteralString = (
      ORDER BY w.transaction_id DESC LIMIT %(limit)s
 """
 )
+_OPEN: LiteralString = "SELECT count(*) FROM withdrawal WHERE hold_id IS NOT NULL AND ended_at IS NULL"
+_PAID_BY_HOUR: LiteralString = """
+    SELECT w.mode, date_trunc('hour', w.ordered_at) AS hour, count(DISTINCT e.id)::bigint AS entries,
+           sum(-p.amount_fen)::bigint AS amount_fen
+      FROM withdrawal AS w JOIN journal_entry AS e ON e.id = w.transaction_id
+      JOIN posting AS p ON p.entry_id = e.id AND p.ledger_account_id = %(account)s
+     WHERE w.ordered_at >= %(since)s
+     GROUP BY w.mode, hour ORDER BY hour, w.mode
+"""
+
+
+class PaidHour(NamedTuple):
+    """Entries of withdrawals of one mode that were asked for in one hour, and what the banks paid by them."""
+
+    mode: str
+    hour: datetime
+    entries: int
+    amount_fen: int
 
 
 class WithdrawalLine(NamedTuple):
@@ -77,3 +96,13 @@ async def withdrawals_of(uow: UnitOfWork, *, account_id: UUID, before: UUID | No
     """What an account withdrew or asked to, newest first; one that was refused at once is not in it."""
     params = {"account_id": account_id, "before": before, "limit": limit}
     return await uow.rows(WithdrawalLine, _OF_ACCOUNT, params)
+
+
+async def open_withdrawals(uow: UnitOfWork) -> int:
+    """How many are held, and not yet paid or refused."""
+    return int(await uow.value(_OPEN))
+
+
+async def paid_by_hour(uow: UnitOfWork, *, since: datetime) -> list[PaidHour]:
+    """What banks paid, from the journal, by the hour in which it was asked for."""
+    return await uow.rows(PaidHour, _PAID_BY_HOUR, {"since": since, "account": WITHDRAWALS_IN_TRANSIT})

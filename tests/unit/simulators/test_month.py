@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 import pytest
 
-from mpss.simulators.month import CASH_IN, PAYMENT, TRANSFER, Draw, Hour, MonthUnreadable, read_month
+from mpss.simulators.month import CASH_IN, CASH_OUT, DEBIT, PAYMENT, TRANSFER, Draw, Hour, MonthUnreadable, read_month
 from tests.support.month import write_month
 
 
@@ -16,8 +16,11 @@ class TestReadMonth:
         month = read_month(write_month(tmp_path))
         assert [(hour.step, hour.action, hour.count) for hour in month.hours] == [
             (1, CASH_IN, 4),
+            (1, CASH_OUT, 5),
             (1, PAYMENT, 10),
             (1, TRANSFER, 7),
+            (2, DEBIT, 4),
+            (20, DEBIT, 3),
             (26, PAYMENT, 10),
             (27, CASH_IN, 3),
         ]
