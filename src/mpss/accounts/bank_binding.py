@@ -28,7 +28,8 @@ async def bind_by_bank(runtime: Runtime, *, bank: str, phone: str, card_number: 
 
     Raises:
         MalformedField: `phone`, `card_number`, `holder_name`.
-        Refused: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE; CARD_REFUSED, a bound card of the account has another name.
+        Refused: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE; CARD_REFUSED, a bound card of the account has another name, or
+            this one is bound as another bank's.
 
     Spec: CT 5.1; CM 5.3.1.3.
     """
@@ -44,6 +45,8 @@ async def bind_by_bank(runtime: Runtime, *, bank: str, phone: str, card_number: 
         known = await cards_of_number(uow, account.id, digests=digests)
         for card in known:
             if card.state is CardState.BOUND:
+                if card.bank != bank:
+                    raise Refused(ErrorCode.CARD_REFUSED, detail="the card is bound as another bank's")
                 return CardId.from_uuid(card.id)
         card = CardRow(
             CardId.new(now), account.id, bank, number_sealed, mask_tail(number), name_sealed,

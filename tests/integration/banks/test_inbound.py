@@ -10,9 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mpss.accounts.bank_binding import bind_by_bank, unbind_by_bank
 from mpss.accounts.cards import list_cards
 from mpss.config import Policy
 from mpss.db.database import Database
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.observability import OUTSIDE_CALLS
 from mpss.simulators.bank_faults import FaultKind
 from mpss.wire.iso8583.fields import ProfileName
@@ -206,3 +208,12 @@ class TestABindingThatABankAsksFor:
             assert (await door.post("/unbindings", json={"card": CARD})).json() == {"response": "00"}
             assert (await door.post("/topups", json={"card": CARD, "amount_fen": 10**9})).status_code == 400
             assert len((await door.get("/topups")).json()["topups"]) == 1
+
+    async def test_of_a_card_that_is_bound_as_another_banks_is_refused(self, line: Inbound) -> None:
+        assert await line.bank.counter.bind(CARD) == "00"
+        with pytest.raises(Refused) as refused:
+            await bind_by_bank(line.runtime, bank="OTHER", phone=PHONE, card_number=CARD, holder_name=HOLDER)
+        assert refused.value.code is ErrorCode.CARD_REFUSED
+        with pytest.raises(Refused) as refused:
+            await unbind_by_bank(line.runtime, bank="OTHER", phone=PHONE, card_number=CARD)
+        assert refused.value.code is ErrorCode.UNKNOWN_CARD

@@ -23,7 +23,7 @@ from tests.support.eventually import eventually
 from tests.support.inbound import CARD, Inbound, inbound
 from tests.support.market import PHONE
 
-EXAMPLES = 60
+EXAMPLES = 120
 STRANGER = "+8618912349999"
 
 
@@ -189,12 +189,19 @@ class TestFuzz:
     async def test_never_stops_us_and_never_moves_money(self, wire: Wire) -> None:
         loop = asyncio.get_running_loop()
 
-        async def send(data: bytes) -> None:
-            wire.end.send_bytes(data)
+        async def send(data: bytes, *, ends: bool) -> None:
+            end = wire.end
+            end.send_bytes(data)
+
+            async def ended() -> bool:
+                return end not in wire.line.bank.lines()
+
+            if ends:
+                await eventually(ended)
             await wire.alive()
 
-        def sent(data: bytes) -> None:
-            asyncio.run_coroutine_threadsafe(send(data), loop).result(60)
+        def sent(data: bytes, *, ends: bool = False) -> None:
+            asyncio.run_coroutine_threadsafe(send(data, ends=ends), loop).result(60)
 
         @settings(
             max_examples=EXAMPLES,
@@ -213,7 +220,7 @@ class TestFuzz:
             elif isinstance(drawn, bytes):
                 sent(wire.signed(drawn))
             else:
-                sent(drawn[1] + b"\xff" * 2 * LONGEST_MESSAGE)  # Ends what may have begun as a frame.
+                sent(drawn[1] + b"\xff" * 2 * LONGEST_MESSAGE, ends=True)  # Whatever frame it began is over.
 
         await asyncio.to_thread(fuzz)
 
