@@ -22,6 +22,7 @@ from mpss.transactions.postings import (
     turned_round,
     voucher_activation_legs,
     voucher_topup_legs,
+    withdrawal_legs,
 )
 
 WALLET, OTHER_WALLET, PAYABLE = 100_001, 100_002, 200_001
@@ -49,6 +50,7 @@ LEGS = one_of(
     builds(recharge_card_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
     builds(bank_card_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
     builds(online_bank_legs, wallet=just(WALLET), amount_fen=AMOUNTS),
+    builds(withdrawal_legs, wallet=just(WALLET), amount_fen=AMOUNTS, fee_fen=integers(0, 10**6)),
     builds(voucher_topup_legs, wallet=integers(WALLET, WALLET), amount_fen=AMOUNTS),
 )
 
