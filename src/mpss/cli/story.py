@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mpss.cli.replay_cards import card_number, code_in
 from mpss.kernel.money import Money
 from mpss.simulators.center_api import CenterApi
 from mpss.simulators.merchant_shop import Fault, MerchantShop
@@ -65,8 +66,9 @@ class Story:
         await self._reversed_by_shop(li, shop, bought, "30.00")
         await self._refused_by_shop(li, shop, card, "30.00")
         await self._balance_by_sms(wang)
+        await self._withdraw_by_sms(li, "50.00")
 
-        await self._balances({li.name: (li, "200.00"), wang.name: (wang, "85.50")})
+        await self._balances({li.name: (li, "150.00"), wang.name: (wang, "85.50")})
         await self._books()
         return self.facts
 
@@ -207,6 +209,24 @@ class Story:
     async def _balance_by_sms(self, person: Person) -> None:
         self._tell(f"{person.name} asks for the balance by SMS “YE”")
         self._saw("the answer", await person.ask("YE", "余额"), "85.50")
+
+    async def _withdraw_by_sms(self, person: Person, yuan: str) -> None:
+        bank = self._town.banks["NANCHENG"]
+        number = card_number("NANCHENG", person.phone)
+        bank.store.open_card(number, holder_name=person.name, phone=person.phone, balance_fen=0)
+        self._tell(f"{person.name} binds a bank card and withdraws {yuan} to it by SMS “TX {yuan}”")
+        await person.mark()
+        card = {"bank": "NANCHENG", "card_number": number, "holder_name": person.name}
+        asked = await person.api.post("/v1/account/cards", card)
+        code = code_in(await person.sms("验证码"))
+        bound = await person.api.post(f"/v1/account/cards/{asked['card_id']}/confirm", {"code": code})
+        self._fact("the bank knows the card, the phone confirms", bound["state"], "bound")
+        question = await person.ask(f"TX {yuan}", "回复")
+        self._saw(f"{person.name} is asked, with card and fee", question, yuan, number[-4:], "手续费")
+        told = await person.ask(f"Y {confirmation_in(question)}", "您已提现")
+        self._saw(f"{person.name} confirms and is told", told, yuan)
+        lines = [line["amount_fen"] for line in bank.store.lines() if line["card"] == number]
+        self._fact("the bank's statement has", str(Money(sum(lines))), yuan)
 
     async def _balances(self, expected: dict[str, tuple[Person, str]]) -> None:
         for name, (person, yuan) in expected.items():
