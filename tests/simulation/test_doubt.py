@@ -35,5 +35,5 @@ class TestAStorm:
                 raise
         durable.drop_database(name)
         print(f"storm {seed}", dict(sorted(counts.items())))
-        assert counts["our processes killed"] >= 2
+        assert counts["our processes killed"] >= 1
         assert min(counts[f"{name} killed"] for name in ("ocs", "NANCHENG", "BEIHU")) >= 1
