@@ -9,14 +9,14 @@ import pytest
 
 from mpss.simulators.merchant_shop import Fault
 from mpss.simulators.people import PASSWORD, Person, confirmation_in, digits_in
-from tests.support.center import Center
+from tests.support.center import Center, refusal
 from tests.support.clauses import clause
 from tests.support.eventually import eventually
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="package"),
     pytest.mark.xdist_group("center"),
-    clause("CT 5.1", "CT 5.3", "CM 6.4.2"),
+    clause("CT 5.1", "CT 5.3", "CM 6.4.2", "CM 6.4.7.2", "CM 6.6.2.2"),
 ]
 
 CARDS = {"NANCHENG": "6222020000000015", "BEIHU": "6228480000000019"}
@@ -104,6 +104,19 @@ class TestABankCard:
         await shared_center.all_sent()
         assert left_fen(shared_center, li, "NANCHENG") == (190_000, 0)
         await shared_center.assert_sound()
+
+    async def test_is_listed_and_unbound_by_sms(self, shared_center: Center) -> None:
+        li = await shared_center.subscriber("Card")
+        assert "未绑定银行卡" in await li.ask("YHK", "银行卡")
+        card_id = await bind(shared_center, li, "BEIHU")
+        (card,) = (await li.api.get("/v1/account/cards"))["items"]
+        digits = card["masked"][-4:]
+        assert f"北湖银行 {digits}" in await li.ask("YHK", "已绑定银行卡")
+        wrong = "0000" if digits != "0000" else "1111"
+        assert "没有这张银行卡" in await li.ask(f"JB {wrong}", "银行卡")
+        assert digits in await li.ask(f"JB {digits}", "解除绑定")
+        assert (await li.api.get("/v1/account/cards"))["items"] == []
+        assert await refusal(li.api.get(f"/v1/account/cards/{card_id}/balance")) == "illegal_state"
 
 
 class TestTheReply:

@@ -36,6 +36,7 @@ class VerifyBy(StrEnum):
 
     SMS_CODE = "sms_code"  # the account's phone is sent a code
     DEBIT = "debit"  # a small amount is debited; who sees the card's account can name it
+    COUNTER = "counter"  # the clerk of a service hall has looked at card and identity document
 
 
 class CardRow(NamedTuple):

@@ -201,6 +201,21 @@ async def unbind(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
         await tell_of_card(uow, "card_unbound", account, card, now)
 
 
+async def unbind_by_digits(runtime: Runtime, *, account_id: UUID, last_digits: str) -> BoundCard:
+    """End the binding of the one bound card with these last four digits; the card it was.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT; UNKNOWN_CARD, there is none, or there are several.
+
+    Spec: CM 6.4.7, 6.6.2.
+    """
+    found = [card for card in await list_cards(runtime, account_id=account_id) if card.masked[-4:] == last_digits]
+    if len(found) != 1:
+        raise Refused(ErrorCode.UNKNOWN_CARD)
+    await unbind(runtime, account_id=account_id, card_id=found[0].id)
+    return found[0]
+
+
 async def list_cards(runtime: Runtime, *, account_id: UUID) -> list[BoundCard]:
     """The account's bound cards, oldest first."""
     async with runtime.database.read() as uow:

@@ -15,6 +15,7 @@ from mpss.ports.bank import BankOperation
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import CARD, HOLDER, Connected, again
+from tests.support.clauses import clause
 from tests.support.eventually import eventually
 
 SOON = 0.4
@@ -98,6 +99,7 @@ class TestBank:
         assert counter._value.get() == before + 1
 
 
+@clause("CT 12.2")
 class TestTrouble:
     @pytest.mark.parametrize(
         ("fault", "moved"),

@@ -24,6 +24,7 @@ from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.runtime import Runtime
 from mpss.simulators.bank_faults import Fault, FaultKind
 from tests.integration.banks.conftest import HOLDER, Connected
+from tests.support.clauses import clause
 from tests.support.house import events, house, last_secret, subscriber
 from tests.support.instants import NOON
 
@@ -69,6 +70,7 @@ async def refusal(work: object) -> ErrorCode:
     return found.value.code
 
 
+@clause("CT 6.1.2", "CM 6.6.1.2")
 class TestBinding:
     async def test_asks_the_bank_then_the_phone_and_tells_its_owner(self, cards: Cards) -> None:
         bound = await cards.bind()

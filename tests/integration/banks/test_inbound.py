@@ -173,6 +173,7 @@ def reversal(reference: str, of: str, amount_fen: int) -> BankMessage:
     return BankMessage(Service.REVERSE, "000501", "0701120000", reference, amount_fen=amount_fen, original=original)
 
 
+@clause("CM 6.4.6.1", "CM 6.4.6.2")
 @clause("CM 5.3.1.3", "CM 5.3.1.4", "CM 5.3.3.1", "CM 5.3.3.2")
 class TestABindingThatABankAsksFor:
     async def test_binds_once_tells_and_unbinds(self, line: Inbound) -> None:

@@ -8,11 +8,13 @@ from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.observability import OUTSIDE_CALLS
 from mpss.ports.charging import ChargingOperation
 from tests.integration.charging.conftest import PHONE, Bill
+from tests.support.clauses import clause
 
 RESERVE, COMMIT, RELEASE = ChargingOperation.RESERVE, ChargingOperation.COMMIT, ChargingOperation.RELEASE
 DEBIT, REFUND = ChargingOperation.DEBIT, ChargingOperation.REFUND
 
 
+@clause("CT 7.3")
 class TestSession:
     @pytest.mark.clause("CT 5.1")
     async def test_reserves_then_commits(self, bill: Bill) -> None:
@@ -57,6 +59,7 @@ class TestSession:
         assert await bill.ask(RESERVE, bill.new_session()) == Declined("5030 user unknown")
 
 
+@clause("CT 7.3")
 class TestEvent:
     async def test_debits_and_refunds(self, bill: Bill) -> None:
         paid, back = bill.new_session(), bill.new_session()

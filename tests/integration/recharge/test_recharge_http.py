@@ -49,6 +49,7 @@ async def inquire(port: RechargeHttp, reference: str = "txn_1") -> object:
     return await port.inquire(reference, timeout_seconds=WAIT)
 
 
+@clause("CT 7.5")
 @clause("CM 6.4.3")
 class TestARechargeCard:
     async def test_is_checked_and_consumed_once(self, platform: RechargePlatform, port: RechargeHttp) -> None:

@@ -32,6 +32,7 @@ async def clerk_of(runtime: Runtime, clerk: str = "C01") -> StaffMember:
     return await employee(runtime, f"clerk {clerk}", Permission.CASH_TOPUP, hall="H01", clerk=clerk)
 
 
+@clause("CM 5.3.1.1")
 @clause("CT 5.2", "CM 6.4.1")
 class TestTopUp:
     async def test_puts_cash_into_the_withdrawable_part_and_tells_the_phone(self, runtime: Runtime) -> None:

@@ -22,6 +22,7 @@ from mpss.wire.iso8583.codec import (
 from mpss.wire.iso8583.fields import PROFILES, Field, Form, Profile, ProfileName
 from mpss.wire.iso8583.mac import MAC_BYTES, BadKeyBlock, ecb_mac, unwrap_key, wrap_key
 from mpss.wire.iso8583.messages import BankMessage, Original, Service, from_fields, to_fields
+from tests.support.clauses import clause
 
 FIRST_MESSAGE = bytes.fromhex(
     "02003020048000C0801500000000000000123400000203009930303030303030313935323731383138323231373837353135"
@@ -87,6 +88,7 @@ def fields(profile: Profile) -> st.SearchStrategy[dict[int, str]]:
     return st.fixed_dictionaries(always, optional=known)
 
 
+@clause("CT 12.2")
 class TestMac:
     def test_is_the_published_one(self) -> None:
         assert ecb_mac(bytes.fromhex("0723C80DB5F4CD3D"), FIRST_MESSAGE) == b"B3A092AE"

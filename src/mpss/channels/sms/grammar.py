@@ -93,6 +93,18 @@ class TopUpFromCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ListCards:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class UnbindCard:
+    """The bound card with these last four digits."""
+
+    last_digits: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuyProduct:
     sms_code: int
     quantity: int = 1
@@ -149,6 +161,8 @@ Command = (
     | TopUp
     | Recharge
     | TopUpFromCard
+    | ListCards
+    | UnbindCard
     | BuyProduct
     | PayMerchant
     | Transfer
@@ -189,6 +203,8 @@ class _Verb(StrEnum):
     BALANCE = "balance"
     SET_PASSWORD = "set_password"  # noqa: S105 - a verb, not a password
     TOP_UP = "top_up"
+    LIST_CARDS = "list_cards"
+    UNBIND_CARD = "unbind_card"
     BUY = "buy"
     TRANSFER = "transfer"
     WITHDRAW = "withdraw"
@@ -204,6 +220,8 @@ _KEYWORDS: dict[str, _Verb] = {
     "MM": _Verb.SET_PASSWORD, "PASSWORD": _Verb.SET_PASSWORD, "密码": _Verb.SET_PASSWORD,
     "设置密码": _Verb.SET_PASSWORD, "重置密码": _Verb.SET_PASSWORD,
     "CZ": _Verb.TOP_UP, "TOPUP": _Verb.TOP_UP, "充值": _Verb.TOP_UP,
+    "YHK": _Verb.LIST_CARDS, "CARDS": _Verb.LIST_CARDS, "银行卡": _Verb.LIST_CARDS,
+    "JB": _Verb.UNBIND_CARD, "UNBIND": _Verb.UNBIND_CARD, "解绑": _Verb.UNBIND_CARD,
     "ZF": _Verb.BUY, "PAY": _Verb.BUY, "BUY": _Verb.BUY, "购买": _Verb.BUY, "支付": _Verb.BUY,
     "ZZ": _Verb.TRANSFER, "TRANSFER": _Verb.TRANSFER, "转账": _Verb.TRANSFER, "转帐": _Verb.TRANSFER,
     "TX": _Verb.WITHDRAW, "WITHDRAW": _Verb.WITHDRAW, "提现": _Verb.WITHDRAW,
@@ -244,6 +262,10 @@ def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
             return _alone(SetPassword(), arguments)
         case _Verb.TOP_UP:
             return _top_up(arguments, recharge)
+        case _Verb.LIST_CARDS:
+            return _alone(ListCards(), arguments)
+        case _Verb.UNBIND_CARD:
+            return UnbindCard(_last_digits("".join(arguments)))
         case _Verb.BUY:
             return _buy(arguments)
         case _Verb.TRANSFER:
@@ -286,13 +308,20 @@ def _top_up(arguments: list[str], recharge: RechargeForm | None) -> TopUp | Rech
 
 
 def _from_card(arguments: list[str]) -> TopUpFromCard:
-    amount_fen = _amount_fen(arguments[0] if arguments else "")
-    last_digits = arguments[1] if len(arguments) > 1 else None
-    if last_digits is not None and (len(last_digits) != 4 or not _DIGITS.fullmatch(last_digits)):
-        raise NotUnderstood(Mistake.CARD_DIGITS)
+    return TopUpFromCard(*_amount_and_card(arguments))
+
+
+def _amount_and_card(arguments: list[str]) -> tuple[int, str | None]:
     if len(arguments) > 2:
         raise NotUnderstood(Mistake.EXTRA)
-    return TopUpFromCard(amount_fen, last_digits)
+    amount_fen = _amount_fen(arguments[0] if arguments else "")
+    return amount_fen, _last_digits(arguments[1]) if len(arguments) == 2 else None
+
+
+def _last_digits(text: str) -> str:
+    if len(text) != 4 or not _DIGITS.fullmatch(text):
+        raise NotUnderstood(Mistake.CARD_DIGITS)
+    return text
 
 
 def _buy(arguments: list[str]) -> BuyProduct | PayMerchant:
@@ -320,12 +349,7 @@ def _transfer(arguments: list[str]) -> Transfer:
 
 
 def _withdraw(arguments: list[str]) -> Withdraw:
-    if len(arguments) > 2:
-        raise NotUnderstood(Mistake.EXTRA)
-    amount_fen = _amount_fen(arguments[0] if arguments else "")
-    if len(arguments) == 2 and (len(arguments[1]) != 4 or not _DIGITS.fullmatch(arguments[1])):
-        raise NotUnderstood(Mistake.CARD_DIGITS)
-    return Withdraw(amount_fen, arguments[1] if len(arguments) == 2 else None)
+    return Withdraw(*_amount_and_card(arguments))
 
 
 def _quantity(text: str) -> int:

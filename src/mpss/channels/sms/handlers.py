@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from mpss.accounts.cards import list_cards, unbind_by_digits
 from mpss.accounts.open import open_by_sms
 from mpss.accounts.password import request_link
 from mpss.accounts.queries import AccountOverview, overview_by_phone
@@ -20,6 +21,7 @@ from mpss.channels.sms.grammar import (
     Command,
     Confirm,
     Help,
+    ListCards,
     NotUnderstood,
     Open,
     PayMerchant,
@@ -29,10 +31,20 @@ from mpss.channels.sms.grammar import (
     TopUp,
     TopUpFromCard,
     Transfer,
+    UnbindCard,
     Withdraw,
     parse,
 )
-from mpss.channels.sms.replies import ALREADY_PAID, CANCELLED, HELP, MISTAKES, REFUSALS, REVERSED, balance_reply
+from mpss.channels.sms.replies import (
+    ALREADY_PAID,
+    CANCELLED,
+    HELP,
+    MISTAKES,
+    REFUSALS,
+    REVERSED,
+    balance_reply,
+    cards_reply,
+)
 from mpss.desk.model import Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, MpssError, Refused
 from mpss.kernel.masking import mask_phone
@@ -113,6 +125,11 @@ async def _carry_out(
                 caller=_caller(phone),
             )
             return _refusal(recharged.transaction, language)
+        case ListCards():
+            return cards_reply(await list_cards(runtime, account_id=account.id), language)
+        case UnbindCard(last_digits):
+            await unbind_by_digits(runtime, account_id=account.id, last_digits=last_digits)
+            return None
         case TopUpFromCard(amount_fen, last_digits):
             asked = await request_card_topup(
                 runtime, caller=_caller(phone), key=key, channel=CHANNEL, account_id=account.id, phone=phone,

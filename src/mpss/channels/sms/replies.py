@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpss.accounts.cards import BoundCard
 from mpss.accounts.queries import AccountOverview, EffectiveState
 from mpss.channels.sms.grammar import Mistake
 from mpss.kernel.errors import ErrorCode
@@ -162,6 +163,20 @@ _BALANCE = _text(
     "可用余额{available}元，状态{state}，日消费限额{limit}元，今日已用{spent}元。",
     "Available {available} yuan; {state}; daily limit {limit} yuan, {spent} used today.",
 )
+
+
+_NO_CARDS = _text("未绑定银行卡。", "No bank card is bound.")
+_CARDS = _text(
+    "已绑定银行卡：{cards}。解绑请回复“JB 末4位”。",
+    'Bound bank cards: {cards}. To unbind, reply "JB" and the last four digits.',
+)
+
+
+def cards_reply(cards: list[BoundCard], language: str) -> str:
+    """The bound cards, by bank and last digits."""
+    if not cards:
+        return _NO_CARDS[language]
+    return _CARDS[language].format(cards=", ".join(f"{card.bank_name} {card.masked[-4:]}" for card in cards))
 
 
 def balance_reply(account: AccountOverview) -> str:

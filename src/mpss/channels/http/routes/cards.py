@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Path
 from pydantic import Field
@@ -25,13 +25,18 @@ SUBJECT = Subject("Bank cards")
 CARD_EXAMPLE = "crd_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"
 
 
+BankCode = Annotated[str, *text(8), Field(description="code of a bank we are connected to", examples=["NANCHENG"])]
+CardNumber = Annotated[
+    str, *text(40), Field(description="12 to 19 digits; blanks are passed over", examples=["6222020000000015"])
+]
+HolderName = Annotated[str, *text(40), Field(description="as the bank has it", examples=["李小明"])]
+
+
 class BindBody(Body):
-    bank: Annotated[str, *text(8)] = Field(description="code of a bank we are connected to", examples=["NANCHENG"])
-    card_number: Annotated[str, *text(40)] = Field(
-        description="12 to 19 digits; blanks are passed over", examples=["6222020000000015"]
-    )
-    holder_name: Annotated[str, *text(40)] = Field(description="as the bank has it", examples=["李小明"])
-    verify_by: VerifyBy = Field(
+    bank: BankCode
+    card_number: CardNumber
+    holder_name: HolderName
+    verify_by: Literal[VerifyBy.SMS_CODE, VerifyBy.DEBIT] = Field(
         default=VerifyBy.SMS_CODE,
         description="sms_code: the phone is sent a code; debit: the card is debited by less than a yuan, which comes "
         "back, and the amount confirms",

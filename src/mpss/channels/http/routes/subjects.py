@@ -18,6 +18,7 @@ from mpss.channels.http.routes import (
     sandbox,
     sign_in,
     staff_books,
+    staff_cards,
     staff_funding,
     staff_goods,
     staff_members,
@@ -40,7 +41,8 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         cards.SUBJECT, withdrawals.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
-        staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT, staff_payment_orders.SUBJECT,
+        staff_cards.SUBJECT, staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT,
+        staff_payment_orders.SUBJECT,
         platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always
