@@ -26,7 +26,7 @@ from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, Tr
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.ids import FundingId, PaymentAnswerId, TransactionId
 from mpss.observability import log
-from mpss.ports.payment_files import AnswerFile
+from mpss.ports.payment_files import AnswerFile, NotPlaced, PaymentFilesPort
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked
 from mpss.transactions.payment_store import AnswerRow, batch_of, insert_answer, mark_placed, orders_of
@@ -85,15 +85,23 @@ async def read_answers(runtime: Runtime, *, bank: str | None = None) -> list[Ans
         return []
     read = []
     for code in [profile.code for profile in banks.banks() if bank in (None, profile.code)]:
-        for file in await port.answers(code, limit=_FILES):
-            answer = await take_answer(runtime, code, file)
-            async with runtime.database.transaction() as uow:
-                await insert_answer(uow, answer)
-            await port.put_away(code, file.name, refused=answer.outcome == "refused")
-            event = log.warning if answer.problem else log.info
-            event("payment_answer.read", bank=code, file=file.name, outcome=answer.outcome, problem=answer.problem)
-            read.append(answer)
+        try:
+            for file in await port.answers(code, limit=_FILES):
+                read.append(await _read_one(runtime, port, code, file))
+        except NotPlaced as problem:
+            # One bank's folder is no other's; what was not put away is offered again.
+            log.error("payment_answer.not_read", bank=code, problem=str(problem))
     return read
+
+
+async def _read_one(runtime: Runtime, port: PaymentFilesPort, bank: str, file: AnswerFile) -> AnswerRow:
+    answer = await take_answer(runtime, bank, file)
+    async with runtime.database.transaction() as uow:
+        await insert_answer(uow, answer)
+    event = log.warning if answer.problem else log.info
+    event("payment_answer.read", bank=bank, file=file.name, outcome=answer.outcome, problem=answer.problem)
+    await port.put_away(bank, file.name, refused=answer.outcome == "refused")
+    return answer
 
 
 async def take_answer(runtime: Runtime, bank: str, file: AnswerFile) -> AnswerRow:

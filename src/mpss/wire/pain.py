@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from pyiso20022.pain import pain_001_001_03 as pain001
 from pyiso20022.pain import pain_002_001_03 as pain002
-from xsdata.exceptions import ConverterError, ParserError
 from xsdata.formats.dataclass.parsers import XmlParser
 from xsdata.formats.dataclass.parsers.config import ParserConfig
 from xsdata.formats.dataclass.serializers import XmlSerializer
@@ -270,7 +269,10 @@ def _reason(reasons: Iterable[Any]) -> str:
 
 
 def _instant(value: XmlDateTime) -> datetime:
-    moment = value.to_datetime()
+    try:
+        moment = value.to_datetime()
+    except (ValueError, OverflowError):
+        raise BadFile("CreDtTm is no instant") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
@@ -291,7 +293,7 @@ def _read(content: bytes, kind: type[T]) -> T:
     )
     try:
         document = XmlParser(config=config).from_bytes(content, kind)
-    except (ParserError, ConverterError, ValueError, TypeError, SyntaxError, UserWarning) as problem:
+    except Exception as problem:  # Whatever a library says of foreign bytes, they are no message; nothing has moved.
         raise BadFile(f"not a message of its kind: {type(problem).__name__}") from None
     _check(document, "Document")
     return document
@@ -326,6 +328,8 @@ def _check_text(text: str, rules: Any, where: str) -> None:
 
 
 def _check_number(number: Decimal, rules: Any, where: str) -> None:
+    if not number.is_finite():
+        raise BadFile(f"{where} is not a number of its kind")
     _, digits, exponent = number.as_tuple()
     places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
     fits = len(digits) <= rules.get("total_digits", len(digits)) and places <= rules.get("fraction_digits", places)

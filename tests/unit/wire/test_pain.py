@@ -87,6 +87,10 @@ SAID = write_statuses(answer_of([OrderStatus("a" * 32, "ACSC")])).decode()
         ("<CtrlSum>200.00", "<CtrlSum>200.01"),
         ('Ccy="CNY"', 'Ccy="USD"'),
         (">200.00</InstdAmt>", ">200.005</InstdAmt>"),
+        (">200.00</InstdAmt>", ">NaN</InstdAmt>"),
+        (">200.00</InstdAmt>", ">-200.00</InstdAmt>"),
+        ("<CtrlSum>200.00", "<CtrlSum>Infinity"),
+        ("<CreDtTm>2026", "<CreDtTm>99999"),
         ("<PmtMtd>TRF", "<PmtMtd>GIFT"),
         ("<MsgId>", "<MsgId>" + "x" * 40),
         ("<EndToEndId>" + "a" * 32 + "</EndToEndId>", ""),
@@ -122,6 +126,12 @@ def test_an_answer_that_is_wrong_is_refused(old: str, new: str) -> None:
 def test_an_answer_that_says_two_things_of_one_order_is_refused() -> None:
     with pytest.raises(BadFile, match="two things"):
         read_statuses(write_statuses(answer_of([OrderStatus("a" * 32, "ACSC"), OrderStatus("a" * 32, "RJCT")])))
+
+
+@pytest.mark.parametrize("name", ["Anna  Maria", "李\u3000小明", "<&>\"'", "é́"])
+def test_a_name_comes_back_as_it_is(name: str) -> None:
+    file = file_of([PaymentOrder("a" * 32, "6222020000000015", name, 1)])
+    assert read_orders(write_orders(file)) == file
 
 
 def test_a_name_that_is_too_long_is_not_written() -> None:
