@@ -27,8 +27,8 @@ from mpss.kernel.garbage import calm_collector
 from mpss.kernel.ids import TransactionId
 from mpss.observability import configure_logging
 from mpss.transactions.model import Asked, Proof
-from mpss.transactions.purchase import PurchaseCommand
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.purchase import PurchaseCommand
+from mpss.transactions.purchases.sale import Sale
 
 POLICY = Policy()
 

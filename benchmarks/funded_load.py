@@ -36,9 +36,9 @@ from mpss.desk.model import Answer, Funding, TransactionState
 from mpss.kernel.garbage import calm_collector
 from mpss.observability import configure_logging
 from mpss.runtime import Runtime
-from mpss.transactions.card_topup import top_up_from_card
 from mpss.transactions.pay import pay
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.sale import Sale
+from mpss.transactions.topups.card import top_up_from_card
 
 AMOUNT_FEN = 25
 _LARGE_FEN = 10**12

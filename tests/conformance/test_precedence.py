@@ -17,7 +17,7 @@ from mpss.desk.model import Snapshot, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.ledger.model import Balance
 from mpss.merchants.model import MerchantState
-from mpss.transactions.purchase import PurchaseCommand
+from mpss.transactions.purchases.purchase import PurchaseCommand
 from mpss.transactions.store import MERCHANT_ORDERS, MerchantOrderRow, order_key
 from tests.support.clauses import clause
 from tests.support.instants import NOON

@@ -68,7 +68,7 @@ def test_names_in_code_type_are_in_the_code(paper: Path) -> None:
 def test_decisions_are_numbered_listed_and_those_named_in_the_code_are_there() -> None:
     papers = sorted(path.name for path in (REPOSITORY / "docs" / "decisions").glob("0*.md"))
     numbers = [paper[:4] for paper in papers]
-    assert numbers == sorted(set(numbers))
+    assert numbers == [f"{number:04d}" for number in range(1, len(papers) + 1)]
     index = (REPOSITORY / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| \[ADR-(\d{4})\]", index, re.MULTILINE) == numbers
     assert set(re.findall(r"ADR-(\d{4})", SOURCE)) - set(numbers) == set()

@@ -31,8 +31,8 @@ from mpss.ledger.post import BALANCES
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.store import OUTBOX
 from mpss.transactions.postings import turned_round
-from mpss.transactions.reversal import ReversalCommand
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.reversal import ReversalCommand
+from mpss.transactions.purchases.sale import Sale
 from tests.support.instants import NOON, TODAY
 from tests.support.sales import FEE, KIOSK, PAYER, RIGHT, TEA, USED, WRONG, asked, purchase_of, stock_of
 

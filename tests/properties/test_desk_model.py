@@ -26,13 +26,13 @@ from mpss.kernel.ids import AccountId, ProductId, VoucherBatchId
 from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
 from mpss.merchants.store import MERCHANTS
-from mpss.transactions.cash_topup import CashTopupCommand, UndoCommand
 from mpss.transactions.confirm import ReplyToPurchase
 from mpss.transactions.machine import Event
-from mpss.transactions.purchase import PurchaseCommand
-from mpss.transactions.reversal import ReversalCommand
-from mpss.transactions.sale import Sale
-from mpss.transactions.voucher_topup import VoucherTopupCommand
+from mpss.transactions.purchases.purchase import PurchaseCommand
+from mpss.transactions.purchases.reversal import ReversalCommand
+from mpss.transactions.purchases.sale import Sale
+from mpss.transactions.topups.cash import CashTopupCommand, UndoCommand
+from mpss.transactions.topups.voucher import VoucherTopupCommand
 from mpss.vouchers.model import BatchState, VoucherRow
 from mpss.vouchers.store import VOUCHERS
 from tests.support.instants import NOON, TODAY

@@ -24,10 +24,10 @@ from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
 from mpss.outbox.store import OUTBOX
 from mpss.transactions.model import Asked, Proof
-from mpss.transactions.transfer import TransferCommand
-from mpss.transactions.transfer_end import EndCommand
-from mpss.transactions.transfer_store import SENT, TRANSFERS
-from mpss.transactions.transfer_terms import Order
+from mpss.transactions.transfers.end import EndCommand
+from mpss.transactions.transfers.store import SENT, TRANSFERS
+from mpss.transactions.transfers.terms import Order
+from mpss.transactions.transfers.transfer import TransferCommand
 from tests.support.clauses import clause
 from tests.support.instants import NOON, TODAY
 from tests.support.sales import KEY_VERSION, PAYER, RIGHT, USED, WRONG

@@ -23,17 +23,17 @@ from mpss.ledger.holds import HOLDS
 from mpss.ledger.machine import HoldState
 from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
-from mpss.transactions.bank_request import NewRequest, reference_of
-from mpss.transactions.funding_store import FUNDING_REQUESTS
+from mpss.transactions.funding.bank_request import NewRequest, reference_of
+from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.model import Asked, Proof
-from mpss.transactions.payment_answer import AnswerOrder
-from mpss.transactions.transfer import TransferCommand
-from mpss.transactions.transfer_terms import Order
-from mpss.transactions.withdrawal import WithdrawCommand
-from mpss.transactions.withdrawal_answer import AnswerCredit
-from mpss.transactions.withdrawal_end import ReturnWithdrawal
-from mpss.transactions.withdrawal_model import Mode, WithdrawalOrder
-from mpss.transactions.withdrawal_store import WITHDRAWALS, WITHDRAWN
+from mpss.transactions.transfers.terms import Order
+from mpss.transactions.transfers.transfer import TransferCommand
+from mpss.transactions.withdrawals.answer import AnswerCredit
+from mpss.transactions.withdrawals.end import ReturnWithdrawal
+from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder
+from mpss.transactions.withdrawals.payment_answer import AnswerOrder
+from mpss.transactions.withdrawals.store import WITHDRAWALS, WITHDRAWN
+from mpss.transactions.withdrawals.withdrawal import WithdrawCommand
 from mpss.wire.pain import OrderStatus
 from tests.support.clauses import clause
 from tests.support.instants import NOON, TODAY

@@ -26,7 +26,7 @@ from mpss.kernel.clock import SandboxClock
 from mpss.kernel.errors import ErrorCode
 from mpss.runtime import Runtime
 from mpss.staff.permissions import Permission
-from mpss.transactions.voucher_activation import activate_batch
+from mpss.transactions.topups.voucher_activation import activate_batch
 from mpss.vouchers.issue import generate_batch
 from tests.simulation.audit import compare, settle
 from tests.simulation.processes import Cluster, Lost, Platform

@@ -35,13 +35,13 @@ from mpss.ports.bundle import Ports
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
-from mpss.transactions.cash_topup import top_up_cash, undo_cash_topup
 from mpss.transactions.confirm import cancel, confirm, lapse_waiting
 from mpss.transactions.model import Proof
-from mpss.transactions.purchase import purchase, request_purchase
-from mpss.transactions.reversal import caller_of_merchant, reverse
-from mpss.transactions.sale import Sale
-from mpss.transactions.voucher_topup import redeem_voucher
+from mpss.transactions.purchases.purchase import purchase, request_purchase
+from mpss.transactions.purchases.reversal import caller_of_merchant, reverse
+from mpss.transactions.purchases.sale import Sale
+from mpss.transactions.topups.cash import top_up_cash, undo_cash_topup
+from mpss.transactions.topups.voucher import redeem_voucher
 from tests.simulation.steps import Found, Step
 from tests.support.house import PASSWORD, NoMerchants, NoSms
 from tests.support.world import Goods, Person

@@ -10,15 +10,15 @@ from mpss.desk.model import Answer, Transaction, TransactionKind, digest_of
 from mpss.kernel.ids import FundingId, TransactionId
 from mpss.kernel.outcome import Outcome
 from mpss.runtime import Runtime
-from mpss.transactions.bank_request import NewRequest
-from mpss.transactions.funded_request import from_phone_bill
-from mpss.transactions.funding import AnswerFunding
-from mpss.transactions.funding_store import OpenRequest, get_request, taking_request
+from mpss.transactions.funding.bank_request import NewRequest
+from mpss.transactions.funding.store import OpenRequest, get_request, taking_request
 from mpss.transactions.model import Asked, Proof
-from mpss.transactions.purchase import PurchaseCommand
+from mpss.transactions.purchases.collect import AnswerFunding
+from mpss.transactions.purchases.funded_request import from_phone_bill
+from mpss.transactions.purchases.purchase import PurchaseCommand
+from mpss.transactions.purchases.sale import Sale
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.resolve import list_open
-from mpss.transactions.sale import Sale
 from mpss.transactions.verify import verify
 from tests.support.house import PASSWORD
 from tests.support.market import Market

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from mpss.runtime import Runtime
 from mpss.staff.permissions import Permission
-from mpss.transactions.voucher_activation import activate_batch
+from mpss.transactions.topups.voucher_activation import activate_batch
 from mpss.vouchers.issue import Card, GeneratedBatch, generate_batch
 from tests.support.house import employee
 from tests.support.instants import TODAY

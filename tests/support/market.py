@@ -28,11 +28,11 @@ from mpss.runtime import Runtime
 from mpss.security.networks import parse_networks
 from mpss.simulators.merchant_shop import MerchantShop
 from mpss.staff.permissions import Permission
-from mpss.transactions.cash_topup import top_up_cash
 from mpss.transactions.model import Proof
-from mpss.transactions.purchase import purchase
+from mpss.transactions.purchases.purchase import purchase
+from mpss.transactions.purchases.sale import Sale
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.sale import Sale
+from mpss.transactions.topups.cash import top_up_cash
 from tests.support.house import LOOPBACK, PASSWORD, employee, house, notices, subscriber
 from tests.support.instants import NOON
 

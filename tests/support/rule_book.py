@@ -10,12 +10,12 @@ from uuid import UUID
 
 from mpss.config import Policy
 from mpss.kernel.errors import ErrorCode
-from mpss.transactions.cash_topup import CashTopupCommand, UndoCommand
 from mpss.transactions.confirm import ReplyToPurchase
 from mpss.transactions.machine import Event
-from mpss.transactions.purchase import PurchaseCommand
-from mpss.transactions.reversal import ReversalCommand
-from mpss.transactions.voucher_topup import VoucherTopupCommand
+from mpss.transactions.purchases.purchase import PurchaseCommand
+from mpss.transactions.purchases.reversal import ReversalCommand
+from mpss.transactions.topups.cash import CashTopupCommand, UndoCommand
+from mpss.transactions.topups.voucher import VoucherTopupCommand
 from tests.support.instants import TODAY
 
 C = ErrorCode

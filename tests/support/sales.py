@@ -21,8 +21,8 @@ from mpss.ledger.post import BALANCES
 from mpss.merchants.model import MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.transactions.model import Asked, Proof
-from mpss.transactions.purchase import PurchaseCommand
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.purchase import PurchaseCommand
+from mpss.transactions.purchases.sale import Sale
 from tests.support.instants import NOON, TODAY
 
 RIGHT = b"the right digest".ljust(32, b".")

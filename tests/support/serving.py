@@ -21,7 +21,7 @@ from mpss.kernel.ids import MerchantId, ProductId
 from mpss.merchants.register import register_merchant
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
-from mpss.transactions.cash_topup import top_up_cash
+from mpss.transactions.topups.cash import top_up_cash
 from tests.support.house import house, subscriber
 from tests.support.instants import NOON
 from tests.support.market import put_on_sale

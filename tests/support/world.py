@@ -22,12 +22,12 @@ from mpss.kernel.ids import AccountId, MerchantId, ProductId, TransactionId
 from mpss.ledger.balances import stored_balance
 from mpss.ledger.model import Balance
 from mpss.observability import DESK_RETRIES
-from mpss.transactions.cash_topup import CashTopupCommand
 from mpss.transactions.model import Asked, Proof
-from mpss.transactions.purchase import PurchaseCommand
-from mpss.transactions.sale import Sale
-from mpss.transactions.transfer import TransferCommand
-from mpss.transactions.transfer_terms import Order
+from mpss.transactions.purchases.purchase import PurchaseCommand
+from mpss.transactions.purchases.sale import Sale
+from mpss.transactions.topups.cash import CashTopupCommand
+from mpss.transactions.transfers.terms import Order
+from mpss.transactions.transfers.transfer import TransferCommand
 from mpss.transactions.verify import verify
 from tests.support.instants import NOON, TODAY
 from tests.support.postgres import DatabaseUrls, PostgresForTests

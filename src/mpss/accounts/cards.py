@@ -3,7 +3,7 @@
     request ──► row REQUESTED ──► bank: do card, name and phone belong together? ──► VERIFIED, SMS code ──► BOUND
     neither answered nor confirmed for `policy.card_binding_hours` ──► EXPIRED
 
-Instead of the code, the owner may name the amount of a small debit (`transactions.card_verification`).
+Instead of the code, the owner may name the amount of a small debit (`transactions.topups.card_verification`).
 
 Invariants: (1) a card number and its holder's name are sealed in the database and shown masked; (2) the bank is asked
 about the account's own phone, so a card of somebody with another phone cannot be bound; (3) all bound cards of an

@@ -17,7 +17,7 @@ from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.db.readiness import check_current
 from mpss.kernel.ids import TransactionId
-from mpss.transactions.funding_store import OpenRequest, open_requests
+from mpss.transactions.funding.store import OpenRequest, open_requests
 
 
 def doubts_command(

@@ -20,9 +20,9 @@ from mpss.kernel.ids import PaymentBatchId, TransactionId
 from mpss.kernel.money import Money
 from mpss.observability import configure_logging
 from mpss.runtime import Runtime
-from mpss.transactions.payment_answer import read_answers
-from mpss.transactions.payment_batch import make_batches_now
-from mpss.transactions.payment_queries import Search, answers, batches, withdrawals
+from mpss.transactions.withdrawals.payment_answer import read_answers
+from mpss.transactions.withdrawals.payment_batch import make_batches_now
+from mpss.transactions.withdrawals.payment_queries import Search, answers, batches, withdrawals
 
 T = TypeVar("T")
 

@@ -48,7 +48,7 @@ from mpss.simulators.town import Town, town
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
-from mpss.transactions.withdrawal_queries import open_withdrawals
+from mpss.transactions.withdrawals.queries import open_withdrawals
 
 MONTH_BEGINS = datetime(2016, 10, 1, tzinfo=SHANGHAI)
 """The month of the data is a tenth; its hours are replayed in the October its paper was published in."""

@@ -10,7 +10,7 @@ from mpss.db.database import Database
 from mpss.ledger.chart import Code
 from mpss.ledger.turnover import turnover_by_hour
 from mpss.simulators.month import CASH_IN, CASH_OUT, DEBIT, PAYMENT, TRANSFER
-from mpss.transactions.withdrawal_queries import paid_by_hour
+from mpss.transactions.withdrawals.queries import paid_by_hour
 
 _KINDS = {CASH_IN: "cash_topup", PAYMENT: "purchase", TRANSFER: "transfer", CASH_OUT: "real_time", DEBIT: "batch"}
 

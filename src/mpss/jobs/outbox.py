@@ -10,7 +10,7 @@ from mpss.outbox.backoff import DELIVERY_RULE, NOTICE_RULE, WEBHOOK_RULE
 from mpss.outbox.model import Kind
 from mpss.outbox.worker import Lane, OutboxWorker
 from mpss.runtime import Runtime
-from mpss.transactions.deliver import deliver
+from mpss.transactions.purchases.deliver import deliver
 
 _RECORDING_SECONDS = 15.0
 """What a handler may take beside the call itself: reading, writing down, a reversal."""

@@ -19,12 +19,12 @@ from mpss.merchants.credentials import sweep_nonces
 from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.runtime import Runtime
-from mpss.transactions.card_verification import end_verifications
 from mpss.transactions.confirm import lapse_waiting
-from mpss.transactions.payment_answer import read_answers
-from mpss.transactions.payment_batch import make_due_batches
 from mpss.transactions.resolve import resolve_due
-from mpss.transactions.transfer_end import claim_transfers, return_transfers
+from mpss.transactions.topups.card_verification import end_verifications
+from mpss.transactions.transfers.end import claim_transfers, return_transfers
+from mpss.transactions.withdrawals.payment_answer import read_answers
+from mpss.transactions.withdrawals.payment_batch import make_due_batches
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,19 +20,19 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.machine import Machine
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
-from mpss.transactions.bank_request import first_card, new_request
-from mpss.transactions.card_topup_reply import ReplyToCardTopup, after_topup_reply, reply_to_card_topup
-from mpss.transactions.funded_request import Collection, from_bank_card, from_phone_bill
-from mpss.transactions.funded_sale import collect
-from mpss.transactions.funding import ask
-from mpss.transactions.funding_store import BILL_USAGE
+from mpss.transactions.funding.bank_request import first_card, new_request
+from mpss.transactions.funding.store import BILL_USAGE
 from mpss.transactions.machine import FUNDED, WAITING, Event
+from mpss.transactions.purchases.collect import ask
+from mpss.transactions.purchases.funded_request import Collection, from_bank_card, from_phone_bill
+from mpss.transactions.purchases.funded_sale import collect
+from mpss.transactions.purchases.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.reply import Replying
-from mpss.transactions.sale import Sale, carry_out, find_parties, sale_touches, settle_terms, tell_merchant
 from mpss.transactions.store import CONFIRMATIONS, find_confirmation, lapsed
-from mpss.transactions.transfer_answer import transfer_answer
-from mpss.transactions.withdrawal_answer import ReplyToWithdrawal, after_reply, reply_to_withdrawal
+from mpss.transactions.topups.card_reply import ReplyToCardTopup, after_topup_reply, reply_to_card_topup
+from mpss.transactions.transfers.answer import transfer_answer
+from mpss.transactions.withdrawals.answer import ReplyToWithdrawal, after_reply, reply_to_withdrawal
 
 _ENDED = {
     Event.REFUSE: "purchase.declined",

@@ -11,8 +11,8 @@ from mpss.desk.model import Answer, Funding
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
 from mpss.transactions.model import Proof
-from mpss.transactions.purchase import purchase
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.purchase import purchase
+from mpss.transactions.purchases.sale import Sale
 
 
 async def pay(

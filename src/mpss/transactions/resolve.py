@@ -12,13 +12,13 @@ from uuid import UUID
 from mpss.desk.model import TransactionKind
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
-from mpss.transactions.card_topup import ask_bank
-from mpss.transactions.card_verification import ask_verification
-from mpss.transactions.funded_request import lease_seconds
-from mpss.transactions.funding import ask
-from mpss.transactions.funding_store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
-from mpss.transactions.topup_resolve import ask_topup
-from mpss.transactions.withdrawal_answer import ask_credit
+from mpss.transactions.funding.store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
+from mpss.transactions.purchases.collect import ask
+from mpss.transactions.purchases.funded_request import lease_seconds
+from mpss.transactions.topups.ask import ask_topup
+from mpss.transactions.topups.card import ask_bank
+from mpss.transactions.topups.card_verification import ask_verification
+from mpss.transactions.withdrawals.answer import ask_credit
 
 _AT_ONCE = 64
 _ASKERS: dict[TransactionKind, Callable[[Runtime, UUID], Awaitable[object]]] = {

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import InsertSet, RowSet
+from mpss.desk.store import key_digest
 from mpss.kernel.ids import MerchantId
 
 
@@ -142,3 +143,11 @@ async def reply_codes(uow: UnitOfWork, *, phone: str, since: datetime) -> ReplyC
 async def lapsed(uow: UnitOfWork, *, now: datetime, limit: int) -> list[UUID]:
     """Sales whose payer did not reply in time, oldest first."""
     return [row["id"] for row in await uow.dicts(_LAPSED, {"now": now, "limit": limit})]
+
+
+_KEY_TAKEN: LiteralString = "SELECT EXISTS (SELECT FROM transaction WHERE key_digest = %(key)s)"
+
+
+async def key_taken(uow: UnitOfWork, caller: str, key: str) -> bool:
+    """Whether the caller used this key before."""
+    return bool(await uow.value(_KEY_TAKEN, {"key": key_digest(caller, key)}))

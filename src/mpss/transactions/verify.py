@@ -6,10 +6,10 @@ from typing import LiteralString
 
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
-from mpss.transactions.verify_funding import verify_funding
-from mpss.transactions.verify_topups import verify_topups
-from mpss.transactions.verify_transfers import verify_transfers
-from mpss.transactions.verify_withdrawals import verify_withdrawals
+from mpss.transactions.purchases.verify import verify_funding
+from mpss.transactions.topups.verify import verify_topups
+from mpss.transactions.transfers.verify import verify_transfers
+from mpss.transactions.withdrawals.verify import verify_withdrawals
 
 _STUCK: LiteralString = """
     SELECT count(*) FROM transaction AS t LEFT JOIN confirmation AS c ON c.transaction_id = t.id

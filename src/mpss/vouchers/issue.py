@@ -1,7 +1,7 @@
 """Making a batch of vouchers for the printer (充值凭证管理), and throwing one away that never went on sale.
 
 The card passwords exist in clear once, in what `generate_batch` returns; the database gets digests. A batch is worth
-nothing until somebody else activates it (transactions/voucher_activation.py). Spec: CM 8.5.
+nothing until somebody else activates it (transactions/topups/voucher_activation.py). Spec: CM 8.5.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from mpss.ledger.balances import gathered_balance_fen
 from mpss.ports.bank import BankProfile
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.merchant_shop import Fault as ShopFault
+from mpss.transactions.purchases.reversal import reverse
 from mpss.transactions.resolve import resolve_due
-from mpss.transactions.reversal import reverse
 from mpss.transactions.verify import verify
 from mpss.wire.iso8583.fields import PROFILES
 from mpss.wire.iso8583.messages import Service

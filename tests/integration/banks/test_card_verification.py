@@ -14,8 +14,8 @@ from mpss.config import Policy
 from mpss.db.database import Database
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.staff.permissions import Permission
-from mpss.transactions.card_verification import end_verifications
 from mpss.transactions.resolve import list_open, resolve_due
+from mpss.transactions.topups.card_verification import end_verifications
 from mpss.transactions.verify import verify
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, Connected

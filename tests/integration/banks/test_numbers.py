@@ -12,7 +12,7 @@ import pytest
 
 from mpss.db.database import Database, UnitOfWork
 from mpss.kernel.clock import FixedClock
-from mpss.transactions.bank_request import new_request
+from mpss.transactions.funding.bank_request import new_request
 from tests.support.house import house
 from tests.support.instants import NOON
 

@@ -26,10 +26,10 @@ from mpss.simulators.bank import Bank, BankSettings
 from mpss.simulators.bank import serve as serve_bank
 from mpss.simulators.bank_files import BankFiles, FileFault, FileFaultKind
 from mpss.staff.permissions import Permission
-from mpss.transactions.payment_answer import read_answers
-from mpss.transactions.payment_batch import make_batches_now, make_due_batches
-from mpss.transactions.payment_store import AnswerRow
 from mpss.transactions.verify import verify
+from mpss.transactions.withdrawals.payment_answer import read_answers
+from mpss.transactions.withdrawals.payment_batch import make_batches_now, make_due_batches
+from mpss.transactions.withdrawals.payment_store import AnswerRow
 from mpss.wire.iso8583.fields import PROFILES, ProfileName
 from mpss.wire.pain import read_orders
 from tests.integration.banks.conftest import HOLDER, KEY

@@ -19,8 +19,8 @@ from mpss.ports.charging import ChargingOperation, ChargingRequest
 from mpss.simulators.ocs import REALM, Ocs, OcsSettings, serve
 from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
 from mpss.transactions.model import Proof
-from mpss.transactions.purchase import purchase
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.purchase import purchase
+from mpss.transactions.purchases.sale import Sale
 from tests.support.eventually import eventually
 from tests.support.house import PASSWORD
 from tests.support.market import Market

@@ -15,9 +15,9 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.outbox.model import OutboxItem
 from mpss.simulators.merchant_shop import Fault
-from mpss.transactions.deliver import deliver, resend_delivery
-from mpss.transactions.delivery_log import delivery_log, resend_webhook
-from mpss.transactions.reversal import caller_of_merchant, reverse
+from mpss.transactions.purchases.deliver import deliver, resend_delivery
+from mpss.transactions.purchases.delivery_log import delivery_log, resend_webhook
+from mpss.transactions.purchases.reversal import caller_of_merchant, reverse
 from tests.support.clauses import clause
 from tests.support.eventually import eventually
 from tests.support.house import assert_books_balance

@@ -14,8 +14,8 @@ from mpss.db.database import Connection, Database
 from mpss.desk.model import TransactionState
 from mpss.transactions.confirm import ReplyToPurchase
 from mpss.transactions.machine import Event
-from mpss.transactions.purchase import PurchaseCommand
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.purchase import PurchaseCommand
+from mpss.transactions.purchases.sale import Sale
 from tests.support.clauses import clause
 from tests.support.instants import NOON
 from tests.support.postgres import DatabaseUrls, PostgresForTests

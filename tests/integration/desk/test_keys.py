@@ -10,7 +10,7 @@ import pytest
 from mpss.db.database import Connection, Database
 from mpss.desk.model import TransactionState
 from mpss.kernel.errors import ErrorCode
-from mpss.transactions.reversal import ReversalCommand, caller_of_merchant
+from mpss.transactions.purchases.reversal import ReversalCommand, caller_of_merchant
 from tests.support.clauses import clause
 from tests.support.instants import NOON
 from tests.support.sales import POLICY, asked

@@ -19,8 +19,8 @@ from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
 from mpss.transactions.adjustment import approve_adjustment, propose_adjustment
-from mpss.transactions.cash_topup import top_up_cash, undo_cash_topup
 from mpss.transactions.queries import get_transaction
+from mpss.transactions.topups.cash import top_up_cash, undo_cash_topup
 from tests.support.clauses import clause
 from tests.support.house import assert_books_balance, employee, notices, subscriber
 from tests.support.instants import NOON

@@ -19,9 +19,9 @@ from mpss.kernel.clock import FixedClock
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
 from mpss.transactions.confirm import cancel, confirm, lapse_waiting
-from mpss.transactions.purchase import request_purchase
-from mpss.transactions.reversal import caller_of_merchant
-from mpss.transactions.sale import Sale
+from mpss.transactions.purchases.purchase import request_purchase
+from mpss.transactions.purchases.reversal import caller_of_merchant
+from mpss.transactions.purchases.sale import Sale
 from tests.support.clauses import clause
 from tests.support.house import house, notices
 from tests.support.instants import NOON

@@ -14,10 +14,10 @@ from mpss.desk.model import Answer
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.ledger.balances import trial_balance
-from mpss.transactions.funding import complete
-from mpss.transactions.funding_store import claim_due
+from mpss.transactions.funding.store import claim_due
+from mpss.transactions.purchases.collect import complete
+from mpss.transactions.purchases.reversal import reverse
 from mpss.transactions.resolve import resolve_due
-from mpss.transactions.reversal import reverse
 from tests.support.bill import answer, assert_sound, intend, stands, under_way
 from tests.support.clauses import clause
 from tests.support.house import events

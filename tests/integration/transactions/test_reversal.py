@@ -15,12 +15,12 @@ from mpss.ledger.day_close import close_day
 from mpss.ledger.model import Balance
 from mpss.runtime import Runtime
 from mpss.staff.permissions import Permission
-from mpss.transactions.purchase import request_purchase
+from mpss.transactions.purchases.purchase import request_purchase
+from mpss.transactions.purchases.reversal import caller_of_merchant, reverse
+from mpss.transactions.purchases.sale import Sale
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.reversal import caller_of_merchant, reverse
-from mpss.transactions.sale import Sale
-from mpss.transactions.voucher_activation import activate_batch
-from mpss.transactions.voucher_topup import redeem_voucher
+from mpss.transactions.topups.voucher import redeem_voucher
+from mpss.transactions.topups.voucher_activation import activate_batch
 from mpss.vouchers.issue import generate_batch
 from tests.support.clauses import clause
 from tests.support.house import employee

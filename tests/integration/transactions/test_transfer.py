@@ -25,12 +25,12 @@ from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
-from mpss.transactions.cash_topup import top_up_cash
 from mpss.transactions.confirm import cancel, confirm, lapse_waiting
 from mpss.transactions.queries import get_transaction, statement
-from mpss.transactions.transfer import request_transfer, transfer
-from mpss.transactions.transfer_end import cancel_transfer, claim_transfers, end_transfer, return_transfers
-from mpss.transactions.transfer_queries import get_transfer, transfers_of
+from mpss.transactions.topups.cash import top_up_cash
+from mpss.transactions.transfers.end import cancel_transfer, claim_transfers, end_transfer, return_transfers
+from mpss.transactions.transfers.queries import get_transfer, transfers_of
+from mpss.transactions.transfers.transfer import request_transfer, transfer
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, employee, events, house, notices, sms_code, subscriber
 from tests.support.instants import NOON

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from mpss.db.database import Database
-from mpss.transactions.reversal import ReversalCommand, caller_of_merchant
+from mpss.transactions.purchases.reversal import ReversalCommand, caller_of_merchant
 from tests.support.clauses import clause
 from tests.support.postgres import DatabaseUrls, PostgresForTests
 from tests.support.sales import asked

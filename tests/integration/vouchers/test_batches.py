@@ -15,7 +15,7 @@ from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import VoucherBatchId
 from mpss.runtime import Runtime
 from mpss.staff.permissions import Permission
-from mpss.transactions.voucher_activation import activate_batch
+from mpss.transactions.topups.voucher_activation import activate_batch
 from mpss.vouchers.issue import discard_batch, generate_batch
 from mpss.vouchers.queries import get_batch, list_batches
 from tests.support.cards import A_YEAR, batch_of, cards_on_sale

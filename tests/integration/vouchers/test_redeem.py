@@ -19,7 +19,7 @@ from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId
 from mpss.runtime import Runtime
 from mpss.staff.permissions import Permission
-from mpss.transactions.voucher_topup import redeem_voucher
+from mpss.transactions.topups.voucher import redeem_voucher
 from tests.support.cards import batch_of, cards_on_sale
 from tests.support.clauses import clause
 from tests.support.house import assert_books_balance, employee, events, house, notices, subscriber

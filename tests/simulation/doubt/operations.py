@@ -13,14 +13,14 @@ from uuid import UUID
 from mpss.desk.model import Answer, Funding, TransactionState
 from mpss.kernel.ids import AccountId, MerchantId, TransactionId
 from mpss.runtime import Runtime
-from mpss.transactions.card_topup import top_up_from_card
 from mpss.transactions.confirm import confirm
 from mpss.transactions.pay import pay
-from mpss.transactions.purchase import request_purchase
+from mpss.transactions.purchases.purchase import request_purchase
+from mpss.transactions.purchases.reversal import caller_of_merchant, reverse
+from mpss.transactions.purchases.sale import Sale
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.reversal import caller_of_merchant, reverse
-from mpss.transactions.sale import Sale
-from mpss.transactions.withdrawal import withdraw
+from mpss.transactions.topups.card import top_up_from_card
+from mpss.transactions.withdrawals.withdrawal import withdraw
 from tests.simulation.doubt.model import Deed, World
 from tests.simulation.steps import Found
 from tests.support.house import PASSWORD

@@ -20,10 +20,10 @@ from mpss.ledger.model import Balance, Part, Posting
 from mpss.ledger.post import BALANCES
 from mpss.outbox.store import OUTBOX
 from mpss.staff.store import AUDIT
-from mpss.transactions.cash_topup import CashTopupCommand, UndoCommand
 from mpss.transactions.model import Asked
-from mpss.transactions.voucher_activation import ActivationCommand
-from mpss.transactions.voucher_topup import VoucherTopupCommand
+from mpss.transactions.topups.cash import CashTopupCommand, UndoCommand
+from mpss.transactions.topups.voucher import VoucherTopupCommand
+from mpss.transactions.topups.voucher_activation import ActivationCommand
 from mpss.vouchers.model import BatchRow, BatchState, VoucherRow
 from mpss.vouchers.store import BATCHES, VOUCHERS
 from tests.support.instants import NOON, TODAY

@@ -19,9 +19,9 @@ from mpss.kernel.ids import AccountId, PayeeId, TransactionId
 from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
 from mpss.transactions.model import Asked, Proof
-from mpss.transactions.transfer import TransferCommand
-from mpss.transactions.transfer_store import SENT, SentRow
-from mpss.transactions.transfer_terms import Order
+from mpss.transactions.transfers.store import SENT, SentRow
+from mpss.transactions.transfers.terms import Order
+from mpss.transactions.transfers.transfer import TransferCommand
 from tests.support.clauses import clause
 from tests.support.instants import NOON, TODAY
 from tests.support.sales import KEY_VERSION, PAYER, RIGHT, USED, WRONG

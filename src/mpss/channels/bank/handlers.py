@@ -17,7 +17,7 @@ from mpss.kernel.ids import TransactionId
 from mpss.observability import log
 from mpss.ports.bank import BankQuestion, BankReply, InboundBankRequest
 from mpss.runtime import Runtime
-from mpss.transactions.bank_topup import AnotherAmount, find_bank_topup, reverse_by_bank, top_up_by_bank
+from mpss.transactions.topups.bank import AnotherAmount, find_bank_topup, reverse_by_bank, top_up_by_bank
 
 
 async def handle(runtime: Runtime, asked: InboundBankRequest) -> BankReply:

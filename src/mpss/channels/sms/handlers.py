@@ -52,14 +52,14 @@ from mpss.merchants.queries import merchant_of_sms_code
 from mpss.notices.model import DEFAULT_LANGUAGE
 from mpss.observability import log
 from mpss.runtime import Runtime
-from mpss.transactions.card_topup_reply import request_card_topup
 from mpss.transactions.confirm import cancel, confirm
-from mpss.transactions.purchase import request_purchase
-from mpss.transactions.recharge_topup import top_up_by_recharge_card
-from mpss.transactions.sale import Sale
-from mpss.transactions.transfer import request_transfer
-from mpss.transactions.voucher_topup import redeem_voucher
-from mpss.transactions.withdrawal import request_withdrawal
+from mpss.transactions.purchases.purchase import request_purchase
+from mpss.transactions.purchases.sale import Sale
+from mpss.transactions.topups.card_reply import request_card_topup
+from mpss.transactions.topups.recharge import top_up_by_recharge_card
+from mpss.transactions.topups.voucher import redeem_voucher
+from mpss.transactions.transfers.transfer import request_transfer
+from mpss.transactions.withdrawals.withdrawal import request_withdrawal
 
 CHANNEL = "sms"
 

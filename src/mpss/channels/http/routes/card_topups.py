@@ -12,7 +12,7 @@ from mpss.channels.http.fields import AmountFen, Body, CardIdField, Currency, Pa
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.views import TransactionView, answered
 from mpss.kernel.errors import ErrorCode
-from mpss.transactions.card_topup import top_up_from_card
+from mpss.transactions.topups.card import top_up_from_card
 
 SUBJECT = Subject("Top-up")
 

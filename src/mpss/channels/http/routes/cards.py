@@ -18,7 +18,7 @@ from mpss.channels.http.fields import Body, CardIdField, SmsCode, View, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.views import AT_EXAMPLE, reply
 from mpss.kernel.errors import ErrorCode, MalformedField
-from mpss.transactions.card_verification import confirm_by_amount, request_binding_by_debit
+from mpss.transactions.topups.card_verification import confirm_by_amount, request_binding_by_debit
 
 SUBJECT = Subject("Bank cards")
 

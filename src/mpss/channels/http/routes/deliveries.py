@@ -26,8 +26,8 @@ from mpss.channels.http.views import (
 )
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import ProductId, TransactionId
-from mpss.transactions.deliver import resend_delivery
-from mpss.transactions.delivery_log import DeliveryLog, delivery_log, resend_webhook
+from mpss.transactions.purchases.deliver import resend_delivery
+from mpss.transactions.purchases.delivery_log import DeliveryLog, delivery_log, resend_webhook
 from mpss.transactions.queries import merchant_deliveries
 
 SUBJECT = Subject("Merchant")

@@ -48,10 +48,10 @@ from mpss.desk.model import Answer, Funding, TransactionKind
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.merchants.model import Merchant
 from mpss.transactions.pay import pay
-from mpss.transactions.purchase import MAX_QUANTITY, quote_purchase, request_purchase
+from mpss.transactions.purchases.purchase import MAX_QUANTITY, quote_purchase, request_purchase
+from mpss.transactions.purchases.reversal import caller_of_merchant, reverse
+from mpss.transactions.purchases.sale import Sale
 from mpss.transactions.queries import delivery_status, get_transaction
-from mpss.transactions.reversal import caller_of_merchant, reverse
-from mpss.transactions.sale import Sale
 
 SUBJECT = Subject("Purchase")
 

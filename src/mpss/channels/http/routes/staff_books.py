@@ -42,10 +42,10 @@ from mpss.transactions.adjustment import (
     refuse_adjustment,
     waiting_adjustments,
 )
-from mpss.transactions.card_verification_answer import SECRET_AMOUNTS
-from mpss.transactions.deliver import resend_delivery
-from mpss.transactions.delivery_log import delivery_log
+from mpss.transactions.purchases.deliver import resend_delivery
+from mpss.transactions.purchases.delivery_log import delivery_log
 from mpss.transactions.queries import get_transaction
+from mpss.transactions.topups.card_verification_answer import SECRET_AMOUNTS
 
 SUBJECT = Subject("Staff")
 

@@ -22,10 +22,17 @@ from mpss.desk.model import TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import PaymentAnswerId, PaymentBatchId, TransactionId
 from mpss.staff.permissions import Permission
-from mpss.transactions.payment_answer import read_answers
-from mpss.transactions.payment_batch import make_batches_now
-from mpss.transactions.payment_queries import FoundAnswer, FoundWithdrawal, Search, answers, batches, withdrawals
-from mpss.transactions.withdrawal_model import Mode
+from mpss.transactions.withdrawals.model import Mode
+from mpss.transactions.withdrawals.payment_answer import read_answers
+from mpss.transactions.withdrawals.payment_batch import make_batches_now
+from mpss.transactions.withdrawals.payment_queries import (
+    FoundAnswer,
+    FoundWithdrawal,
+    Search,
+    answers,
+    batches,
+    withdrawals,
+)
 
 SUBJECT = Subject("Staff")
 

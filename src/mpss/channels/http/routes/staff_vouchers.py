@@ -19,7 +19,7 @@ from mpss.channels.http.views import AT_EXAMPLE, NextCursor, TransactionView, an
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import VoucherBatchId
 from mpss.staff.permissions import Permission
-from mpss.transactions.voucher_activation import activate_batch
+from mpss.transactions.topups.voucher_activation import activate_batch
 from mpss.vouchers.issue import MAX_QUANTITY, discard_batch, generate_batch
 from mpss.vouchers.model import BatchState
 from mpss.vouchers.queries import BatchOverview, list_batches

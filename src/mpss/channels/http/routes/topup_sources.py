@@ -12,8 +12,8 @@ from mpss.channels.http.fields import AmountFen, Body, Currency
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.views import TransactionView, answered, reply, transaction_fields
 from mpss.kernel.errors import ErrorCode
-from mpss.transactions.online_bank_topup import request_online_bank_topup, take_callback
-from mpss.transactions.recharge_topup import top_up_by_recharge_card
+from mpss.transactions.topups.online_bank import request_online_bank_topup, take_callback
+from mpss.transactions.topups.recharge import top_up_by_recharge_card
 
 SUBJECT = Subject("Top-up")
 _ADDRESS_EXAMPLE = "https://bank.example/pay?order=eyJtZXNzYWdl&id=txn_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"

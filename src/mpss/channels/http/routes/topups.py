@@ -16,8 +16,8 @@ from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.views import TransactionView, answered
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
-from mpss.transactions.cash_topup import top_up_cash, undo_cash_topup
-from mpss.transactions.voucher_topup import redeem_voucher
+from mpss.transactions.topups.cash import top_up_cash, undo_cash_topup
+from mpss.transactions.topups.voucher import redeem_voucher
 
 SUBJECT = Subject("Top-up")
 

@@ -34,9 +34,9 @@ from mpss.desk.model import TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import PayeeId, TransactionId
 from mpss.kernel.masking import mask_phone
-from mpss.transactions.transfer import transfer
-from mpss.transactions.transfer_end import cancel_transfer
-from mpss.transactions.transfer_queries import Transfer, get_transfer, transfers_of
+from mpss.transactions.transfers.end import cancel_transfer
+from mpss.transactions.transfers.queries import Transfer, get_transfer, transfers_of
+from mpss.transactions.transfers.transfer import transfer
 
 SUBJECT = Subject("Transfer")
 

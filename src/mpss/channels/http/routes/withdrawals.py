@@ -31,9 +31,9 @@ from mpss.channels.http.views import AT_EXAMPLE, TRANSACTION_EXAMPLE, At, NextCu
 from mpss.desk.model import TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CardId, TransactionId
-from mpss.transactions.withdrawal import quote_withdrawal, withdraw
-from mpss.transactions.withdrawal_model import Mode
-from mpss.transactions.withdrawal_queries import WithdrawalLine, withdrawal_line, withdrawals_of
+from mpss.transactions.withdrawals.model import Mode
+from mpss.transactions.withdrawals.queries import WithdrawalLine, withdrawal_line, withdrawals_of
+from mpss.transactions.withdrawals.withdrawal import quote_withdrawal, withdraw
 
 SUBJECT = Subject("Withdrawal")
 

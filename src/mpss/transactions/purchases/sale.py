@@ -1,0 +1,258 @@
+"""What a sale needs to be decided, whoever asks for it: its parties, its terms, what it leaves. Pure.
+
+Shared by the purchase that is paid at once and the one that waits for its payer. Spec: CT 5.3; CM 6.11.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from mpss.accounts.checks import check_state, spend
+from mpss.accounts.model import AccountRow, UsageRow
+from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.catalog.model import ProductRow, ProductState, StockRow, in_scope
+from mpss.catalog.store import PRODUCTS, STOCK
+from mpss.config import Policy
+from mpss.db.rows import NeedsMore, RowSet
+from mpss.desk.model import Decision, Funding, Snapshot, Transaction, TransactionKind
+from mpss.fees.quote import in_force, quote
+from mpss.fees.store import FEES
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import OutboxId
+from mpss.ledger.model import Balance, JournalEntry
+from mpss.ledger.post import BALANCES
+from mpss.merchants.model import MerchantRow, MerchantState
+from mpss.merchants.store import MERCHANTS
+from mpss.outbox.model import delivery, notice, webhook
+from mpss.outbox.store import OUTBOX
+from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
+from mpss.transactions.funding.store import BILL_USAGE
+from mpss.transactions.postings import purchase_legs
+from mpss.transactions.store import MERCHANT_ORDERS, order_key
+
+_FEE_KIND = TransactionKind.PURCHASE.value
+_NO_STOCK = StockRow(0, False)
+
+
+class Sale(NamedTuple):
+    """What is bought, from whom, by whom. `price_fen` is what the payer was shown: the product's unit price, or the
+    free amount; `fee_fen` the fee shown, or None where none was."""
+
+    account_id: UUID
+    merchant_id: UUID
+    product_id: UUID | None
+    quantity: int
+    price_fen: int | None
+    fee_fen: int | None
+    merchant_order_no: str | None = None
+    visited_province: str | None = None
+    metadata: str | None = None
+
+
+class Parties(NamedTuple):
+    """The rows of a sale, once all are known."""
+
+    account: AccountRow
+    usage: UsageRow
+    balance: Balance
+    merchant: MerchantRow
+    product: ProductRow | None
+
+
+def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    """The rows that deciding a sale needs."""
+    yield USAGE, sale.account_id
+    yield ACCOUNTS, sale.account_id
+    yield MERCHANTS, sale.merchant_id
+    yield FEES, _FEE_KIND
+    if sale.product_id is not None:
+        yield PRODUCTS, sale.product_id
+        yield STOCK, sale.product_id
+    if sale.merchant_order_no is not None:
+        yield MERCHANT_ORDERS, order_key(sale.merchant_id, sale.merchant_order_no)
+
+
+def find_parties(sale: Sale, snapshot: Snapshot, *, check_scope: bool = True) -> Parties | ErrorCode:
+    """Unknown party → scope → state, in the order of the desk's checks.
+
+    A sale whose scope was found right when it was asked for is confirmed with `check_scope` False.
+    """
+    account = snapshot[ACCOUNTS].get(sale.account_id)
+    if account is None:
+        return ErrorCode.UNKNOWN_ACCOUNT
+    merchant = snapshot[MERCHANTS].get(sale.merchant_id)
+    if merchant is None:
+        return ErrorCode.UNKNOWN_MERCHANT
+    product = None
+    if sale.product_id is not None:
+        product = snapshot[PRODUCTS].get(sale.product_id)
+        if product is None or product.merchant_id != sale.merchant_id:
+            return ErrorCode.UNKNOWN_PRODUCT
+        if check_scope and not in_scope(
+            product.scope,
+            merchant_province=merchant.province,
+            home_province=account.home_province,
+            visited_province=sale.visited_province,
+        ):
+            return ErrorCode.OUT_OF_SCOPE
+    refusal = check_state(account)
+    if refusal is not None:
+        return refusal
+    if merchant.state is not MerchantState.ACTIVE:
+        return ErrorCode.MERCHANT_NOT_ACTIVE
+    if product is not None and product.state is not ProductState.PUBLISHED:
+        return ErrorCode.PRODUCT_NOT_ON_SALE
+    usage = snapshot[USAGE][sale.account_id]
+    return Parties(account, usage, snapshot[BALANCES][account.ledger_account_id], merchant, product)
+
+
+def amount_of(sale: Sale, product: ProductRow | None) -> int:
+    """What the merchant gets, in fen; zero where a free amount is missing."""
+    return (sale.price_fen or 0) if product is None else product.price_fen * sale.quantity
+
+
+class Terms(NamedTuple):
+    """What a sale costs the payer and what it leaves of the limits, the stock and the wallet; `bill` is what the month
+    has paid from the phone bill then, where that pays."""
+
+    amount_fen: int
+    fee_fen: int
+    restricted_fen: int
+    usage: UsageRow
+    stock: StockRow | None
+    bill: BillUsageRow | None = None
+
+
+def settle_terms(
+    sale: Sale,
+    parties: Parties,
+    usage: UsageRow,
+    snapshot: Snapshot,
+    today: date,
+    policy: Policy,
+    *,
+    at: datetime,
+    funding: Funding = Funding.WALLET,
+) -> Terms | ErrorCode:
+    """Limits → stock and price → fee → funds. The fee is the one in force at `at`.
+
+    From the phone bill, its own caps count amount and fee; there and at a bank the funds are for the other side to say.
+
+    Raises:
+        NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
+    """
+    product = parties.product
+    amount_fen = amount_of(sale, product)
+    refusal, usage = spend(usage, parties.account, amount_fen, today, policy)
+    if refusal is not None:
+        return refusal
+    stock = None
+    if product is not None:
+        if sale.price_fen is not None and sale.price_fen != product.price_fen:
+            return ErrorCode.PRICE_CHANGED
+        if product.has_stock:
+            stock = snapshot[STOCK].get(product.id, _NO_STOCK)
+            if stock.available < sale.quantity:
+                if not stock.exhausted:
+                    raise NeedsMore(STOCK, product.id, sale.quantity)
+                return ErrorCode.OUT_OF_STOCK
+            stock = StockRow(stock.available - sale.quantity, stock.exhausted)
+    fee_fen = quote(in_force(snapshot[FEES].get(_FEE_KIND), at), amount_fen)
+    if sale.fee_fen is not None and sale.fee_fen != fee_fen:
+        return ErrorCode.PRICE_CHANGED
+    if funding is Funding.PHONE_BILL:
+        refusal, bill = spend_from_bill(
+            snapshot[BILL_USAGE].get(parties.account.id), amount_fen + fee_fen, today, policy
+        )
+        return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill)
+    if funding is Funding.BANK_CARD:
+        return Terms(amount_fen, fee_fen, 0, usage, stock)
+    balance = parties.balance
+    total_fen = amount_fen + fee_fen
+    if balance.balance_fen - balance.held_fen < total_fen:
+        return ErrorCode.INSUFFICIENT_FUNDS
+    # What may not be withdrawn is spent first.
+    return Terms(amount_fen, fee_fen, min(balance.restricted_fen, total_fen), usage, stock)
+
+
+def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
+    """Add to a decided purchase what it does: the entry, the rows it changes, what must leave after the commit."""
+    paid = decision.transaction
+    account, merchant, product = parties.account, parties.merchant, parties.product
+    now = paid.finished_at or paid.created_at
+    decision.entry = JournalEntry(
+        paid.id,
+        paid.kind,
+        purchase_legs(
+            wallet=account.ledger_account_id,
+            payable=merchant.ledger_account_id,
+            amount_fen=terms.amount_fen,
+            fee_fen=terms.fee_fen,
+            restricted_fen=terms.restricted_fen,
+        ),
+    )
+    decision.puts.append((USAGE, account.id, terms.usage))
+    if product is not None and terms.stock is not None:
+        decision.puts.append((STOCK, product.id, terms.stock))
+    total_fen = terms.amount_fen + terms.fee_fen
+    decision.inserts.append(
+        (
+            OUTBOX,
+            notice(
+                OutboxId.new(now),
+                reference=paid.id,
+                phone=account.phone,
+                event="paid",
+                language=account.language,
+                params={
+                    "amount_fen": terms.amount_fen,
+                    "fee_fen": terms.fee_fen,
+                    "merchant": merchant.name,
+                    "product": product.name if product is not None else "",
+                    "balance_fen": parties.balance.balance_fen - total_fen,
+                    "transaction": str(paid.id),
+                },
+                now=now,
+            ),
+        )
+    )
+    if product is not None:
+        ordered = delivery(
+            paid.id,
+            merchant_id=merchant.id,
+            product_id=product.id,
+            quantity=paid.quantity,
+            amount_fen=terms.amount_fen,
+            phone=account.phone,
+            merchant_order_no=paid.merchant_order_no,
+            now=now,
+        )
+        decision.inserts.append((OUTBOX, ordered))
+    else:
+        decision.inserts.append((OUTBOX, tell_merchant(paid, "purchase.succeeded", account.phone)))
+    return decision
+
+
+def tell_merchant(transaction: Transaction, event: str, phone: str) -> tuple[Any, ...]:
+    """The webhook that tells a merchant what became of a sale; `reason` is the refusal's code, where there is one."""
+    assert transaction.merchant_id is not None
+    now = transaction.finished_at or transaction.created_at
+    data: dict[str, Any] = {
+        "transaction_id": str(transaction.id),
+        "merchant_order_no": transaction.merchant_order_no,
+        "amount_fen": transaction.amount_fen,
+        "phone": phone,
+    }
+    if transaction.refusal is not None:
+        data["reason"] = transaction.refusal.value
+    return webhook(
+        OutboxId.new(now),
+        merchant_id=transaction.merchant_id,
+        event=event,
+        reference=transaction.id,
+        data=data,
+        now=now,
+    )

@@ -1,0 +1,208 @@
+"""Top-up from a bound bank card over the air (银行卡空中充值), debited in real time (实时方式).
+
+    Dr bank-card money in transit   Cr wallet, withdrawable
+
+Password, limits and the balance's cap are checked, and the debit written down with its trace and reference, before the
+bank is asked. What the bank does not answer is asked about, then reversed (`card_answer`).
+Spec: CT 5.1; CM 6.4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from mpss.accounts.card_store import find_card
+from mpss.accounts.cards import card_in_hand
+from mpss.accounts.checks import check_state
+from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.config import Policy
+from mpss.db.rows import RowSet
+from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
+from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
+from mpss.observability import log
+from mpss.ports.bank import BankOperation
+from mpss.runtime import Runtime
+from mpss.transactions.funding.again import ask_again_at
+from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
+from mpss.transactions.funding.model import FundingRow
+from mpss.transactions.funding.store import get_request, taking_request
+from mpss.transactions.model import Asked, Asking, Proof, transaction
+from mpss.transactions.pay import with_password
+from mpss.transactions.proof import authenticate, unauthenticated
+from mpss.transactions.queries import get_transaction
+from mpss.transactions.store import key_taken
+from mpss.transactions.topups.card_answer import AnswerCardTopup, check_limits, debit
+
+_NEVER_HAD = "25 "
+
+
+@dataclass(frozen=True, slots=True)
+class CardTopupCommand(Asking):
+    """`bank` is the card's; `debit` what the bank will know the request by."""
+
+    account_id: UUID
+    amount_fen: int
+    card_id: UUID
+    bank: str
+    debit: NewRequest
+    proof: Proof
+    policy: Policy
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        yield USAGE, self.account_id
+        yield ACCOUNTS, self.account_id
+
+    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
+        return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Spec: CT 5.1; CM 6.4.2."""
+        today, policy = snapshot.business_date, self.policy
+        account = snapshot[ACCOUNTS].get(self.account_id)
+        refusal = check_state(account)
+        if account is None or refusal is not None:
+            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        before = snapshot[USAGE][account.id]
+        refusal, usage = authenticate(self.asked, self.proof, account, before, today, policy)
+        if refusal is not None:
+            declined = self.declined(refusal, today)
+            return unauthenticated(self.asked, self.proof, declined, account, before, usage, policy)
+        refusal = check_limits(account, self.amount_fen, snapshot, policy)
+        if refusal is not None:
+            decision = Decision(self.declined(refusal, today))
+        else:
+            intent = self._transaction(TransactionState.FUNDING, today)
+            decision = debit(Decision(intent), self.bank, self.card_id, self.debit, policy, at=self.asked.at)
+        if usage is not before:
+            decision.puts.append((USAGE, account.id, usage))
+        return decision
+
+    def _transaction(
+        self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
+    ) -> Transaction:
+        return transaction(
+            self.asked,
+            TransactionKind.BANK_CARD_TOPUP,
+            state,
+            business_date,
+            amount_fen=self.amount_fen,
+            refusal=refusal,
+            account_id=self.account_id,
+        )
+
+
+async def top_up_from_card(
+    runtime: Runtime,
+    *,
+    account_id: UUID,
+    phone: str,
+    key: str,
+    card_id: UUID,
+    amount_fen: int,
+    password: str,
+    source: str,
+    channel: str,
+    sms_code: str | None = None,
+) -> Answer:
+    """Debit a bound card and put the money into the wallet; `phone` is the account's, `source` the password's.
+
+    IN_DOUBT and RELEASING mean that the bank has not said yet; the customer is told by SMS.
+
+    Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, what a wrong password brings, SINGLE_LIMIT_EXCEEDED,
+    BALANCE_LIMIT_EXCEEDED, FUNDING_DECLINED, KEY_REUSED.
+
+    Raises:
+        MalformedField: `password`, `sms_code`, or `amount_fen` is not above zero.
+        Refused: NOT_FOUND, no bank is connected; UNKNOWN_CARD; ILLEGAL_STATE, the card is not bound; BUSY, its bank is
+            not connected; WRONG_CODE, CODE_EXPIRED.
+
+    Spec: CT 5.1; CM 6.4.2.
+    """
+    if amount_fen <= 0:
+        raise MalformedField(field="amount_fen", problem="must be above zero")
+    if runtime.ports.banks is None:
+        raise Refused(ErrorCode.NOT_FOUND, detail="no bank is connected")
+    account, now = str(AccountId.from_uuid(account_id)), runtime.clock.now()
+    caller = f"account:{account}"
+    async with runtime.database.read() as uow:
+        repeated = await key_taken(uow, caller, key)
+    bank = ""
+    if not repeated:
+        bank = (await card_in_hand(runtime, account_id=account_id, card_id=card_id)).bank
+        if connected(runtime, bank) is None:
+            raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
+    new = await new_request(runtime)
+    digest = digest_of(TransactionKind.BANK_CARD_TOPUP, account, str(CardId.from_uuid(card_id)), amount_fen)
+
+    async def submit(proof: Proof) -> Answer:
+        asked = Asked(TransactionId.new(now), caller, key, digest, now, channel)
+        command = CardTopupCommand(asked, account_id, amount_fen, card_id, bank, new, proof, runtime.policy)
+        return await runtime.desk.submit(command)
+
+    answer = await with_password(
+        runtime, account_id=account_id, phone=phone, password=password, source=source, sms_code=sms_code, submit=submit
+    )
+    if answer.repeated or answer.transaction.state is not TransactionState.FUNDING:
+        return answer
+    told = await ask_bank(runtime, new.id, first=True)
+    return answer if told is None else answer._replace(transaction=told)
+
+
+async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -> Transaction | None:
+    """Send a card top-up's request, or ask what became of it, and record the answer; the top-up as it stands then.
+
+    None where there is no such request, or it is settled.
+    """
+    async with runtime.database.read() as uow:
+        request = await get_request(uow, request_id)
+        if request is None or request.settled:
+            return None
+        topup = await get_transaction(uow, request.transaction_id)
+        assert topup is not None
+        assert topup.account_id is not None
+        card = await find_card(uow, CardId.parse(request.subject, field="subject"), account_id=topup.account_id)
+        debit = await taking_request(uow, topup.id)
+    assert card is not None
+    number = runtime.ports.key_store.unseal(card.number_sealed).decode()
+    original = debit if request.operation == BankOperation.REVERSE else None
+    outcome = await _said(runtime, request, original, number, first=first)
+    now = runtime.clock.now()
+    give_up = None
+    if request.operation == BankOperation.DEBIT and not first and _hopeless(runtime, request, outcome):
+        give_up = await new_request(runtime)
+    if not isinstance(outcome, Approved):
+        log.info(
+            "topup.not_approved", counterpart=request.counterpart, reference=request.session, outcome=repr(outcome)
+        )
+    due_at = ask_again_at(request.attempts, now=now)
+    command = AnswerCardTopup(topup, now, request_id, outcome, due_at, FundingId.new(now), give_up=give_up)
+    told = (await runtime.desk.submit(command)).transaction
+    if give_up is not None and told.state is TransactionState.RELEASING:
+        return await ask_bank(runtime, give_up.id) or told
+    return told
+
+
+async def _said(
+    runtime: Runtime, request: FundingRow, original: FundingRow | None, number: str, *, first: bool
+) -> Outcome:
+    port, seconds = connected(runtime, request.counterpart), runtime.policy.bank_timeout_seconds
+    if port is None:
+        return InDoubt("the bank is not connected")
+    sent = sent_to_bank(request, number, original=original)
+    if first or request.operation == BankOperation.REVERSE:
+        return await port.ask(sent, timeout_seconds=seconds)
+    return await port.inquire(sent, timeout_seconds=seconds)
+
+
+def _hopeless(runtime: Runtime, request: FundingRow, outcome: Outcome) -> bool:
+    """Whether a debit that was asked about is to be reversed."""
+    if isinstance(outcome, Declined):
+        return outcome.reason.startswith(_NEVER_HAD)
+    end = request.created_at + timedelta(seconds=runtime.policy.funding_give_up_seconds)
+    return isinstance(outcome, InDoubt) and runtime.clock.now() >= end

@@ -1,0 +1,117 @@
+"""What a bank said of a card top-up's requests, and giving a debit up by reversing it.
+
+    DEBIT ──yes──► SUCCEEDED   ──no──► DECLINED   ──no answer──► IN_DOUBT ──asked again──► SUCCEEDED, DECLINED
+    in doubt too long, or "never had it" ──► RELEASING, REVERSE insisted upon ──acknowledged──► CANCELLED
+
+A bank's inquiry closes nothing: a debit that it never had may still arrive. So that is no "no" but a reason to reverse
+it, and the reversal leaves a mark that the late debit meets. Spec: CT 5.1; CM 6.4.2. Decision: ADR-0016, ADR-0017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from mpss.accounts.model import AccountRow
+from mpss.accounts.store import ACCOUNTS
+from mpss.config import Policy
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
+from mpss.desk.store import TRANSACTIONS
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import CardId
+from mpss.kernel.outcome import Approved, Declined
+from mpss.ledger.post import BALANCES
+from mpss.ports.bank import BankOperation
+from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
+from mpss.transactions.funding.model import FundingRow
+from mpss.transactions.funding.store import FUNDING_REQUESTS
+from mpss.transactions.machine import FUNDING_REQUEST, Event, FundingEvent
+from mpss.transactions.topups.outside import AnswerTopup
+
+_LEASE_SECONDS = 10
+
+
+def check_limits(account: AccountRow, amount_fen: int, snapshot: Snapshot, policy: Policy) -> ErrorCode | None:
+    """Why a top-up of this amount may not be, if so: before a bank is asked. Spec: CM 6.4.2."""
+    if amount_fen > policy.topup_single_limit_fen:
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
+    if snapshot[BALANCES][account.ledger_account_id].balance_fen + amount_fen > policy.balance_limit_fen:
+        return ErrorCode.BALANCE_LIMIT_EXCEEDED
+    return None
+
+
+def debit(decision: Decision, bank: str, card_id: UUID, new: NewRequest, policy: Policy, *, at: datetime) -> Decision:
+    """Add to an intended top-up its debit, which is sent once this is committed."""
+    request = new_bank_request(
+        decision.transaction,
+        BankOperation.DEBIT,
+        bank=bank,
+        reference=new.reference,
+        card=CardId.outside(card_id),
+        at=at,
+        due_at=at + timedelta(seconds=policy.bank_timeout_seconds + _LEASE_SECONDS),
+    )
+    decision.puts.append((FUNDING_REQUESTS, new.id, request))
+    return decision
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCardTopup(AnswerTopup):
+    """Record what became of a debit or of its reversal. With `give_up` a debit without an answer is reversed."""
+
+    give_up: NewRequest | None = None
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Spec: CM 6.4.2."""
+        request = snapshot[FUNDING_REQUESTS][self.request_id]
+        topup = snapshot[TRANSACTIONS][self.earlier.id]
+        if request.settled:
+            return Decision(topup, recorded=False)
+        assert topup.account_id is not None
+        account = snapshot[ACCOUNTS][topup.account_id]
+        reversal = request.operation == BankOperation.REVERSE
+        event, reason, reference = FundingEvent.NO_ANSWER, "", ""
+        match self.outcome:
+            case Approved(reference=reference):
+                event = FundingEvent.APPROVE
+                if reversal:
+                    decision = self._moved(topup, Event.APPROVE)
+                    decision.inserts.append(self._tell("topup_failed", topup, account, {}))
+                else:
+                    decision = self._paid(topup, account, snapshot)
+            case Declined(reason=reason) if not reversal and self.give_up is None:
+                event = FundingEvent.DECLINE
+                decision = self._refused(topup, account, reason)
+            case outcome if self.give_up is not None and not reversal:
+                event = FundingEvent.DECLINE
+                reason = outcome.reason if isinstance(outcome, Declined) else "given up"
+                decision = self._given_up(topup, request, self.give_up)
+            case outcome:
+                # A "no" to a reversal changes nothing: it is insisted upon until it is acknowledged.
+                reason = outcome.reason if isinstance(outcome, Declined) else outcome.problem
+                waits = topup.state is not TransactionState.FUNDING
+                decision = Decision(topup, recorded=False) if waits else self._unanswered(topup, account)
+        state = FUNDING_REQUEST.move(request.state, event)
+        answered = request._replace(state=state, reason=reason, foreign_reference=reference)
+        if event is FundingEvent.NO_ANSWER:
+            answered = answered._replace(due_at=self.due_at)
+        else:
+            answered = answered._replace(answered_at=self.at)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        return decision
+
+    def _given_up(self, topup: Transaction, request: FundingRow, reversal: NewRequest) -> Decision:
+        decision = self._moved(topup, Event.GIVE_UP)
+        row = new_bank_request(
+            topup,
+            BankOperation.REVERSE,
+            bank=request.counterpart,
+            reference=reversal.reference,
+            card=request.subject,
+            at=self.at,
+            due_at=self.due_at,
+            original=request.session,
+        )
+        decision.puts.append((FUNDING_REQUESTS, reversal.id, row))
+        return decision

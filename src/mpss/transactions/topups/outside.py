@@ -1,0 +1,178 @@
+"""Top-ups whose money comes from another system: the recharge platform's cards, online banking.
+
+    FUNDING ──yes──► SUCCEEDED     ──no──► DECLINED     ──no answer──► IN_DOUBT ──asked again──► SUCCEEDED, DECLINED
+
+Invariants: (1) the intent and its request are committed before anybody is asked to pay; (2) money enters the wallet
+with the first "yes" and with no other, however it comes: answer, callback or inquiry; (3) a "no" is final, because an
+inquiry closes what never arrived, so nobody gives up and nothing is reversed (a bank's debit is: `card_answer`);
+(4) what was paid enters also where the balance grew meanwhile.
+Spec: CT 5.1, 6.3.2; CM 6.4.3, 6.4.5. Decision: ADR-0017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+from uuid import UUID
+
+from mpss.accounts.model import AccountRow
+from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.db.rows import InsertSet, RowSet
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
+from mpss.desk.store import TRANSACTIONS
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
+from mpss.ledger.model import JournalEntry
+from mpss.ledger.post import BALANCES
+from mpss.outbox.model import notice
+from mpss.outbox.store import OUTBOX
+from mpss.transactions.funding.model import FundingRow
+from mpss.transactions.funding.store import FUNDING_REQUESTS
+from mpss.transactions.machine import FUNDING_REQUEST, TOPUP, Event, FundingEvent, FundingState
+from mpss.transactions.model import Moving
+from mpss.transactions.postings import bank_card_legs, online_bank_legs, recharge_card_legs
+
+RECHARGE = "recharge"
+ONLINE_BANK = "online_bank"
+BANK_CARD = "bank_card"
+COUNTERPARTS = {
+    TransactionKind.RECHARGE_TOPUP: RECHARGE,
+    TransactionKind.ONLINE_BANK_TOPUP: ONLINE_BANK,
+    TransactionKind.BANK_CARD_TOPUP: BANK_CARD,
+}
+"""Whom each kind of top-up asks, as its funding request and its notice name them; a card's request names its bank."""
+_LEGS = {
+    TransactionKind.RECHARGE_TOPUP: recharge_card_legs,
+    TransactionKind.ONLINE_BANK_TOPUP: online_bank_legs,
+    TransactionKind.BANK_CARD_TOPUP: bank_card_legs,
+}
+REFUSALS = {
+    "used": ErrorCode.VOUCHER_USED,
+    "unknown_card": ErrorCode.UNKNOWN_VOUCHER,
+    "expired": ErrorCode.VOUCHER_NOT_ACTIVE,
+    "frozen": ErrorCode.VOUCHER_NOT_ACTIVE,
+    "above_most": ErrorCode.BALANCE_LIMIT_EXCEEDED,
+}
+"""What the recharge platform's reasons are to us; every other "no" is FUNDING_DECLINED."""
+
+
+def new_topup_request(topup: Transaction, phone: str, *, due_at: datetime) -> FundingRow:
+    """The request as it is written before it is sent; its session is the transaction's id as others see it."""
+    return FundingRow(
+        topup.id,
+        COUNTERPARTS[topup.kind],
+        "collect",
+        TransactionId.outside(topup.id),
+        0,
+        phone,
+        topup.amount_fen,
+        None,
+        FundingState.SENT,
+        1,
+        due_at,
+        topup.created_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTopup(Moving):
+    """Record what became of a top-up's request; not recorded itself, the top-up's state makes it count once.
+
+    `undecided` says that silence is no doubt yet: the customer may still decide.
+    """
+
+    request_id: UUID
+    outcome: Outcome
+    due_at: datetime
+    command_id: UUID
+    undecided: bool = False
+
+    @property
+    def key(self) -> str:
+        return str(self.command_id)
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        assert self.earlier.account_id is not None
+        yield FUNDING_REQUESTS, self.request_id
+        yield TRANSACTIONS, self.earlier.id
+        yield USAGE, self.earlier.account_id
+        yield ACCOUNTS, self.earlier.account_id
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        request = snapshot[FUNDING_REQUESTS][self.request_id]
+        topup = snapshot[TRANSACTIONS][self.earlier.id]
+        if request.settled:
+            return Decision(topup, recorded=False)
+        assert topup.account_id is not None
+        account = snapshot[ACCOUNTS][topup.account_id]
+        match self.outcome:
+            case Approved(reference=reference, content=paid) if paid == str(topup.amount_fen):
+                decision = self._paid(topup, account, snapshot)
+                answered = request._replace(
+                    state=FUNDING_REQUEST.move(request.state, FundingEvent.APPROVE),
+                    foreign_reference=reference,
+                    answered_at=self.at,
+                )
+            case Declined(reason=reason):
+                decision = self._refused(topup, account, reason)
+                answered = request._replace(
+                    state=FUNDING_REQUEST.move(request.state, FundingEvent.DECLINE), reason=reason, answered_at=self.at
+                )
+            case Approved(content=problem) | InDoubt(problem=problem):
+                # Another amount than was asked for moves nothing: an operator sees it until it is settled.
+                decision = Decision(topup, recorded=False)
+                answered = request._replace(reason=problem, due_at=self.due_at)
+                if not self.undecided:
+                    decision = self._unanswered(topup, account)
+                    answered = answered._replace(state=FUNDING_REQUEST.move(request.state, FundingEvent.NO_ANSWER))
+            case _ as never:
+                assert_never(never)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        return decision
+
+    def _paid(self, topup: Transaction, account: AccountRow, snapshot: Snapshot) -> Decision:
+        legs = _LEGS[topup.kind](wallet=account.ledger_account_id, amount_fen=topup.amount_fen)
+        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + topup.amount_fen
+        decision = self._moved(topup, Event.APPROVE)
+        decision.entry = JournalEntry(topup.id, topup.kind, legs)
+        facts: dict[str, str | int] = {"balance_fen": balance_fen, "source": COUNTERPARTS[topup.kind]}
+        decision.inserts.append(self._tell("topped_up", topup, account, facts))
+        return decision
+
+    def _refused(self, topup: Transaction, account: AccountRow, reason: str) -> Decision:
+        card = topup.kind is TransactionKind.RECHARGE_TOPUP
+        code = REFUSALS.get(reason, ErrorCode.FUNDING_DECLINED) if card else ErrorCode.FUNDING_DECLINED
+        decision = self._moved(topup, Event.DECLINE, refusal=code)
+        if topup.state is TransactionState.IN_DOUBT:
+            decision.inserts.append(self._tell("topup_failed", topup, account, {}))
+        return decision
+
+    def _unanswered(self, topup: Transaction, account: AccountRow) -> Decision:
+        if topup.state is TransactionState.IN_DOUBT:
+            return Decision(topup, recorded=False)
+        decision = self._moved(topup, Event.NO_ANSWER)
+        decision.inserts.append(self._tell("topup_in_doubt", topup, account, {}))
+        return decision
+
+    def _moved(self, topup: Transaction, event: Event, *, refusal: ErrorCode | None = None) -> Decision:
+        moved = topup._replace(state=TOPUP.move(topup.state, event), refusal=refusal)
+        if not moved.pending:
+            moved = moved._replace(finished_at=self.at)
+        return Decision(moved, puts=[(TRANSACTIONS, moved.id, moved)], recorded=False)
+
+    def _tell(
+        self, event: str, topup: Transaction, account: AccountRow, facts: dict[str, str | int]
+    ) -> tuple[InsertSet, tuple[Any, ...]]:
+        row = notice(
+            OutboxId.new(self.at),
+            reference=topup.id,
+            phone=account.phone,
+            event=event,
+            language=account.language,
+            params={"amount_fen": topup.amount_fen, **facts},
+            now=self.at,
+        )
+        return OUTBOX, row

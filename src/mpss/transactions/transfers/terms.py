@@ -1,0 +1,205 @@
+"""What a transfer needs to be decided, whoever asks for it: its parties, its limits, what it leaves. Pure.
+
+Shared by the transfer with the payment password and the one that the payer confirms by SMS. A payee without an active
+wallet is no obstacle: the money then waits outside the payer's wallet. Spec: CM 5.3.2, 6.5. Decision: ADR-0015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from mpss.accounts.checks import check_state
+from mpss.accounts.model import AccountRow, UsageRow
+from mpss.accounts.payee_model import PayeeRow
+from mpss.accounts.payee_store import PAYEES
+from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.config import Policy
+from mpss.db.rows import RowSet
+from mpss.desk.model import Decision, Snapshot, TransactionState
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import OutboxId
+from mpss.kernel.masking import mask_phone
+from mpss.ledger.model import Balance, JournalEntry
+from mpss.ledger.post import BALANCES
+from mpss.outbox.model import notice
+from mpss.outbox.store import OUTBOX
+from mpss.transactions.postings import transfer_held_legs, transfer_legs
+from mpss.transactions.transfers.store import SENT, TRANSFERS, SentRow, TransferRow
+
+UNKNOWN_LANGUAGE = "zh-CN"
+"""Of notices to a number without a wallet."""
+
+
+class Order(NamedTuple):
+    """What is to be moved. `payee_id` is the wallet found for the number, `relation_id` the payer's relation to it;
+    either is None where there was none."""
+
+    payer_id: UUID
+    payee_phone: str
+    payee_id: UUID | None
+    relation_id: UUID | None
+    amount_fen: int
+
+
+class Parties(NamedTuple):
+    """The rows of a transfer. `payee` is None without an active wallet, `relation` without one that counts by now."""
+
+    payer: AccountRow
+    usage: UsageRow
+    balance: Balance
+    payee: AccountRow | None
+    payee_balance: Balance | None
+    relation: PayeeRow | None
+
+
+class Terms(NamedTuple):
+    """What a transfer leaves of the limits; `relation` is set for a directed one."""
+
+    sent: SentRow
+    relation: PayeeRow | None
+
+
+def order_touches(order: Order) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    """The rows that deciding a transfer needs; the desk locks both wallets in one order."""
+    for account_id in {order.payer_id, order.payee_id} - {None}:
+        yield USAGE, account_id
+        yield ACCOUNTS, account_id
+    yield SENT, order.payer_id
+    if order.relation_id is not None:
+        yield PAYEES, order.relation_id
+
+
+def find_parties(order: Order, snapshot: Snapshot, policy: Policy, *, at: datetime) -> Parties | ErrorCode:
+    """Unknown party → scope → state, in the order of the desk's checks."""
+    payer = snapshot[ACCOUNTS].get(order.payer_id)
+    if payer is None:
+        return ErrorCode.UNKNOWN_ACCOUNT
+    if order.payee_phone == payer.phone:
+        return ErrorCode.SELF_TRANSFER
+    refusal = check_state(payer)
+    if refusal is not None:
+        return refusal
+    relation = _relation(order, snapshot)
+    if relation is not None and at < relation.usable_from:
+        if not policy.free_transfer_single_limit_fen:
+            return ErrorCode.PAYEE_COOLING
+        relation = None
+    elif relation is None and not policy.free_transfer_single_limit_fen:
+        return ErrorCode.PAYEE_REQUIRED
+    payee = None if order.payee_id is None else snapshot[ACCOUNTS].get(order.payee_id)
+    if check_state(payee) is not None:
+        payee = None
+    return Parties(
+        payer,
+        snapshot[USAGE][payer.id],
+        snapshot[BALANCES][payer.ledger_account_id],
+        payee,
+        None if payee is None else snapshot[BALANCES][payee.ledger_account_id],
+        relation,
+    )
+
+
+def _relation(order: Order, snapshot: Snapshot) -> PayeeRow | None:
+    """The relation that was found, where it stands and is this payer's to this number."""
+    row = None if order.relation_id is None else snapshot[PAYEES].get(order.relation_id)
+    if row is None or row.dissolved_at is not None:
+        return None
+    return row if (row.account_id, row.phone) == (order.payer_id, order.payee_phone) else None
+
+
+def settle_terms(order: Order, parties: Parties, snapshot: Snapshot, today: date, policy: Policy) -> Terms | ErrorCode:
+    """Limits of the wallet, then of the relation or of what goes freely → the payee's highest balance → funds."""
+    amount_fen, relation = order.amount_fen, parties.relation
+    single_fen = policy.free_transfer_single_limit_fen if relation is None else relation.single_limit_fen
+    if amount_fen > min(policy.transfer_single_limit_fen, single_fen):
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
+    sent = snapshot[SENT].get(order.payer_id)
+    if sent is None or sent.day != today:
+        sent = SentRow(today, 0, 0)
+    sent = sent._replace(sent_fen=sent.sent_fen + amount_fen)
+    if sent.sent_fen > policy.transfer_daily_limit_fen:
+        return ErrorCode.DAILY_LIMIT_EXCEEDED
+    if relation is None:
+        sent = sent._replace(free_fen=sent.free_fen + amount_fen)
+        if sent.free_fen > policy.free_transfer_daily_limit_fen:
+            return ErrorCode.DAILY_LIMIT_EXCEEDED
+    else:
+        before_fen = relation.sent_fen if relation.day == today else 0
+        relation = relation._replace(day=today, sent_fen=before_fen + amount_fen)
+        if relation.sent_fen > relation.daily_limit_fen:
+            return ErrorCode.DAILY_LIMIT_EXCEEDED
+    has_fen = 0 if parties.payee_balance is None else parties.payee_balance.balance_fen
+    if has_fen + amount_fen > policy.balance_limit_fen:
+        return ErrorCode.BALANCE_LIMIT_EXCEEDED
+    balance = parties.balance
+    # What may not be withdrawn may not be transferred either.
+    if balance.withdrawable_fen < amount_fen:
+        return ErrorCode.INSUFFICIENT_FUNDS
+    return Terms(sent, relation)
+
+
+def state_of(parties: Parties) -> TransactionState:
+    """SUCCEEDED where the payee has a wallet, WAITING where the money is kept for it."""
+    return TransactionState.WAITING if parties.payee is None else TransactionState.SUCCEEDED
+
+
+def carry_out(
+    decision: Decision, order: Order, parties: Parties, terms: Terms, policy: Policy, *, at: datetime
+) -> Decision:
+    """Add to a decided transfer what it does: the entry, the rows it changes, the SMS to both phones."""
+    done, payer, payee = decision.transaction, parties.payer, parties.payee
+    amount_fen = order.amount_fen
+    from_, to = mask_phone(payer.phone), mask_phone(order.payee_phone)
+    left_fen = parties.balance.balance_fen - amount_fen
+    if payee is None:
+        legs = transfer_held_legs(payer=payer.ledger_account_id, amount_fen=amount_fen)
+        return_at = at + timedelta(days=policy.transfer_hold_days)
+        days = policy.transfer_hold_days
+        told = {"amount_fen": amount_fen, "counterpart": to, "days": days, "balance_fen": left_fen}
+        add_notice(decision, payer.phone, payer.language, "transfer_held", told, at=at)
+        waits = {"amount_fen": amount_fen, "counterpart": from_, "days": days}
+        add_notice(decision, order.payee_phone, UNKNOWN_LANGUAGE, "transfer_waiting", waits, at=at)
+    else:
+        assert parties.payee_balance is not None
+        legs = transfer_legs(payer=payer.ledger_account_id, payee=payee.ledger_account_id, amount_fen=amount_fen)
+        return_at = None
+        told = {"amount_fen": amount_fen, "counterpart": to, "balance_fen": left_fen}
+        add_notice(decision, payer.phone, payer.language, "transfer_sent", told, at=at)
+        has_fen = parties.payee_balance.balance_fen + amount_fen
+        got = {"amount_fen": amount_fen, "counterpart": from_, "balance_fen": has_fen}
+        add_notice(decision, payee.phone, payee.language, "transfer_received", got, at=at)
+    decision.entry = JournalEntry(done.id, done.kind, legs)
+    decision.puts.append((SENT, payer.id, terms.sent))
+    if terms.relation is not None:
+        decision.puts.append((PAYEES, order.relation_id, terms.relation))
+    row = TransferRow(
+        payer.id,
+        payer.phone,
+        order.payee_phone,
+        None if payee is None else payee.id,
+        None if terms.relation is None else order.relation_id,
+        amount_fen,
+        return_at,
+        None if payee is None else at,
+    )
+    decision.puts.append((TRANSFERS, done.id, row))
+    return decision
+
+
+def add_notice(
+    decision: Decision, phone: str, language: str, event: str, params: dict[str, Any], *, at: datetime
+) -> None:
+    """One SMS that speaks of the decision's transaction."""
+    row = notice(
+        OutboxId.new(at),
+        reference=decision.transaction.id,
+        phone=phone,
+        event=event,
+        language=language,
+        params=params,
+        now=at,
+    )
+    decision.inserts.append((OUTBOX, row))

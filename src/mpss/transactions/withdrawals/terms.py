@@ -1,0 +1,131 @@
+"""What a withdrawal needs to be decided, whoever asks for it, and what it leaves: the hold and what moves it. Pure.
+
+Shared by the withdrawal with the payment password and the one that the payer confirms by SMS. Only withdrawable money
+is paid out, with the fee beside it: never vouchers, gifts, or what is held for something else.
+Spec: CM 5.3.3, 6.6. Decision: ADR-0020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from mpss.accounts.model import AccountRow
+from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.config import Policy
+from mpss.db.rows import RowSet
+from mpss.desk.model import Decision, Snapshot, Transaction
+from mpss.fees.quote import in_force, quote
+from mpss.fees.store import FEES
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import CardId, OutboxId
+from mpss.ledger.holds import reserve
+from mpss.ledger.model import Balance
+from mpss.ledger.post import BALANCES
+from mpss.outbox.model import notice
+from mpss.outbox.store import OUTBOX
+from mpss.ports.bank import BankOperation
+from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
+from mpss.transactions.funding.store import FUNDING_REQUESTS
+from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, WithdrawalRow, WithdrawnRow, count_asked
+from mpss.transactions.withdrawals.store import WITHDRAWALS, WITHDRAWN
+
+FEE_KIND = "withdrawal"
+_LEASE_SECONDS = 10
+
+
+class Terms(NamedTuple):
+    """What a withdrawal costs beside its amount, and the day's count with it."""
+
+    fee_fen: int
+    withdrawn: WithdrawnRow
+    balance: Balance
+
+
+def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    """The rows that deciding a withdrawal needs."""
+    yield USAGE, order.account_id
+    yield ACCOUNTS, order.account_id
+    yield WITHDRAWN, order.account_id
+    yield FEES, FEE_KIND
+
+
+def settle_terms(
+    order: WithdrawalOrder, account: AccountRow, snapshot: Snapshot, today: date, policy: Policy, *, quoted_at: datetime
+) -> Terms | ErrorCode:
+    """Limits → fee → funds. The fee is that of `quoted_at`, when the payer was shown it or asked."""
+    if order.amount_fen > policy.withdrawal_single_limit_fen:
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
+    withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
+    if withdrawn.asked_fen > policy.withdrawal_daily_limit_fen:
+        return ErrorCode.DAILY_LIMIT_EXCEEDED
+    fee_fen = quote(in_force(snapshot[FEES].get(FEE_KIND), quoted_at), order.amount_fen)
+    if order.fee_fen is not None and order.fee_fen != fee_fen:
+        return ErrorCode.PRICE_CHANGED
+    balance = snapshot[BALANCES][account.ledger_account_id]
+    if balance.withdrawable_fen < order.amount_fen + fee_fen:
+        return ErrorCode.INSUFFICIENT_FUNDS
+    return Terms(fee_fen, withdrawn, balance)
+
+
+def hold_back(
+    decision: Decision,
+    order: WithdrawalOrder,
+    account: AccountRow,
+    terms: Terms,
+    credit: NewRequest,
+    policy: Policy,
+    *,
+    at: datetime,
+) -> Decision:
+    """Add to a decided withdrawal what it does: amount and fee are held, and what moves them is written down.
+
+    At a bank with real-time credit that is the request `credit`; else the order waits for the bank's next file.
+    """
+    withdrawal = decision.transaction
+    held = reserve(
+        terms.balance,
+        ledger_account_id=account.ledger_account_id,
+        transaction_id=withdrawal.id,
+        amount_fen=order.amount_fen + terms.fee_fen,
+        at=at,
+    )
+    row = WithdrawalRow(
+        account.id, order.card_id, order.card, order.bank, order.mode, order.amount_fen, terms.fee_fen, held[0][1], at
+    )
+    decision.puts += [*held, (WITHDRAWN, account.id, terms.withdrawn), (WITHDRAWALS, withdrawal.id, row)]
+    if order.mode is Mode.REAL_TIME:
+        due_at = at + timedelta(seconds=policy.bank_timeout_seconds + _LEASE_SECONDS)
+        request = new_bank_request(
+            withdrawal,
+            BankOperation.CREDIT,
+            bank=order.bank,
+            reference=credit.reference,
+            card=CardId.outside(order.card_id),
+            at=at,
+            due_at=due_at,
+        )
+        # The bank credits the amount; the fee stays with us.
+        request = request._replace(amount_fen=order.amount_fen)
+        decision.puts.append((FUNDING_REQUESTS, credit.id, request))
+    else:
+        facts = {"amount_fen": order.amount_fen, "fee_fen": terms.fee_fen, "card": order.card}
+        add_notice(decision, withdrawal, account, "withdrawal_ordered", facts, at=at)
+    return decision
+
+
+def add_notice(
+    decision: Decision, about: Transaction, account: AccountRow, event: str, facts: dict[str, Any], *, at: datetime
+) -> None:
+    """One SMS to the account's phone that speaks of a transaction."""
+    row = notice(
+        OutboxId.new(at),
+        reference=about.id,
+        phone=account.phone,
+        event=event,
+        language=account.language,
+        params=facts,
+        now=at,
+    )
+    decision.inserts.append((OUTBOX, row))
