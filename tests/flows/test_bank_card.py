@@ -132,3 +132,11 @@ class TestTheReply:
         assert left_fen(shared_center, li, "NANCHENG") == (197_500, 0)
         assert (await li.account())["balance_fen"] == 10_000
         await shared_center.assert_sound()
+
+    async def test_pays_though_the_wallet_is_empty(self, shared_center: Center) -> None:
+        product, li = await goods(shared_center), await shared_center.subscriber("Empty")
+        question = await li.ask(f"ZF {product['sms_code']}", "用话费支付请回复")
+        assert "余额不足" in await li.ask(f"Y {confirmation_in(question)}", "余额")
+        question = await li.ask(f"ZF {product['sms_code']}", "用话费支付请回复")
+        await li.ask(f"Y {confirmation_in(question)} HF", "您已用话费")
+        await shared_center.assert_sound()

@@ -363,7 +363,7 @@ class TestACrashBetweenTwoSteps:
         await scene.ask()
         scene.shop.market.clock.advance(PAST_THE_CUT)
         with monkeypatch.context() as patched:
-            patched.setattr("mpss.transactions.payment_batch.write_batch", dies)
+            patched.setattr("mpss.transactions.withdrawals.payment_batch.write_batch", dies)
             with pytest.raises(Crash):
                 await make_due_batches(scene.shop.runtime)
         assert await make_due_batches(scene.shop.runtime) == 1
@@ -378,7 +378,7 @@ class TestACrashBetweenTwoSteps:
         await scene.cut()
         scene.files.work()
         with monkeypatch.context() as patched:
-            patched.setattr("mpss.transactions.payment_answer._AT_ONCE", 1)
+            patched.setattr("mpss.transactions.withdrawals.payment_answer._AT_ONCE", 1)
             submitted, desk = [], scene.shop.runtime.desk
             submit = type(desk).submit
 

@@ -212,7 +212,7 @@ class TestWithdrawingInRealTime:
             raise RuntimeError("killed between intent and call")
 
         with monkeypatch.context() as patched:
-            patched.setattr("mpss.transactions.withdrawal.ask_credit", dies)
+            patched.setattr("mpss.transactions.withdrawals.withdrawal.ask_credit", dies)
             assert (await scene.ask(key="k")).status_code == 500
         assert await scene.held_fen() == 20_150
         await scene.resolve()

@@ -110,7 +110,11 @@ class PurchaseCommand(Asking):
                 return unauthenticated(self.asked, self.proof, declined, payer, parties.usage, usage, self.policy)
         if self.confirm_code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
-        terms = settle_terms(sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, funding=self.funding)
+        source_open = self.confirm_code is not None and self.bill_offered
+        terms = settle_terms(
+            sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, funding=self.funding,
+            source_open=source_open,
+        )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today))
             if usage is not parties.usage:

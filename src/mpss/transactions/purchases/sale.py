@@ -136,10 +136,12 @@ def settle_terms(
     *,
     at: datetime,
     funding: Funding = Funding.WALLET,
+    source_open: bool = False,
 ) -> Terms | ErrorCode:
     """Limits → stock and price → fee → funds. The fee is the one in force at `at`.
 
     From the phone bill, its own caps count amount and fee; there and at a bank the funds are for the other side to say.
+    `source_open`: the payer has not chosen the source yet, so the wallet need not have the funds.
 
     Raises:
         NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
@@ -172,7 +174,7 @@ def settle_terms(
         return Terms(amount_fen, fee_fen, 0, usage, stock)
     balance = parties.balance
     total_fen = amount_fen + fee_fen
-    if balance.balance_fen - balance.held_fen < total_fen:
+    if balance.balance_fen - balance.held_fen < total_fen and not source_open:
         return ErrorCode.INSUFFICIENT_FUNDS
     # What may not be withdrawn is spent first.
     return Terms(amount_fen, fee_fen, min(balance.restricted_fen, total_fen), usage, stock)

@@ -40,7 +40,7 @@ BATCH_EXAMPLE = "pmb_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"
 ANSWER_EXAMPLE = "pma_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"
 FILE_EXAMPLE = "MPSS-BEIHU-20260301-0.xml"
 _MOST_EXPORTED = 10_000
-_Bank = Annotated[str | None, *text(8)]
+_Bank = Annotated[str, *text(8)] | None
 _State = TransactionState | None
 _EXPORTED = (
     "transaction_id", "phone", "state", "amount_fen", "fee_fen", "currency", "card", "bank", "mode", "file_name",
