@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from mpss.accounts.model import Life
+from mpss.accounts.model import FreezeKind, Life, Loss
 from mpss.catalog.model import ProductState, Scope, StockRow
 from mpss.desk.batch import decide_all
 from mpss.desk.model import Snapshot, TransactionState
@@ -28,7 +28,15 @@ ORDER_NO = "A-1"
 LOCKED = USED._replace(locked_until=NOON + timedelta(hours=1))
 
 ALL_WRONG = World(
-    account=PAYER._replace(life=Life.PENDING, daily_limit_fen=100, home_province="BJ"),
+    account=PAYER._replace(
+        life=Life.CLOSED,
+        freezes=(FreezeKind.LAW, FreezeKind.RISK, FreezeKind.USER),
+        loss=Loss.WRITTEN,
+        boss_stopped=True,
+        dormant_since=NOON,
+        daily_limit_fen=100,
+        home_province="BJ",
+    ),
     usage=LOCKED,
     balance=Balance(0, 0, 0),
     merchant=KIOSK._replace(state=MerchantState.SUSPENDED),
@@ -97,7 +105,16 @@ STEPS: list[tuple[ErrorCode, Mend]] = [
     (C.UNKNOWN_MERCHANT, Case.merchant_is),
     (C.UNKNOWN_PRODUCT, Case.product_is),
     (C.OUT_OF_SCOPE, lambda case: case.account_is(home_province="GD")),
+    (C.ACCOUNT_CLOSED, lambda case: case.account_is(life=Life.PRE_CLOSED)),
+    (C.ACCOUNT_CLOSING, lambda case: case.account_is(life=Life.PENDING)),
+    (C.FROZEN_BY_LAW, lambda case: case.account_is(freezes=(FreezeKind.RISK, FreezeKind.USER))),
+    (C.LOSS_WRITTEN, lambda case: case.account_is(loss=Loss.ORAL, loss_until=NOON + timedelta(days=5))),
+    (C.LOSS_ORAL, lambda case: case.account_is(loss=Loss.NONE, loss_until=None)),
+    (C.FROZEN_FOR_RISK, lambda case: case.account_is(freezes=(FreezeKind.USER,))),
+    (C.FROZEN_BY_USER, lambda case: case.account_is(freezes=())),
+    (C.NUMBER_STOPPED, lambda case: case.account_is(boss_stopped=False)),
     (C.ACCOUNT_NOT_ACTIVE, lambda case: case.account_is(life=Life.ACTIVE)),
+    (C.ACCOUNT_DORMANT, lambda case: case.account_is(dormant_since=None)),
     (C.MERCHANT_NOT_ACTIVE, lambda case: case.merchant_is(state=MerchantState.ACTIVE)),
     (C.PRODUCT_NOT_ON_SALE, lambda case: case.product_is(state=ProductState.PUBLISHED)),
     (C.PASSWORD_LOCKED, lambda case: case.set_world(usage=USED)),

@@ -38,7 +38,7 @@ async def bind_by_bank(runtime: Runtime, *, bank: str, phone: str, card_number: 
     digests = card_digests(key_store, number)
     number_sealed, name_sealed = key_store.seal(number.encode()), key_store.seal(name.encode())
     async with runtime.database.transaction() as uow:
-        account = await active_account(uow, await _account_of(uow, phone))
+        account = await active_account(uow, await _account_of(uow, phone), at=now)
         for bound in await bound_cards(uow, account.id):
             if key_store.unseal(bound.name_sealed).decode() != name:
                 raise Refused(ErrorCode.CARD_REFUSED, detail="the account's cards must have one holder")

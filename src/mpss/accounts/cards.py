@@ -25,10 +25,12 @@ from mpss.accounts.card_model import (
     parse_holder_name,
 )
 from mpss.accounts.card_store import bound_cards, find_card, insert_card, is_bound, move_card, next_numbers
+from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose, check_code, request_code, use_code
 from mpss.accounts.machine import BANK_CARD, CardEvent
 from mpss.accounts.model import AccountRow, Life
 from mpss.accounts.notify import tell
+from mpss.accounts.state import Operation
 from mpss.accounts.store import lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
@@ -107,7 +109,7 @@ async def verify_card(
         verify_by,
     )  # fmt: skip
     async with runtime.database.transaction() as uow:
-        account = await active_account(uow, account_id)
+        account = await active_account(uow, account_id, at=now)
         await refuse_unless_bindable(uow, key_store, account_id, number=number, name=name)
         (serial,) = await next_numbers(uow, 1)
         await insert_card(uow, card, digest=card_digests(key_store, number)[-1])
@@ -145,10 +147,10 @@ async def confirm_binding(runtime: Runtime, *, account_id: UUID, card_id: UUID, 
     if card.verify_by is not VerifyBy.SMS_CODE:
         raise Refused(ErrorCode.ILLEGAL_STATE, detail="the card is confirmed by the amount of its debit")
     async with runtime.database.transaction() as uow:
-        account = await active_account(uow, account_id)
+        account = await active_account(uow, account_id, at=now)
     code_id = await check_code(runtime, phone=account.phone, purpose=Purpose.BIND_CARD, code=code)
     async with runtime.database.transaction() as uow:
-        account = await active_account(uow, account_id)
+        account = await active_account(uow, account_id, at=now)
         await use_code(uow, code_id, now=now)
         card = await bind_verified(uow, runtime.ports.key_store, account, card, now)
     return shown(runtime, card)
@@ -312,15 +314,16 @@ async def live_account(uow: UnitOfWork, account_id: UUID) -> AccountRow:
     return locked[0]
 
 
-async def active_account(uow: UnitOfWork, account_id: UUID) -> AccountRow:
-    """The account, locked.
+async def active_account(uow: UnitOfWork, account_id: UUID, *, at: datetime) -> AccountRow:
+    """The account, locked, in a state that lets cards be bound.
 
     Raises:
-        Refused: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE.
+        Refused: UNKNOWN_ACCOUNT, or what its state refuses with.
     """
     account = await live_account(uow, account_id)
-    if account.life is not Life.ACTIVE:
-        raise Refused(ErrorCode.ACCOUNT_NOT_ACTIVE)
+    refusal = check_state(account, Operation.BIND_CARD, at=at)
+    if refusal is not None:
+        raise Refused(refusal)
     return account
 
 

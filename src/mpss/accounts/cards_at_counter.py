@@ -45,7 +45,7 @@ async def bind_at_counter(
     )  # fmt: skip
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account = await active_account(uow, account_id)
+        account = await active_account(uow, account_id, at=now)
         card = await bind_verified(uow, runtime.ports.key_store, account, card, now)
         subject = AccountId.outside(account.id)
         await record(

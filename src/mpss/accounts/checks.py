@@ -11,17 +11,21 @@ import hmac
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 
-from mpss.accounts.model import AccountRow, Life, UsageRow
+from mpss.accounts.model import AccountRow, UsageRow
+from mpss.accounts.state import Operation, effective_state, refusal_in
 from mpss.config import Policy
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode
 
 
-def check_state(account: AccountRow | None) -> ErrorCode | None:
-    """Whether the account takes part in transactions: it exists and is active (opened, its password set)."""
+def check_state(account: AccountRow | None, operation: Operation, *, at: datetime) -> ErrorCode | None:
+    """Whether the account is there and its effective state at `at` allows the operation (accounts/state.py).
+
+    A locked payment password is for `check_password` to say.
+    """
     if account is None:
         return ErrorCode.UNKNOWN_ACCOUNT
-    return None if account.life == Life.ACTIVE else ErrorCode.ACCOUNT_NOT_ACTIVE
+    return refusal_in(effective_state(account, at=at), operation)
 
 
 def check_password(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from mpss.accounts.checks import check_state
 from mpss.accounts.notify import tell
+from mpss.accounts.state import Operation
 from mpss.accounts.store import lock_account, set_daily_limit
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
@@ -27,7 +28,7 @@ async def change_daily_limit(runtime: Runtime, *, account_id: UUID, daily_limit_
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0])
+        refusal = check_state(None if locked is None else locked[0], Operation.SET_LIMIT, at=now)
         if locked is None or refusal is not None:
             raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
         account, _ = locked

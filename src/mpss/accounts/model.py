@@ -21,15 +21,51 @@ class AccountKind(StrEnum):
 
 
 class Life(StrEnum):
-    """pending → active → closed; pending: opened by SMS, the payment password not yet set."""
+    """pending → active → pre_closed → closed.
+
+    Pending: the payment password is not yet set. Pre-closed: the number is gone or the closing was asked for, and
+    money waits to be paid out.
+    """
 
     PENDING = "pending"
     ACTIVE = "active"
+    PRE_CLOSED = "pre_closed"
     CLOSED = "closed"
 
 
+class AccountClass(StrEnum):
+    """What is known of the holder, on which the limits depend (CM 7.2)."""
+
+    WEAK = "weak"
+    CLASS_1 = "class_1"
+    CLASS_2 = "class_2"
+    CLASS_3 = "class_3"
+    CORPORATE = "corporate"
+    MERCHANT = "merchant"
+
+
+class Loss(StrEnum):
+    """How the loss of the phone was reported: by voice or portal until a date, in writing for good (CM 6.7)."""
+
+    NONE = "none"
+    ORAL = "oral"
+    WRITTEN = "written"
+
+
+class FreezeKind(StrEnum):
+    """Whose freeze it is: the user's own, ours for a risk, a court's or authority's."""
+
+    USER = "user"
+    RISK = "risk"
+    LAW = "law"
+
+
 class AccountRow(NamedTuple):
-    """An account as decisions see it. `phone` is E.164; `password_digest` was made under version `password_key`."""
+    """An account as decisions see it. `phone` is E.164; `password_digest` was made under version `password_key`.
+
+    Life, loss, the stop by BOSS, dormancy and the whole freezes (`freezes`) are facts apart; accounts/state.py makes
+    one effective state of them. `loss_until` is of an oral report, `user_freeze_until` of the user's own freeze.
+    """
 
     id: UUID
     phone: str
@@ -41,6 +77,14 @@ class AccountRow(NamedTuple):
     password_key: int | None
     daily_limit_fen: int
     language: str
+    account_class: AccountClass = AccountClass.WEAK
+    customer_id: UUID | None = None
+    loss: Loss = Loss.NONE
+    loss_until: datetime | None = None
+    boss_stopped: bool = False
+    dormant_since: datetime | None = None
+    freezes: tuple[FreezeKind, ...] = ()
+    user_freeze_until: datetime | None = None
 
 
 class UsageRow(NamedTuple):

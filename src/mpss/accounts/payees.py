@@ -26,6 +26,7 @@ from mpss.accounts.password_tries import count_try
 from mpss.accounts.payee_model import Payee
 from mpss.accounts.payee_store import dissolve, insert_payee, payees_of, set_limits
 from mpss.accounts.spray import noticed
+from mpss.accounts.state import Operation
 from mpss.accounts.store import lock_account, phone_of
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
@@ -173,7 +174,7 @@ async def _proven(
     code_id = await check_code(runtime, phone=phone, purpose=Purpose.PAYEE, code=proofs.code)
     async with runtime.database.transaction() as uow:
         locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0])
+        refusal = check_state(None if locked is None else locked[0], Operation.SET_PAYEE, at=now)
         if locked is None or refusal is not None:
             raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
         account, usage = locked

@@ -11,6 +11,7 @@ from mpss.accounts.model import AccountRow
 from mpss.accounts.payee_model import Payee
 from mpss.accounts.payee_store import payees_of
 from mpss.accounts.payees import check_limits, check_new, new_payee, place, take_off
+from mpss.accounts.state import Operation
 from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
@@ -43,7 +44,9 @@ async def add_payee_at_counter(
     async with runtime.database.transaction() as uow:
         account = await _lock(uow, phone)
         standing = await payees_of(uow, account.id)
-        refusal = check_state(account) or check_new(payee_phone, account, standing, most=policy.payees_per_account)
+        refusal = check_state(account, Operation.SET_PAYEE, at=now) or check_new(
+            payee_phone, account, standing, most=policy.payees_per_account
+        )
         if refusal is not None:
             raise Refused(refusal)
         await place(uow, runtime, account, payee, cooling_hours=hours)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import LiteralString
 from uuid import UUID
 
 from mpss.accounts.checks import check_voucher_tries, is_locked, must_reset, spent_on
-from mpss.accounts.model import AccountKind, Life, UsageRow
+from mpss.accounts.model import AccountClass, AccountKind, FreezeKind, Life, Loss, UsageRow
+from mpss.accounts.state import EffectiveState, StateFacts, effective_state
 from mpss.accounts.store import find_wallet
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
@@ -20,7 +20,8 @@ from mpss.runtime import Runtime
 
 _OVERVIEW: LiteralString = """
     SELECT a.id, a.phone, a.home_province, a.kind, a.life, a.ledger_account_id, a.language, a.opened_at,
-           a.daily_limit_fen, a.password_digest IS NOT NULL AS password_set,
+           a.daily_limit_fen, a.password_digest IS NOT NULL AS password_set, a.account_class,
+           a.loss, a.loss_until, a.boss_stopped, a.dormant_since, a.freezes, a.user_freeze_until,
            u.day, u.spent_fen, u.spent_count, u.wrong_day, u.wrong_today, u.wrong_in_a_row, u.voucher_wrong,
            u.locked_until, b.balance_fen, b.restricted_fen, b.held_fen,
            coalesce((SELECT business_date FROM business_day WHERE closed_at IS NULL), %(today)s) AS today
@@ -30,15 +31,6 @@ _OVERVIEW: LiteralString = """
      WHERE a.id = %(id)s
 """
 _OF_LEDGER: LiteralString = "SELECT id FROM account WHERE ledger_account_id = ANY(%(ids)s)"
-
-
-class EffectiveState(StrEnum):
-    """What the account's facts come to, the gravest first."""
-
-    CLOSED = "closed"
-    PENDING = "pending"
-    PASSWORD_LOCKED = "password_locked"  # noqa: S105 - a state
-    ACTIVE = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +46,7 @@ class AccountOverview:
     kind: AccountKind
     life: Life
     state: EffectiveState
+    account_class: AccountClass
     ledger_account_id: int
     language: str
     opened_at: datetime
@@ -81,6 +74,13 @@ class _Record:
     opened_at: datetime
     daily_limit_fen: int
     password_set: bool
+    account_class: str
+    loss: str
+    loss_until: datetime | None
+    boss_stopped: bool
+    dormant_since: datetime | None
+    freezes: list[str]
+    user_freeze_until: datetime | None
     day: date
     spent_fen: int
     spent_count: int
@@ -149,6 +149,15 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
         record.locked_until,
     )
     life = Life(record.life)
+    facts = StateFacts(
+        life,
+        Loss(record.loss),
+        record.loss_until,
+        record.boss_stopped,
+        record.dormant_since,
+        tuple(map(FreezeKind, record.freezes)),
+        record.user_freeze_until,
+    )
     locked = is_locked(usage, now, runtime.policy)
     reset = must_reset(usage, runtime.policy)
     available_fen = record.balance_fen - record.held_fen
@@ -158,7 +167,8 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
         home_province=record.home_province,
         kind=AccountKind(record.kind),
         life=life,
-        state=_state(life, locked=locked),
+        state=effective_state(facts, at=now, locked=locked),
+        account_class=AccountClass(record.account_class),
         ledger_account_id=record.ledger_account_id,
         language=record.language,
         opened_at=record.opened_at,
@@ -173,11 +183,3 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
         available_fen=available_fen,
         withdrawable_fen=max(0, available_fen - record.restricted_fen),
     )
-
-
-def _state(life: Life, *, locked: bool) -> EffectiveState:
-    if life is Life.CLOSED:
-        return EffectiveState.CLOSED
-    if life is Life.PENDING:
-        return EffectiveState.PENDING
-    return EffectiveState.PASSWORD_LOCKED if locked else EffectiveState.ACTIVE

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
-from mpss.accounts.model import AccountKind, AccountRow, Life, UsageRow
+from mpss.accounts.model import AccountClass, AccountKind, AccountRow, FreezeKind, Life, Loss, UsageRow
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import InsertSet, RowSet
 from mpss.ledger.post import BALANCES
@@ -16,10 +16,26 @@ R = TypeVar("R")
 
 _KINDS = {kind.value: kind for kind in AccountKind}
 _LIVES = {life.value: life for life in Life}
+_CLASSES = {each.value: each for each in AccountClass}
+_LOSSES = {loss.value: loss for loss in Loss}
+_NO_FREEZES: tuple[FreezeKind, ...] = ()
 
 
 def _account(record: Sequence[Any]) -> tuple[UUID, AccountRow]:
-    row = AccountRow._make((*record[:3], _KINDS[record[3]], _LIVES[record[4]], *record[5:]))
+    row = AccountRow._make(
+        (
+            *record[:3],
+            _KINDS[record[3]],
+            _LIVES[record[4]],
+            *record[5:10],
+            _CLASSES[record[10]],
+            record[11],
+            _LOSSES[record[12]],
+            *record[13:16],
+            tuple(map(FreezeKind, record[16])) if record[16] else _NO_FREEZES,
+            record[17],
+        )
+    )
     return row.id, row
 
 
@@ -37,7 +53,8 @@ ACCOUNTS: RowSet[UUID, AccountRow] = RowSet(
     # Not locked: whoever changes an account holds its usage row, which the desk locked before it read this.
     load="""
         SELECT id, phone, home_province, kind, life, ledger_account_id,
-               password_digest, password_key, daily_limit_fen, language
+               password_digest, password_key, daily_limit_fen, language, account_class, customer_id,
+               loss, loss_until, boss_stopped, dormant_since, freezes, user_freeze_until
           FROM account WHERE id = ANY(%(keys)b::uuid[])
     """,
     make=_account,

@@ -16,6 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from mpss.accounts.machine import BANK_CARD
+from mpss.accounts.state import ALLOWED, EffectiveState, Operation
+from mpss.accounts.state import MEANINGS as OPERATIONS
+from mpss.accounts.state import REFUSALS as STATE_REFUSALS
 from mpss.catalog.machine import PRODUCT
 from mpss.channels.bank.replies import RESPONSES
 from mpss.channels.http.app import operations_of
@@ -108,6 +111,30 @@ def machines() -> str:
     return _page("State machines", "Every table of moves, drawn from the code.", *drawn)
 
 
+def states() -> str:
+    """Effective states by priority, and every operation in every state."""
+    order = [
+        (str(place), f"`{state}`", f"`{STATE_REFUSALS[state]}`") for place, state in enumerate(EffectiveState, start=1)
+    ]
+    head = ("Operation", "What it is", *(f"`{state}`" for state in EffectiveState))
+    rows = [
+        (
+            f"`{operation}`",
+            OPERATIONS[operation],
+            *("yes" if operation in ALLOWED[state] else f"`{STATE_REFUSALS[state]}`" for state in EffectiveState),
+        )
+        for operation in Operation
+    ]
+    return _page(
+        "Account states",
+        "An account's facts (life, loss, freezes, the stop by BOSS, the password's lock, dormancy) stand apart; the "
+        "gravest is its effective state (CM 7.6; CT 5.2). Queries, and what is insisted upon (refunds, reversals, "
+        "returns), are allowed in every state.",
+        "## By priority\n\n" + _table(("", "Effective state", "What is refused, is answered"), order),
+        "## Operations\n\n" + _table(head, rows),
+    )
+
+
 def chart() -> str:
     """The chart of accounts."""
     rows = [
@@ -189,6 +216,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "api": api,
     "errors": errors,
     "machines": machines,
+    "states": states,
     "chart": chart,
     "permissions": permissions,
     "grammar": grammar,

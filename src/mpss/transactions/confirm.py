@@ -70,7 +70,7 @@ class ReplyToPurchase(Replying):
 
     def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.1, 5.3."""
-        parties = find_parties(self._sale, snapshot, check_scope=False)
+        parties = find_parties(self._sale, snapshot, at=self.at, check_scope=False)
         if isinstance(parties, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, parties)
         today = snapshot.business_date

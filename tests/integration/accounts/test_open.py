@@ -10,8 +10,9 @@ from mpss.accounts.codes import Purpose
 from mpss.accounts.model import Life
 from mpss.accounts.open import open_by_sms, open_wallet
 from mpss.accounts.password import request_link, set_by_link
-from mpss.accounts.queries import EffectiveState, overview, overview_by_phone
+from mpss.accounts.queries import overview, overview_by_phone
 from mpss.accounts.sign_in import authenticate_session, sign_in, sign_out
+from mpss.accounts.state import EffectiveState
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId
 from mpss.runtime import Runtime

@@ -13,8 +13,9 @@ from mpss.accounts.limits import change_daily_limit
 from mpss.accounts.open import open_by_sms
 from mpss.accounts.password import change, request_link, set_by_code, set_by_link, unlock
 from mpss.accounts.password_rules import fingerprint
-from mpss.accounts.queries import EffectiveState, overview
+from mpss.accounts.queries import overview
 from mpss.accounts.sign_in import Session, authenticate_session, sign_in
+from mpss.accounts.state import EffectiveState
 from mpss.kernel.clock import FixedClock
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime

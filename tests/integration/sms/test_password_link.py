@@ -6,7 +6,8 @@ import pytest
 
 from mpss.accounts.codes import Purpose, request_code
 from mpss.accounts.password import change, set_by_link
-from mpss.accounts.queries import EffectiveState, overview
+from mpss.accounts.queries import overview
+from mpss.accounts.state import EffectiveState
 from mpss.channels.sms.handlers import handle
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime

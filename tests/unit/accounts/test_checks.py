@@ -21,6 +21,7 @@ from mpss.accounts.checks import (
     spent_on,
 )
 from mpss.accounts.model import AccountKind, AccountRow, Life, UsageRow
+from mpss.accounts.state import Operation
 from mpss.config import Policy
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import AccountId
@@ -61,10 +62,11 @@ def attempt(
 
 class TestState:
     def test_must_be_known_and_active(self) -> None:
-        assert check_state(None) is ErrorCode.UNKNOWN_ACCOUNT
-        assert check_state(ACCOUNT) is None
-        for life in (Life.PENDING, Life.CLOSED):
-            assert check_state(ACCOUNT._replace(life=life)) is ErrorCode.ACCOUNT_NOT_ACTIVE
+        assert check_state(None, Operation.PAY, at=NOON) is ErrorCode.UNKNOWN_ACCOUNT
+        assert check_state(ACCOUNT, Operation.PAY, at=NOON) is None
+        pending, closed = ACCOUNT._replace(life=Life.PENDING), ACCOUNT._replace(life=Life.CLOSED)
+        assert check_state(pending, Operation.PAY, at=NOON) is ErrorCode.ACCOUNT_NOT_ACTIVE
+        assert check_state(closed, Operation.PAY, at=NOON) is ErrorCode.ACCOUNT_CLOSED
 
 
 @clause("CT 5.2", "CT 12.1")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mpss.accounts.cards import BoundCard
-from mpss.accounts.queries import AccountOverview, EffectiveState
+from mpss.accounts.queries import AccountOverview
+from mpss.accounts.state import EffectiveState
 from mpss.channels.sms.grammar import Mistake
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.money import Money
@@ -55,6 +56,26 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.OUT_OF_SCOPE: _text("该商品在您所在地区暂不提供。", "This product is not sold where you are."),
     ErrorCode.SELF_TRANSFER: _text("不能转账给本号码。", "You cannot transfer to your own number."),
     ErrorCode.ACCOUNT_EXISTS: _text("本号码已开通手机支付。", "This number has a wallet already."),
+    ErrorCode.ACCOUNT_CLOSED: _text("您的账户已销户。", "Your wallet is closed."),
+    ErrorCode.ACCOUNT_CLOSING: _text("您的账户正在销户。", "Your wallet is being closed."),
+    ErrorCode.FROZEN_BY_LAW: _text(
+        "您的账户已被依法冻结，请联系客服。", "Your wallet is frozen by law. Contact customer care."
+    ),
+    ErrorCode.LOSS_WRITTEN: _text(
+        "您的账户已书面挂失，请持证件到营业厅办理解挂。",
+        "Loss was reported in writing. Lift it at a service hall with your document.",
+    ),
+    ErrorCode.LOSS_ORAL: _text(
+        "您的账户已口头挂失，请先办理解挂。", "Loss of this wallet was reported. Lift the report first."
+    ),
+    ErrorCode.FROZEN_FOR_RISK: _text(
+        "您的账户因风险控制被冻结，请联系客服。", "Your wallet is frozen for a risk. Contact customer care."
+    ),
+    ErrorCode.FROZEN_BY_USER: _text("您的账户已冻结，请先解冻。", "You froze your wallet. Unfreeze it first."),
+    ErrorCode.NUMBER_STOPPED: _text("您的号码已停机，复机后可用。", "Your number is stopped; resume it first."),
+    ErrorCode.ACCOUNT_DORMANT: _text(
+        "您的账户长期未使用已沉默，请重新验证身份后使用。", "Your wallet fell dormant. Verify again to wake it."
+    ),
     ErrorCode.ACCOUNT_NOT_ACTIVE: _text(
         "您的账户尚未激活，请先设置支付密码；发送KT可重新获取设置链接。",
         "Your wallet is not active yet: set its payment password. Send KT for a new link.",
@@ -158,6 +179,14 @@ _STATES = {
     EffectiveState.PENDING: _text("待设置支付密码", "waiting for its payment password"),
     EffectiveState.PASSWORD_LOCKED: _text("支付已锁定", "paying is locked"),
     EffectiveState.CLOSED: _text("已销户", "closed"),
+    EffectiveState.PRE_CLOSED: _text("销户中", "being closed"),
+    EffectiveState.FROZEN_BY_LAW: _text("依法冻结", "frozen by law"),
+    EffectiveState.LOSS_WRITTEN: _text("书面挂失", "loss reported in writing"),
+    EffectiveState.LOSS_ORAL: _text("口头挂失", "loss reported"),
+    EffectiveState.FROZEN_FOR_RISK: _text("风控冻结", "frozen for a risk"),
+    EffectiveState.FROZEN_BY_USER: _text("本人冻结", "frozen by you"),
+    EffectiveState.STOPPED: _text("已停机", "the number is stopped"),
+    EffectiveState.DORMANT: _text("已沉默", "dormant"),
 }
 _BALANCE = _text(
     "可用余额{available}元，状态{state}，日消费限额{limit}元，今日已用{spent}元。",

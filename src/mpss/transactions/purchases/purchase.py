@@ -98,7 +98,7 @@ class PurchaseCommand(Asking):
                 tombstone = taken.transaction_id is None
                 code = ErrorCode.ALREADY_TOMBSTONED if tombstone else ErrorCode.DUPLICATE_ORDER
                 return Decision(self.declined(code, today))
-        parties = find_parties(sale, snapshot)
+        parties = find_parties(sale, snapshot, at=self.asked.at)
         if isinstance(parties, ErrorCode):
             return Decision(self.declined(parties, today))
         usage = parties.usage

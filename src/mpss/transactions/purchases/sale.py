@@ -12,6 +12,7 @@ from uuid import UUID
 
 from mpss.accounts.checks import check_state, spend
 from mpss.accounts.model import AccountRow, UsageRow
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.model import ProductRow, ProductState, StockRow, in_scope
 from mpss.catalog.store import PRODUCTS, STOCK
@@ -75,7 +76,7 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield MERCHANT_ORDERS, order_key(sale.merchant_id, sale.merchant_order_no)
 
 
-def find_parties(sale: Sale, snapshot: Snapshot, *, check_scope: bool = True) -> Parties | ErrorCode:
+def find_parties(sale: Sale, snapshot: Snapshot, *, at: datetime, check_scope: bool = True) -> Parties | ErrorCode:
     """Unknown party → scope → state, in the order of the desk's checks.
 
     A sale whose scope was found right when it was asked for is confirmed with `check_scope` False.
@@ -98,7 +99,7 @@ def find_parties(sale: Sale, snapshot: Snapshot, *, check_scope: bool = True) ->
             visited_province=sale.visited_province,
         ):
             return ErrorCode.OUT_OF_SCOPE
-    refusal = check_state(account)
+    refusal = check_state(account, Operation.PAY, at=at)
     if refusal is not None:
         return refusal
     if merchant.state is not MerchantState.ACTIVE:

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from mpss.accounts.checks import check_state
 from mpss.accounts.queries import find_wallet_id
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -73,7 +74,7 @@ class BankTopupCommand(Asking):
         """Spec: CM 5.3.1.2."""
         today = snapshot.business_date
         account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.RECEIVE, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         if self.amount_fen > self.policy.topup_single_limit_fen:

@@ -18,6 +18,7 @@ from uuid import UUID
 from mpss.accounts.card_store import find_card
 from mpss.accounts.cards import card_in_hand
 from mpss.accounts.checks import check_state
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -65,7 +66,7 @@ class CardTopupCommand(Asking):
         """Spec: CT 5.1; CM 6.4.2."""
         today, policy = snapshot.business_date, self.policy
         account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         before = snapshot[USAGE][account.id]

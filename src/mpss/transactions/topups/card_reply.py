@@ -15,6 +15,7 @@ from uuid import UUID
 
 from mpss.accounts.card_model import CardPurpose
 from mpss.accounts.checks import check_state
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -64,7 +65,7 @@ class AskForCardTopup(Asking):
         """Spec: CM 6.4.2."""
         order, today, at = self.order, snapshot.business_date, self.asked.at
         account = snapshot[ACCOUNTS].get(order.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.TOP_UP, at=at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         if self.code == NO_CODE:
@@ -121,7 +122,7 @@ class ReplyToCardTopup(Replying):
         """Spec: CM 6.4.2."""
         assert waiting.account_id is not None
         account = snapshot[ACCOUNTS].get(waiting.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.TOP_UP, at=self.at)
         if account is not None and refusal is None:
             refusal = check_limits(account, waiting.amount_fen, snapshot, self.policy)
         if refusal is not None:

@@ -80,7 +80,7 @@ async def request_binding_by_debit(
     now = runtime.clock.now()
     debit_id, debit = TransactionId.new(now), await new_request(runtime)
     async with runtime.database.transaction() as uow:
-        await active_account(uow, account_id)
+        await active_account(uow, account_id, at=now)
         # Again, now that the account is locked: two requests may have come at once.
         _refuse_too_many(await debits_since(uow, account_id, since), policy.card_verifications_per_day)
         await prepare_debit(uow, card.id, verification_id=debit_id, tries=policy.card_verification_tries)
@@ -109,7 +109,7 @@ async def confirm_by_amount(runtime: Runtime, *, account_id: UUID, card_id: UUID
     now = runtime.clock.now()
     refusal: Refused | None = None
     async with runtime.database.transaction() as uow:
-        account = await active_account(uow, account_id)
+        account = await active_account(uow, account_id, at=now)
         card = await found_card(uow, card_id, account_id)
         refuse_unless(card, CardEvent.CONFIRM)
         if card.verify_by is not VerifyBy.DEBIT:

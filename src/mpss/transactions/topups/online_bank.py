@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -56,7 +57,7 @@ class OnlineBankTopupCommand(Asking):
         """Spec: CM 6.4.5, 9.3."""
         today = snapshot.business_date
         account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         if self.amount_fen > self.policy.topup_single_limit_fen:

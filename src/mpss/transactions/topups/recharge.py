@@ -17,7 +17,8 @@ from uuid import UUID
 
 from mpss.accounts.checks import check_state, check_voucher_tries
 from mpss.accounts.model import AccountRow
-from mpss.accounts.queries import EffectiveState, overview
+from mpss.accounts.queries import overview
+from mpss.accounts.state import Operation, refusal_in
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -61,7 +62,7 @@ class RechargeTopupCommand(Asking):
         """Spec: CT 5.2; CM 6.4.3."""
         today = snapshot.business_date
         account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         usage = snapshot[USAGE][account.id]
@@ -185,7 +186,7 @@ async def _worth(
             return None
     seen = await overview(runtime, account_id=account_id)
     full = seen.balance_fen >= runtime.policy.balance_limit_fen
-    if full or seen.voucher_barred or seen.state in (EffectiveState.PENDING, EffectiveState.CLOSED):
+    if full or seen.voucher_barred or refusal_in(seen.state, Operation.TOP_UP):
         return None
     return await port.check(
         number, reference=TransactionId.outside(asked.id), timeout_seconds=runtime.policy.recharge_timeout_seconds

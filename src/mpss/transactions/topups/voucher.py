@@ -16,6 +16,7 @@ from uuid import UUID
 
 from mpss.accounts.checks import check_state, check_voucher_tries
 from mpss.accounts.model import AccountRow
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import InsertSet, RowSet
@@ -55,7 +56,7 @@ class VoucherTopupCommand(Asking):
         """Spec: CT 5.2."""
         today = snapshot.business_date
         account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         refusal = check_voucher_tries(snapshot[USAGE][account.id], self.policy)

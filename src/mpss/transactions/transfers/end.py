@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -121,7 +122,7 @@ class EndCommand(Asking):
             return (None if account is not None else ErrorCode.UNKNOWN_ACCOUNT) if due else ErrorCode.ILLEGAL_STATE
         if over:
             return ErrorCode.ILLEGAL_STATE
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.RECEIVE, at=self.asked.at)
         if account is None or refusal is not None:
             return refusal
         if account.phone != row.payee_phone:

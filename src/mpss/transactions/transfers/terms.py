@@ -15,6 +15,7 @@ from mpss.accounts.checks import check_state
 from mpss.accounts.model import AccountRow, UsageRow
 from mpss.accounts.payee_model import PayeeRow
 from mpss.accounts.payee_store import PAYEES
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -79,7 +80,7 @@ def find_parties(order: Order, snapshot: Snapshot, policy: Policy, *, at: dateti
         return ErrorCode.UNKNOWN_ACCOUNT
     if order.payee_phone == payer.phone:
         return ErrorCode.SELF_TRANSFER
-    refusal = check_state(payer)
+    refusal = check_state(payer, Operation.TRANSFER, at=at)
     if refusal is not None:
         return refusal
     relation = _relation(order, snapshot)
@@ -90,7 +91,7 @@ def find_parties(order: Order, snapshot: Snapshot, policy: Policy, *, at: dateti
     elif relation is None and not policy.free_transfer_single_limit_fen:
         return ErrorCode.PAYEE_REQUIRED
     payee = None if order.payee_id is None else snapshot[ACCOUNTS].get(order.payee_id)
-    if check_state(payee) is not None:
+    if check_state(payee, Operation.RECEIVE, at=at) is not None:
         payee = None
     return Parties(
         payer,

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from mpss.accounts.card_store import find_card
 from mpss.accounts.checks import check_state
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
@@ -144,7 +145,7 @@ class ReplyToWithdrawal(Replying):
     def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Decided anew, with the fee that the question named. Spec: CM 6.6."""
         account = snapshot[ACCOUNTS].get(self.order.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.WITHDRAW, at=self.at)
         if account is None or refusal is not None:
             return self.moved(waiting, Event.REFUSE, snapshot, refusal)
         today = snapshot.business_date

@@ -22,6 +22,7 @@ from uuid import UUID
 from mpss.accounts.card_model import CardPurpose, CardRow, CardState
 from mpss.accounts.card_store import bound_cards, find_card
 from mpss.accounts.checks import check_state
+from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -79,7 +80,7 @@ class WithdrawCommand(Asking):
         """Spec: CM 5.3.3. Order of checks: ARCHITECTURE §2."""
         asked, order, today = self.asked, self.order, snapshot.business_date
         account = snapshot[ACCOUNTS].get(order.account_id)
-        refusal = check_state(account)
+        refusal = check_state(account, Operation.WITHDRAW, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         before = usage = snapshot[USAGE][account.id]

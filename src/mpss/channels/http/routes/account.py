@@ -13,7 +13,8 @@ from starlette.responses import Response
 from mpss.accounts.limits import change_daily_limit
 from mpss.accounts.model import AccountKind
 from mpss.accounts.open import open_wallet
-from mpss.accounts.queries import AccountOverview, EffectiveState, overview
+from mpss.accounts.queries import AccountOverview, overview
+from mpss.accounts.state import EffectiveState, Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import (
@@ -191,7 +192,7 @@ async def read_account(request: Request) -> Response:
     summary="Set the daily spending limit",
     access=Access.SUBSCRIBER,
     says={200: Said("The account with its new limit", AccountView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ACCOUNT_NOT_ACTIVE),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.SET_LIMIT)),
     clauses=("CT 5.2",),
 )
 async def set_daily_limit(request: Request, body: DailyLimitBody) -> Response:

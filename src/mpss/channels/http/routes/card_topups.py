@@ -6,6 +6,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, CardIdField, Currency, PaymentPassword, SmsCode
@@ -41,7 +42,7 @@ class CardTopupBody(Body):
         ErrorCode.UNKNOWN_CARD,
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.TOP_UP),
         ErrorCode.PASSWORD_NOT_SET,
         ErrorCode.WRONG_PASSWORD,
         ErrorCode.PASSWORD_LOCKED,

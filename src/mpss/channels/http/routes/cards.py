@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from mpss.accounts.card_model import CardPurpose, CardState, VerifyBy, parse_card_number, parse_holder_name
 from mpss.accounts.cards import BoundCard, card_balance, confirm_binding, list_cards, request_binding, unbind
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import Body, CardIdField, SmsCode, View, text
@@ -101,7 +102,7 @@ def card_view(card: BoundCard) -> CardView:
     },
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.BIND_CARD),
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.CARD_REFUSED,
         ErrorCode.RATE_LIMITED,
@@ -140,7 +141,7 @@ async def bind_card(request: Request, body: BindBody) -> Response:
     says={200: Said("The card is bound", CardView)},
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.BIND_CARD),
         ErrorCode.UNKNOWN_CARD,
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.CARD_REFUSED,

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.queries import find_wallet_id
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import (
@@ -158,7 +159,7 @@ class ReversalBody(Body):
         ErrorCode.UNKNOWN_MERCHANT,
         ErrorCode.UNKNOWN_PRODUCT,
         ErrorCode.OUT_OF_SCOPE,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.PAY),
         ErrorCode.MERCHANT_NOT_ACTIVE,
         ErrorCode.PRODUCT_NOT_ON_SALE,
         ErrorCode.PASSWORD_NOT_SET,

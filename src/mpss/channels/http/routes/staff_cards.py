@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.cards_at_counter import bind_at_counter, cards_at_counter, unbind_at_counter
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import Body, Phone, text
@@ -46,7 +47,7 @@ class CounterUnbindBody(CustomerBody):
     says={201: Said("The bank knows the card, and it is bound", CardView)},
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.BIND_CARD),
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.CARD_REFUSED,
         ErrorCode.BUSY,

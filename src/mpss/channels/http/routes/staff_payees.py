@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.payees_at_counter import add_payee_at_counter, dissolve_payee_at_counter
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency, Phone
@@ -40,7 +41,7 @@ class CounterPayeeBody(CounterDissolveBody):
     errors=(
         ErrorCode.AMOUNT_OUT_OF_RANGE,
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.SET_PAYEE),
         ErrorCode.SELF_TRANSFER,
         ErrorCode.PAYEE_EXISTS,
         ErrorCode.TOO_MANY_PAYEES,

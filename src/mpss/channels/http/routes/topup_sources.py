@@ -6,6 +6,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency
@@ -54,7 +55,7 @@ class RedirectView(TransactionView):
     errors=(
         ErrorCode.NOT_FOUND,
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.TOP_UP),
         ErrorCode.UNKNOWN_VOUCHER,
         ErrorCode.VOUCHER_USED,
         ErrorCode.VOUCHER_NOT_ACTIVE,
@@ -89,7 +90,7 @@ async def top_up_by_card(request: Request, body: RechargeTopupBody) -> Response:
     errors=(
         ErrorCode.NOT_FOUND,
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.TOP_UP),
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
         ErrorCode.FUNDING_DECLINED,

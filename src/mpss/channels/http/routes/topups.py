@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency, Phone, TransactionIdField
@@ -45,7 +46,7 @@ class CashTopupBody(Body):
     says={201: Said("The voucher's value is in the wallet", TransactionView)},
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.RECEIVE),
         ErrorCode.UNKNOWN_VOUCHER,
         ErrorCode.VOUCHER_USED,
         ErrorCode.VOUCHER_NOT_ACTIVE,
@@ -76,7 +77,7 @@ async def top_up_by_voucher(request: Request, body: VoucherTopupBody) -> Respons
     says={201: Said("The cash is in the wallet", TransactionView)},
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.TOP_UP),
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
     ),

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from mpss.accounts.payee_model import Payee
 from mpss.accounts.payees import Proofs, add_payee, change_payee, dissolve_payee, list_payees
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import (
@@ -43,7 +44,7 @@ SUBJECT = Subject("Transfer")
 PAYEE_EXAMPLE = "pye_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"
 _PROOF_ERRORS = (
     ErrorCode.UNKNOWN_ACCOUNT,
-    ErrorCode.ACCOUNT_NOT_ACTIVE,
+    *refusals_of(Operation.SET_PAYEE),
     ErrorCode.PASSWORD_NOT_SET,
     ErrorCode.WRONG_PASSWORD,
     ErrorCode.PASSWORD_LOCKED,
@@ -131,7 +132,7 @@ class PayeesView(View):
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         ErrorCode.SELF_TRANSFER,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.TRANSFER),
         ErrorCode.PAYEE_REQUIRED,
         ErrorCode.PAYEE_COOLING,
         ErrorCode.PASSWORD_NOT_SET,

@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import (
@@ -104,7 +105,7 @@ class WithdrawalsView(View):
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.CARD_REFUSED,
         ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
+        *refusals_of(Operation.WITHDRAW),
         ErrorCode.PASSWORD_NOT_SET,
         ErrorCode.WRONG_PASSWORD,
         ErrorCode.PASSWORD_LOCKED,
