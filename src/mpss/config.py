@@ -85,6 +85,10 @@ class Policy:
     card_verification_tries: int = _setting(3, "Amounts that may be named for a card's debit before it is refused")
     card_verifications_per_day: int = _setting(3, "Debits that may verify the cards of one account in a day")
     online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")
+    loss_oral_days: int = _setting(5, "How long an oral report of loss holds", "d")
+    user_freeze_days: int = _setting(365, "How far off the end of one's own freeze may be set", "d")
+    dormancy_days: int = _setting(180, "Without a movement for so long, a wallet falls dormant", "d")
+    dormancy_warning_days: int = _setting(30, "How long before that its holder is warned", "d")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
 

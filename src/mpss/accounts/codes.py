@@ -47,6 +47,7 @@ class Purpose(StrEnum):
     CHALLENGE = "challenge"
     BIND_CARD = "bind_card"
     PAYEE = "payee"
+    ACCOUNT = "account"
 
 
 async def request_code(

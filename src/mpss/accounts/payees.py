@@ -14,20 +14,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
-from mpss.accounts.codes import Purpose, check_code, use_code
+from mpss.accounts.codes import Purpose
 from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import tell
-from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
-from mpss.accounts.password_tries import count_try
 from mpss.accounts.payee_model import Payee
 from mpss.accounts.payee_store import dissolve, insert_payee, payees_of, set_limits
-from mpss.accounts.spray import noticed
+from mpss.accounts.proven import Proofs, proven
 from mpss.accounts.state import Operation
-from mpss.accounts.store import lock_account, phone_of
+from mpss.accounts.store import lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, Refused
@@ -35,14 +31,6 @@ from mpss.kernel.ids import PayeeId
 from mpss.kernel.masking import mask_phone
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
-
-
-class Proofs(NamedTuple):
-    """What a payer proves a change with: the payment password, a PAYEE code, and where both came from."""
-
-    password: str
-    code: str
-    source: str
 
 
 async def add_payee(
@@ -162,37 +150,19 @@ async def _proven(
     check: Callable[[AccountRow, list[Payee]], ErrorCode | None],
     carry_out: Callable[[UnitOfWork, AccountRow, list[Payee]], Awaitable[Payee]],
 ) -> Payee:
-    """Carry a change out once the account's state, the change and both proofs are right, in that order."""
-    check_form(proofs.password, field="payment_password")
-    key_store = runtime.ports.key_store
-    candidates = candidate_digests(key_store, account_id, proofs.password)
-    tried = fingerprint(key_store, proofs.password)
-    async with runtime.database.read() as uow:
-        phone = await phone_of(uow, account_id)
-    if phone is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    code_id = await check_code(runtime, phone=phone, purpose=Purpose.PAYEE, code=proofs.code)
-    async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0], Operation.SET_PAYEE, at=now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        account, usage = locked
-        standing = await payees_of(uow, account.id)
-        refusal = check(account, standing)
+    """Carry a change of the relations out once both proofs are right."""
+
+    async def standing(uow: UnitOfWork, account: AccountRow) -> list[Payee]:
+        found = await payees_of(uow, account.id)
+        refusal = check(account, found)
         if refusal is not None:
             raise Refused(refusal)
-        # The SMS code is what a challenge would ask for.
-        wrong = await count_try(
-            uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=False,
-            source=proofs.source, now=now,
-        )  # fmt: skip
-        if wrong is None:
-            await use_code(uow, code_id, now=now)
-            return await carry_out(uow, account, standing)
-    # The counted try stays.
-    noticed(runtime)
-    raise Refused(wrong, field="payment_password")
+        return found
+
+    return await proven(
+        runtime, account_id=account_id, proofs=proofs, purpose=Purpose.PAYEE, operation=Operation.SET_PAYEE, now=now,
+        check=standing, carry_out=carry_out,
+    )  # fmt: skip
 
 
 def check_limits(runtime: Runtime, single_limit_fen: int, daily_limit_fen: int) -> None:

@@ -11,6 +11,9 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from mpss.accounts.dormancy import find_dormant
+from mpss.accounts.freeze import end_dated_freezes
+from mpss.accounts.loss import end_oral_losses
 from mpss.accounts.sweep import sweep
 from mpss.catalog.browse import refresh_heat
 from mpss.kernel.clock import business_date
@@ -51,6 +54,9 @@ JOBS = (
     Job("payment_batches", 5.0, make_due_batches),
     Job("payment_answers", 5.0, read_answers),
     Job("end_verifications", 10.0, end_verifications),
+    Job("end_oral_losses", 10.0, end_oral_losses),
+    Job("end_dated_freezes", 10.0, end_dated_freezes),
+    Job("find_dormant", 3600.0, find_dormant),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("sweep_nonces", 60.0, sweep_nonces),

@@ -132,6 +132,11 @@ class HoldId(Id):
     prefix = "hld"
 
 
+class FreezeId(Id):
+    __slots__ = ()
+    prefix = "frz"
+
+
 class StaffId(Id):
     __slots__ = ()
     prefix = "stf"

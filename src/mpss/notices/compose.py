@@ -55,6 +55,8 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
         values["reason"] = _part("reason", language, _line(_word(REASONS, params["reason"], language), _NAME_LENGTH))
     if event is Event.DELIVERED:
         values["content"] = _part("content", language, _line(str(params["content"]), _CONTENT_LENGTH))
+    if event is Event.FROZEN:
+        values["until"] = _part("until", language, values["until"])
     if event is Event.REPLY:
         values["text"] = str(params["text"])[:_REPLY_LENGTH]
     if event is Event.PASSWORD_LINK:

@@ -69,6 +69,17 @@ class Event(StrEnum):
     CONFIRM_CARD_TOPUP = "confirm_card_topup"
     CONFIRM_WITHDRAWAL = "confirm_withdrawal"
     CONFIRM_PURCHASE = "confirm_purchase"
+    LOSS_REPORTED = "loss_reported"
+    LOSS_WRITTEN = "loss_written"
+    LOSS_LIFTED = "loss_lifted"
+    LOSS_EXPIRED = "loss_expired"
+    FROZEN = "frozen"
+    FROZEN_RISK = "frozen_risk"
+    FROZEN_LAW = "frozen_law"
+    UNFROZEN = "unfrozen"
+    DORMANCY_NEAR = "dormancy_near"
+    FALLEN_DORMANT = "fallen_dormant"
+    WOKEN = "woken"
     CODE = "code"
     REPLY = "reply"
 
@@ -126,6 +137,17 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.CONFIRM_TRANSFER: ("amount_fen", "counterpart", "code"),
     Event.CONFIRM_WITHDRAWAL: ("amount_fen", "fee_fen", "card", "code"),
     Event.CONFIRM_PURCHASE: ("merchant", "product", "amount_fen", "fee_fen", "code", "bill_code"),
+    Event.LOSS_REPORTED: ("days",),
+    Event.LOSS_WRITTEN: (),
+    Event.LOSS_LIFTED: (),
+    Event.LOSS_EXPIRED: (),
+    Event.FROZEN: ("until",),
+    Event.FROZEN_RISK: (),
+    Event.FROZEN_LAW: (),
+    Event.UNFROZEN: (),
+    Event.DORMANCY_NEAR: (),
+    Event.FALLEN_DORMANT: (),
+    Event.WOKEN: (),
     Event.CODE: ("code", "purpose", "minutes"),
     Event.REPLY: ("text",),
 }

@@ -230,6 +230,52 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "向{merchant}支付{amount}元{goods}，{fee}确认请回复“Y {code}”，{by_bill}取消请回复“N {code}”。",
         "en": 'Pay {amount} yuan to {merchant}{goods}?{fee} Reply "Y {code}" to pay, {by_bill}"N {code}" to cancel.',
     },
+    Event.LOSS_REPORTED: {
+        "zh-CN": "您的账户已口头挂失，{days}天内有效，期间不能支付。请尽快到营业厅办理书面挂失。",
+        "en": "Loss of your phone was reported; your wallet pays nothing for {days} days. "
+        "Report it in writing at a service hall.",
+    },
+    Event.LOSS_WRITTEN: {
+        "zh-CN": "您的账户已书面挂失，请持证件到营业厅办理解挂或销户。",
+        "en": "Loss was reported in writing. Lift the report or close the wallet at a service hall, "
+        "with your document.",
+    },
+    Event.LOSS_LIFTED: {
+        "zh-CN": "您的账户已解除挂失，可正常使用。",
+        "en": "The loss report on your wallet was lifted.",
+    },
+    Event.LOSS_EXPIRED: {
+        "zh-CN": "您的账户口头挂失已到期自动解除；如手机仍未找回，请立即重新挂失。",
+        "en": "The loss report on your wallet ran out. If your phone is still lost, report it again at once.",
+    },
+    Event.FROZEN: {
+        "zh-CN": "您的账户已冻结{until}，期间不参与交易。",
+        "en": "You froze your wallet{until}; it takes no part in any transaction.",
+    },
+    Event.FROZEN_RISK: {
+        "zh-CN": "您的账户因风险控制被冻结，请联系客服。",
+        "en": "Your wallet is frozen for a risk. Contact customer care.",
+    },
+    Event.FROZEN_LAW: {
+        "zh-CN": "您的账户已被依法冻结，请联系客服。",
+        "en": "Your wallet is frozen by law. Contact customer care.",
+    },
+    Event.UNFROZEN: {
+        "zh-CN": "您的账户冻结已解除。",
+        "en": "A freeze of your wallet was released.",
+    },
+    Event.DORMANCY_NEAR: {
+        "zh-CN": "您的账户长期未使用，如继续不使用将转为沉默账户并暂停支付。",
+        "en": "Your wallet was not used for long. Use it, or it falls dormant and pays nothing.",
+    },
+    Event.FALLEN_DORMANT: {
+        "zh-CN": "您的账户长期未使用已转为沉默账户，重新验证身份后可恢复支付。",
+        "en": "Your wallet fell dormant. Verify again to pay with it.",
+    },
+    Event.WOKEN: {
+        "zh-CN": "您的账户已恢复使用。",
+        "en": "Your wallet is awake again.",
+    },
     Event.CODE: {
         "zh-CN": "验证码{code}，用于{purpose}，{minutes}分钟内有效。切勿告诉他人。",
         "en": "Code {code} to {purpose}, good for {minutes} minutes. Tell nobody.",
@@ -260,6 +306,7 @@ PURPOSES = {
     "challenge": {"zh-CN": "确认支付", "en": "confirm a payment"},
     "bind_card": {"zh-CN": "绑定银行卡", "en": "bind a bank card"},
     "payee": {"zh-CN": "管理定向转账关系", "en": "manage your payees"},
+    "account": {"zh-CN": "变更账户状态", "en": "change the state of your wallet"},
 }
 
 PARTS = {
@@ -267,6 +314,7 @@ PARTS = {
     "fee": {"zh-CN": "手续费{value}元，", "en": " Fee {value} yuan."},
     "by_bill": {"zh-CN": "用话费支付请回复“Y {value} HF”，", "en": '"Y {value} HF" to pay by phone bill, '},
     "reason": {"zh-CN": "原因：{value}。", "en": " Reason: {value}."},
+    "until": {"zh-CN": "至{value}", "en": " until {value}"},
     "content": {"zh-CN": "：{value}", "en": ": {value}"},
 }
 """Parts of a text that are left out where their fact is empty or zero."""

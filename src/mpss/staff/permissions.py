@@ -25,6 +25,9 @@ class Permission(StrEnum):
     PAYMENT_ORDERS = "payment_orders"
     DELIVERY_RESEND = "delivery_resend"
     ACCOUNT_VIEW = "account_view"
+    LOSS_REPORT = "loss_report"
+    LOSS_WRITTEN = "loss_written"
+    ACCOUNT_FREEZE = "account_freeze"
     STAFF_MANAGE = "staff_manage"
 
 
@@ -43,6 +46,9 @@ MEANINGS: dict[Permission, str] = {
     Permission.PAYMENT_ORDERS: "see withdrawals and the files to banks; have one made, and answers read, now",
     Permission.DELIVERY_RESEND: "order a delivery or send a notice again",
     Permission.ACCOUNT_VIEW: "look at any account and its transactions",
+    Permission.LOSS_REPORT: "report loss for a caller on the phone (10086)",
+    Permission.LOSS_WRITTEN: "report loss in writing and lift reports, at a hall, the customer's document in hand",
+    Permission.ACCOUNT_FREEZE: "propose and approve freezes for a risk or by law, and their release (two people)",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import LiteralString
 
+from mpss.accounts.state_store import freezes_differ
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
 from mpss.transactions.purchases.verify import verify_funding
@@ -105,6 +106,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         *await verify_funding(uow),
         *await verify_topups(uow),
         *await verify_withdrawals(uow),
+        Check("each account says which whole freezes stand", await freezes_differ(uow)),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
         Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),

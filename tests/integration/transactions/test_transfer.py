@@ -14,7 +14,8 @@ import pytest
 from mpss.accounts.codes import Purpose
 from mpss.accounts.open import open_by_sms
 from mpss.accounts.password import set_by_code
-from mpss.accounts.payees import Proofs, add_payee, change_payee, dissolve_payee
+from mpss.accounts.payees import add_payee, change_payee, dissolve_payee
+from mpss.accounts.proven import Proofs
 from mpss.accounts.queries import overview_by_phone
 from mpss.config import Policy
 from mpss.db.database import Database

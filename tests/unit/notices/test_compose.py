@@ -29,6 +29,7 @@ EXAMPLE: dict[str, str | int] = {
     "minutes": 5,
     "hours": 24,
     "days": 7,
+    "until": "2026-06-01",
     "counterpart": "+86189****0002",
     "url": "https://pay.example/p/pwd_abc_DEF-123",
     "text": "已取消，未扣款。",

@@ -17,6 +17,7 @@ from mpss.kernel.errors import ErrorCode, MalformedField
 from mpss.kernel.ids import (
     ApprovalId,
     CardId,
+    FreezeId,
     Id,
     MerchantId,
     OutboxId,
@@ -80,6 +81,7 @@ def _id(kind: type[I]) -> tuple[Any, ...]:
 
 
 TransactionIdField = Annotated[TransactionId, *_id(TransactionId)]
+FreezeIdField = Annotated[FreezeId, *_id(FreezeId)]
 CardIdField = Annotated[CardId, *_id(CardId)]
 MerchantIdField = Annotated[MerchantId, *_id(MerchantId)]
 ProductIdField = Annotated[ProductId, *_id(ProductId)]

@@ -33,6 +33,7 @@ class CodePurpose(StrEnum):
     SET_PASSWORD = "set_password"  # noqa: S105 - a purpose
     CHALLENGE = "challenge"
     PAYEE = "payee"
+    ACCOUNT = "account"
 
 
 class CodeBody(Body):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpss.channels.http.operation import Subject
 from mpss.channels.http.routes import (
     account,
+    account_state,
     card_topups,
     cards,
     deliveries,
@@ -17,6 +18,7 @@ from mpss.channels.http.routes import (
     purchases,
     sandbox,
     sign_in,
+    staff_account_state,
     staff_books,
     staff_cards,
     staff_funding,
@@ -37,12 +39,12 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     """The subjects; with `sandbox_too` those of a sandbox alone as well."""
     always = [
         purchases.SUBJECT, topups.SUBJECT, topup_sources.SUBJECT, card_topups.SUBJECT,
-        transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, sign_in.SUBJECT,
+        transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, account_state.SUBJECT, sign_in.SUBJECT,
         cards.SUBJECT, withdrawals.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
         staff_cards.SUBJECT, staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT,
-        staff_payment_orders.SUBJECT,
+        staff_payment_orders.SUBJECT, staff_account_state.SUBJECT,
         platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.payee_model import Payee
-from mpss.accounts.payees import Proofs, add_payee, change_payee, dissolve_payee, list_payees
+from mpss.accounts.payees import add_payee, change_payee, dissolve_payee, list_payees
+from mpss.accounts.proven import Proofs
 from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange

@@ -1,0 +1,185 @@
+"""Loss of the phone reported (挂失) and the report lifted (解挂).
+
+    none ──oral, by portal, SMS or call center──► oral until a date ──the date, or lifted──► none
+    none, oral ──in writing, at a hall with the document──► written ──lifted at a hall──► none
+
+A report ends every session and link of the account, but for the session that reports. Spec: CM 5.2.9, 5.2.10, 6.7, 6.8.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from mpss.accounts import token_store
+from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff, lock_by_phone
+from mpss.accounts.checks import check_state
+from mpss.accounts.codes import Purpose
+from mpss.accounts.model import AccountRow, Loss
+from mpss.accounts.proven import Proofs, proven
+from mpss.accounts.state import Operation
+from mpss.accounts.state_store import end_losses, set_loss
+from mpss.accounts.store import lock_account
+from mpss.db.database import UnitOfWork
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.runtime import Runtime
+from mpss.staff.model import StaffMember
+from mpss.staff.permissions import Permission
+
+_LONGEST_NOTE = 200
+
+
+async def report_loss(runtime: Runtime, *, account_id: UUID, channel: str, kept: bytes = b"") -> datetime:
+    """Report loss orally, as the portal and an SMS do; until when it holds. `kept` is the reporting session's digest.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT, what the state refuses with; ILLEGAL_STATE, loss is reported already.
+
+    Spec: CM 6.7.2.
+    """
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        locked = await lock_account(uow, account_id)
+        if locked is None:
+            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        until = await _oral(uow, runtime, locked[0], now, kept=kept)
+        await changed(
+            uow, locked[0], "loss_reported", actor=SUBSCRIBER, now=now, detail={"loss": "oral", "channel": channel},
+            params={"days": runtime.policy.loss_oral_days},
+        )  # fmt: skip
+    return until
+
+
+async def report_loss_by_voice(runtime: Runtime, *, staff: StaffMember, phone: str, note: str) -> datetime:
+    """Report loss for a caller whom the call center (10086) has identified; `note` says how. Until when it holds.
+
+    Raises:
+        MalformedField: `phone` or `note`.
+        Refused: FORBIDDEN; as `report_loss`.
+
+    Spec: CM 6.7.1.
+    """
+    staff.require(Permission.LOSS_REPORT)
+    _check_note(note, field="note")
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account = await lock_by_phone(uow, phone)
+        until = await _oral(uow, runtime, account, now)
+        await changed_by_staff(
+            uow, account, "loss_reported", staff=staff, now=now, detail={"loss": "oral", "note": note},
+            params={"days": runtime.policy.loss_oral_days},
+        )  # fmt: skip
+    return until
+
+
+async def report_loss_in_writing(runtime: Runtime, *, staff: StaffMember, phone: str, document: str) -> None:
+    """Report loss in writing at a hall; `document` says what the customer showed. It never expires.
+
+    Raises:
+        MalformedField: `phone` or `document`.
+        Refused: FORBIDDEN, needs loss_written and a hall; UNKNOWN_ACCOUNT, what the state refuses with; ILLEGAL_STATE,
+            it is reported in writing already.
+
+    Spec: CM 6.7.3.
+    """
+    _require_hall(staff)
+    _check_note(document, field="document")
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account = await lock_by_phone(uow, phone)
+        _refuse(check_state(account, Operation.REPORT_LOSS, at=now))
+        if account.loss is Loss.WRITTEN:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="loss is reported in writing already")
+        await set_loss(uow, account.id, Loss.WRITTEN, until=None)
+        await _end_access(uow, account, now)
+        detail = {"loss": "written", "document": document}
+        await changed_by_staff(uow, account, "loss_written", staff=staff, now=now, detail=detail)
+
+
+async def lift_loss(runtime: Runtime, *, account_id: UUID, proofs: Proofs) -> None:
+    """Lift an oral report over the portal.
+
+    Raises:
+        MalformedField: the proofs' form.
+        Refused: as `proven`; ILLEGAL_STATE, none stands; LOSS_WRITTEN, one in writing is lifted at a hall.
+
+    Spec: CM 5.2.10, 6.8.
+    """
+    now = runtime.clock.now()
+
+    async def check(uow: UnitOfWork, account: AccountRow) -> None:
+        if account.loss is Loss.WRITTEN:
+            raise Refused(ErrorCode.LOSS_WRITTEN, detail="a report in writing is lifted at a service hall")
+
+    async def lift(uow: UnitOfWork, account: AccountRow, _: None) -> None:
+        await set_loss(uow, account.id, Loss.NONE, until=None)
+        await changed(uow, account, "loss_lifted", actor=SUBSCRIBER, now=now)
+
+    await proven(
+        runtime, account_id=account_id, proofs=proofs, purpose=Purpose.ACCOUNT, operation=Operation.LIFT_LOSS, now=now,
+        check=check, carry_out=lift,
+    )  # fmt: skip
+
+
+async def lift_loss_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, document: str) -> None:
+    """Lift a report of either kind at a hall; `document` says what the customer showed.
+
+    Raises:
+        MalformedField: `phone` or `document`.
+        Refused: FORBIDDEN, needs loss_written and a hall; UNKNOWN_ACCOUNT; ILLEGAL_STATE, none stands.
+
+    Spec: CM 6.8.
+    """
+    _require_hall(staff)
+    _check_note(document, field="document")
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account = await lock_by_phone(uow, phone)
+        _refuse(check_state(account, Operation.LIFT_LOSS, at=now))
+        if account.loss is Loss.NONE:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="no loss is reported")
+        await set_loss(uow, account.id, Loss.NONE, until=None)
+        await changed_by_staff(uow, account, "loss_lifted", staff=staff, now=now, detail={"document": document})
+
+
+async def end_oral_losses(runtime: Runtime) -> int:
+    """End the oral reports that ran out, and tell; how many. For a job: what has run out stops nobody before."""
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        owners = await end_losses(uow, now=now)
+        await changed_by_clock(uow, owners, "loss_expired", now=now)
+    return len(owners)
+
+
+async def _oral(
+    uow: UnitOfWork, runtime: Runtime, account: AccountRow, now: datetime, *, kept: bytes = b""
+) -> datetime:
+    _refuse(check_state(account, Operation.REPORT_LOSS, at=now))
+    standing = account.loss is Loss.ORAL and account.loss_until is not None and now < account.loss_until
+    if standing or account.loss is Loss.WRITTEN:
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail="loss is reported already")
+    until = now + timedelta(days=runtime.policy.loss_oral_days)
+    await set_loss(uow, account.id, Loss.ORAL, until=until)
+    await _end_access(uow, account, now, kept=kept)
+    return until
+
+
+async def _end_access(uow: UnitOfWork, account: AccountRow, now: datetime, *, kept: bytes = b"") -> None:
+    await token_store.end_sessions(uow, account.id, kept=kept)
+    await token_store.void_links(uow, account.id, now=now)
+
+
+def _require_hall(staff: StaffMember) -> None:
+    staff.require(Permission.LOSS_WRITTEN)
+    if staff.clerk is None:
+        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
+
+
+def _check_note(text: str, *, field: str) -> None:
+    if not text.strip() or len(text) > _LONGEST_NOTE or not text.isprintable():
+        raise MalformedField(field=field, problem=f"must be one line of 1 to {_LONGEST_NOTE} characters")
+
+
+def _refuse(refusal: ErrorCode | None) -> None:
+    if refusal is not None:
+        raise Refused(refusal)

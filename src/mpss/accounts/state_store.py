@@ -1,0 +1,239 @@
+"""The SQL of an account's state: loss, freezes, dormancy, life, and the record of every change of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from mpss.accounts.model import FreezeKind, Life, Loss
+from mpss.db.database import UnitOfWork
+from mpss.kernel.ids import Id
+
+_SET_LOSS: LiteralString = "UPDATE account SET loss = %(loss)s, loss_until = %(until)s WHERE id = %(id)s"
+_SET_LIFE: LiteralString = """
+    UPDATE account SET life = %(life)s, closed_at = CASE WHEN %(life)s = 'closed' THEN %(now)s END WHERE id = %(id)s
+"""
+_SET_AWAKE: LiteralString = """
+    UPDATE account SET dormant_since = NULL, dormancy_warned_at = NULL, woken_at = %(now)s WHERE id = %(id)s
+"""
+_INSERT_FREEZE: LiteralString = """
+    INSERT INTO account_freeze (id, account_id, kind, reason, document, until, made_by, made_at)
+    VALUES (%(id)s, %(account_id)s, %(kind)s, %(reason)s, %(document)s, %(until)s, %(made_by)s, %(made_at)s)
+"""
+_RELEASE: LiteralString = """
+    UPDATE account_freeze SET released_by = %(by)s, released_at = %(now)s
+     WHERE account_id = %(account_id)s AND kind = %(kind)s AND amount_fen IS NULL AND released_at IS NULL
+       AND (%(id)s::uuid IS NULL OR id = %(id)s)
+"""
+_COPY_FREEZES: LiteralString = """
+    UPDATE account AS a
+       SET freezes = coalesce(f.kinds, '{}'), user_freeze_until = f.until
+      FROM (SELECT array_agg(DISTINCT kind ORDER BY kind) AS kinds, max(until) FILTER (WHERE kind = 'user') AS until
+              FROM account_freeze
+             WHERE account_id = %(id)s AND amount_fen IS NULL AND released_at IS NULL) AS f
+     WHERE a.id = %(id)s
+"""
+_FREEZES: LiteralString = """
+    SELECT id, kind, reason, document, until, made_by, made_at, released_by, released_at
+      FROM account_freeze WHERE account_id = %(account_id)s ORDER BY made_at DESC, id DESC LIMIT 100
+"""
+_INSERT_EVENT: LiteralString = """
+    INSERT INTO account_event (id, account_id, event, detail, actor, at)
+    VALUES (%(id)s, %(account_id)s, %(event)s, %(detail)s, %(actor)s, %(at)s)
+"""
+_EVENTS: LiteralString = """
+    SELECT id, event, detail, actor, at FROM account_event
+     WHERE account_id = %(account_id)s AND (%(before)s::uuid IS NULL OR id < %(before)s)
+     ORDER BY id DESC LIMIT %(limit)s
+"""
+_END_LOSSES: LiteralString = """
+    WITH due AS (
+        SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
+         WHERE a.loss = 'oral' AND a.loss_until <= %(now)s
+         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
+    UPDATE account AS a SET loss = 'none', loss_until = NULL FROM due
+     WHERE a.id = due.id AND a.loss = 'oral' AND a.loss_until <= %(now)s
+    RETURNING a.id, a.phone, a.language
+"""
+_END_FREEZES: LiteralString = """
+    WITH due AS (
+        SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
+         WHERE a.user_freeze_until <= %(now)s
+         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED),
+    ended AS (
+        UPDATE account_freeze AS f SET released_by = 'clock', released_at = %(now)s FROM due
+         WHERE f.account_id = due.id AND f.kind = 'user' AND f.released_at IS NULL AND f.until <= %(now)s
+        RETURNING f.account_id)
+    UPDATE account AS a SET freezes = array_remove(a.freezes, 'user'), user_freeze_until = NULL
+      FROM ended WHERE a.id = ended.account_id
+    RETURNING a.id, a.phone, a.language
+"""
+# Opened, woken and moved before the date. The first two are on the account; the newest posting is its index's last.
+_WARN: LiteralString = """
+    WITH due AS (
+        SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
+         WHERE a.life = 'active' AND a.dormant_since IS NULL AND a.dormancy_warned_at IS NULL
+           AND a.opened_at < %(before)s AND coalesce(a.woken_at, a.opened_at) < %(before)s
+           AND NOT EXISTS (SELECT FROM posting AS p WHERE p.ledger_account_id = a.ledger_account_id
+                              AND p.part IS NOT NULL AND p.entry_id >= %(first)s)
+         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
+    UPDATE account AS a SET dormancy_warned_at = %(now)s FROM due
+     WHERE a.id = due.id AND a.dormancy_warned_at IS NULL
+    RETURNING a.id, a.phone, a.language
+"""
+_UNWARN: LiteralString = """
+    UPDATE account AS a SET dormancy_warned_at = NULL
+     WHERE a.life = 'active' AND a.dormant_since IS NULL AND a.dormancy_warned_at <= %(warned)s
+       AND EXISTS (SELECT FROM posting AS p WHERE p.ledger_account_id = a.ledger_account_id
+                      AND p.part IS NOT NULL AND p.entry_id >= %(first)s)
+"""
+_FALL_DORMANT: LiteralString = """
+    WITH due AS (
+        SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
+         WHERE a.life = 'active' AND a.dormant_since IS NULL AND a.dormancy_warned_at <= %(warned)s
+           AND NOT EXISTS (SELECT FROM posting AS p WHERE p.ledger_account_id = a.ledger_account_id
+                              AND p.part IS NOT NULL AND p.entry_id >= %(first)s)
+         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
+    UPDATE account AS a SET dormant_since = %(now)s FROM due
+     WHERE a.id = due.id AND a.dormant_since IS NULL
+    RETURNING a.id, a.phone, a.language
+"""
+_COPIES_DIFFER: LiteralString = """
+    SELECT count(*) FROM account AS a
+      LEFT JOIN (SELECT account_id, array_agg(DISTINCT kind ORDER BY kind) AS kinds,
+                        max(until) FILTER (WHERE kind = 'user') AS until
+                   FROM account_freeze WHERE amount_fen IS NULL AND released_at IS NULL GROUP BY account_id) AS f
+        ON f.account_id = a.id
+     WHERE a.freezes <> coalesce(f.kinds, '{}') OR a.user_freeze_until IS DISTINCT FROM f.until
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A whole freeze of an account, standing or ended. `made_by`: the subscriber, a member of staff, a rule."""
+
+    id: UUID
+    kind: FreezeKind
+    reason: str
+    document: str
+    until: datetime | None
+    made_by: str
+    made_at: datetime
+    released_by: str | None
+    released_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """A change of an account's state: who made it, when; `detail` is JSON."""
+
+    id: UUID
+    event: str
+    detail: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who is told of what the clock did to an account."""
+
+    id: UUID
+    phone: str
+    language: str
+
+
+async def set_loss(uow: UnitOfWork, account_id: UUID, loss: Loss, *, until: datetime | None) -> None:
+    await uow.execute(_SET_LOSS, {"id": account_id, "loss": loss.value, "until": until})
+
+
+async def set_life(uow: UnitOfWork, account_id: UUID, life: Life, *, now: datetime) -> None:
+    """Move a locked account to `life`; a closed one keeps when it was closed."""
+    await uow.execute(_SET_LIFE, {"id": account_id, "life": life.value, "now": now})
+
+
+async def set_awake(uow: UnitOfWork, account_id: UUID, *, now: datetime) -> None:
+    await uow.execute(_SET_AWAKE, {"id": account_id, "now": now})
+
+
+async def insert_freeze(uow: UnitOfWork, account_id: UUID, freeze: Freeze) -> None:
+    """Write a whole freeze of a locked account, and its kind on the account."""
+    values = {
+        "id": freeze.id, "account_id": account_id, "kind": freeze.kind.value, "reason": freeze.reason,
+        "document": freeze.document, "until": freeze.until, "made_by": freeze.made_by, "made_at": freeze.made_at,
+    }  # fmt: skip
+    await uow.execute(_INSERT_FREEZE, values)
+    await uow.execute(_COPY_FREEZES, {"id": account_id})
+
+
+async def release_freezes(
+    uow: UnitOfWork, account_id: UUID, kind: FreezeKind, *, by: str, now: datetime, freeze_id: UUID | None = None
+) -> int:
+    """End the standing whole freezes of the kind, or the one named; how many."""
+    values = {"account_id": account_id, "kind": kind.value, "by": by, "now": now, "id": freeze_id}
+    ended = await uow.execute(_RELEASE, values)
+    await uow.execute(_COPY_FREEZES, {"id": account_id})
+    return ended
+
+
+async def freezes_of(uow: UnitOfWork, account_id: UUID) -> list[Freeze]:
+    """The newest hundred freezes of the account, standing and ended."""
+    rows = await uow.dicts(_FREEZES, {"account_id": account_id})
+    return [Freeze(**{**row, "kind": FreezeKind(row["kind"])}) for row in rows]
+
+
+async def insert_event(
+    uow: UnitOfWork, account_id: UUID, event: str, *, detail: Mapping[str, Any], actor: str, now: datetime
+) -> None:
+    text = json.dumps(dict(detail), ensure_ascii=False, sort_keys=True)
+    values = {"id": Id.new(now), "account_id": account_id, "event": event, "detail": text, "actor": actor, "at": now}
+    await uow.execute(_INSERT_EVENT, values)
+
+
+async def events_of(uow: UnitOfWork, account_id: UUID, *, before: UUID | None, limit: int) -> list[AccountEvent]:
+    """The changes of an account's state, newest first; `before` is the last id of the page before."""
+    rows = await uow.dicts(_EVENTS, {"account_id": account_id, "before": before, "limit": limit})
+    return [AccountEvent(**row) for row in rows]
+
+
+async def end_losses(uow: UnitOfWork, *, now: datetime) -> list[Owner]:
+    """Oral reports of loss that ran out, at most 500; whose they were."""
+    return _owners(await uow.dicts(_END_LOSSES, {"now": now}))
+
+
+async def end_user_freezes(uow: UnitOfWork, *, now: datetime) -> list[Owner]:
+    """Users' own freezes whose date has come, at most 500; whose they were."""
+    return _owners(await uow.dicts(_END_FREEZES, {"now": now}))
+
+
+async def warn_of_dormancy(uow: UnitOfWork, *, now: datetime, before: datetime) -> list[Owner]:
+    """Active accounts without a movement since `before`, not yet warned, at most 500; they are marked as warned."""
+    return _owners(await uow.dicts(_WARN, {"now": now, "before": before, "first": _first_id(before)}))
+
+
+async def fall_dormant(uow: UnitOfWork, *, now: datetime, warned: datetime, before: datetime) -> list[Owner]:
+    """Those warned before `warned` and still without a movement since `before`, at most 500, become dormant.
+
+    Who moved money after the warning is free of it.
+    """
+    params = {"now": now, "warned": warned, "first": _first_id(before)}
+    await uow.execute(_UNWARN, params)
+    return _owners(await uow.dicts(_FALL_DORMANT, params))
+
+
+async def freezes_differ(uow: UnitOfWork) -> int:
+    """How many accounts' copies of their freezes are not what the freezes say; for `mpss verify`."""
+    return int(await uow.value(_COPIES_DIFFER))
+
+
+def _first_id(at: datetime) -> UUID:
+    """The smallest id that an entry made at `at` could have."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+def _owners(rows: list[dict[str, Any]]) -> list[Owner]:
+    return [Owner(**row) for row in rows]

@@ -1,0 +1,144 @@
+"""The holder's own hand on the account's state: loss, freeze, waking. Spec: CM 5.2.9, 6.7.2, 7.7; CT 5.2, 6.1.3."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mpss.accounts.dormancy import wake
+from mpss.accounts.freeze import freeze_by_user, unfreeze_by_user
+from mpss.accounts.loss import lift_loss, report_loss
+from mpss.accounts.proven import Proofs
+from mpss.accounts.state import Operation, refusals_of
+from mpss.channels.http.authentication import Access
+from mpss.channels.http.exchange import Exchange, exchange
+from mpss.channels.http.fields import Body, PaymentPassword, SmsCode, View
+from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.views import AT_EXAMPLE, reply
+from mpss.kernel.errors import ErrorCode
+
+SUBJECT = Subject("Account")
+
+_PROVEN = (
+    ErrorCode.UNKNOWN_ACCOUNT,
+    ErrorCode.ILLEGAL_STATE,
+    ErrorCode.PASSWORD_NOT_SET,
+    ErrorCode.WRONG_PASSWORD,
+    ErrorCode.PASSWORD_LOCKED,
+    ErrorCode.WRONG_CODE,
+    ErrorCode.CODE_EXPIRED,
+)
+
+
+class EmptyBody(Body):
+    """Nothing but that it is asked for."""
+
+
+class ProofsBody(Body):
+    """What proves that the holder asks: the payment password and a code of the purpose `account`."""
+
+    payment_password: PaymentPassword
+    code: SmsCode
+
+
+class FreezeBody(Body):
+    until: date | None = Field(
+        default=None,
+        description="the day on which it ends, at 00:00 in Shanghai; null: until it is released",
+        examples=["2026-06-01"],
+    )
+
+
+class LossView(View):
+    until: datetime = Field(description="until when the report holds", examples=[AT_EXAMPLE])
+
+
+class FreezeView(View):
+    until: datetime | None = Field(description="when the freeze ends by itself", examples=[AT_EXAMPLE])
+
+
+def _proofs(told: Exchange, body: ProofsBody) -> Proofs:
+    return Proofs(body.payment_password, body.code, f"http:{told.source}")
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/account/loss",
+    summary="Report loss",
+    access=Access.SUBSCRIBER,
+    says={201: Said("Nothing is paid from the account until the report ends or is lifted", LossView)},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, *refusals_of(Operation.REPORT_LOSS)),
+    clauses=("CM 5.2.9", "CM 6.7.2"),
+)
+async def report(request: Request, body: EmptyBody) -> Response:
+    """An oral report (口头挂失): it ends by itself after some days. Every other session of the account ends."""
+    told = exchange(request)
+    until = await report_loss(told.runtime, account_id=told.account_id, channel="http", kept=told.session.token_digest)
+    return reply(LossView(until=until), 201)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/account/loss/lift",
+    summary="Lift one's report of loss",
+    access=Access.SUBSCRIBER,
+    says={204: Said("The report is lifted")},
+    errors=(*_PROVEN, *refusals_of(Operation.LIFT_LOSS), ErrorCode.LOSS_WRITTEN),
+    clauses=("CM 5.2.10", "CM 6.8"),
+)
+async def lift(request: Request, body: ProofsBody) -> Response:
+    """Of an oral report. One in writing is lifted at a service hall."""
+    told = exchange(request)
+    await lift_loss(told.runtime, account_id=told.account_id, proofs=_proofs(told, body))
+    return Response(status_code=204)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/account/freeze",
+    summary="Freeze one's account",
+    access=Access.SUBSCRIBER,
+    says={201: Said("The account takes no part in transactions", FreezeView)},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.FREEZE)),
+    clauses=("CT 5.2", "CT 6.1.3"),
+)
+async def freeze(request: Request, body: FreezeBody) -> Response:
+    """At once, until a day or until it is released. Freezing again sets the day anew."""
+    told = exchange(request)
+    until = await freeze_by_user(told.runtime, account_id=told.account_id, until=body.until, channel="http")
+    return reply(FreezeView(until=until), 201)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/account/unfreeze",
+    summary="Release one's own freeze",
+    access=Access.SUBSCRIBER,
+    says={204: Said("The freeze is released")},
+    errors=(*_PROVEN, *refusals_of(Operation.UNFREEZE)),
+    clauses=("CT 5.2", "CT 6.1.3"),
+)
+async def unfreeze(request: Request, body: ProofsBody) -> Response:
+    """Of the holder's own freeze alone: others are released by whoever made them."""
+    told = exchange(request)
+    await unfreeze_by_user(told.runtime, account_id=told.account_id, proofs=_proofs(told, body))
+    return Response(status_code=204)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/account/wake",
+    summary="Wake a dormant account",
+    access=Access.SUBSCRIBER,
+    says={204: Said("The account is active again")},
+    errors=(*_PROVEN, *refusals_of(Operation.WAKE)),
+    clauses=("CM 7.7",),
+)
+async def wake_up(request: Request, body: ProofsBody) -> Response:
+    """Password and code say that the account is still its holder's."""
+    told = exchange(request)
+    await wake(told.runtime, account_id=told.account_id, proofs=_proofs(told, body))
+    return Response(status_code=204)
