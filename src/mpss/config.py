@@ -90,6 +90,8 @@ class Policy:
     dormancy_days: int = _setting(180, "Without a movement for so long, a wallet falls dormant", "d")
     dormancy_warning_days: int = _setting(30, "How long before that its holder is warned", "d")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
+    statement_days: int = _setting(400, "Longest period of one exported statement", "d")
+    statement_lines: int = _setting(100_000, "Most lines of one exported statement")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
 
 

@@ -24,7 +24,7 @@ _OVERVIEW: LiteralString = """
            a.loss, a.loss_until, a.boss_stopped, a.dormant_since, a.freezes, a.user_freeze_until,
            u.day, u.spent_fen, u.spent_count, u.wrong_day, u.wrong_today, u.wrong_in_a_row, u.voucher_wrong,
            u.locked_until, b.balance_fen, b.restricted_fen, b.held_fen,
-           coalesce((SELECT business_date FROM business_day WHERE closed_at IS NULL), %(today)s) AS today
+           coalesce((SELECT business_date FROM business_day WHERE cut_at IS NULL), %(today)s) AS today
       FROM account AS a
       JOIN account_usage AS u ON u.account_id = a.id
       JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id

@@ -28,6 +28,7 @@ from mpss.cli.reference import reference_command
 from mpss.cli.replay import replay as replay_month
 from mpss.cli.serve import Role
 from mpss.cli.serve import serve as serve_role
+from mpss.cli.statement import statement_command
 from mpss.config import SettingInvalid, Settings
 from mpss.db.backup import BackupDamaged, BackupFailed, NotEmpty
 from mpss.db.backup import backup as make_backup
@@ -60,6 +61,7 @@ app.add_typer(keys_app, name="keys")
 app.command("reference")(reference_command)
 app.command("bench")(bench_command)
 app.command("doubts")(doubts_command)
+app.command("statement")(statement_command)
 app.add_typer(payment_orders_app, name="payment-orders")
 app.add_typer(withdrawals_app, name="withdrawals")
 console = Console()

@@ -142,11 +142,6 @@ class StaffId(Id):
     prefix = "stf"
 
 
-class RiskEntryId(Id):
-    __slots__ = ()
-    prefix = "rke"
-
-
 class ApprovalId(Id):
     __slots__ = ()
     prefix = "apv"

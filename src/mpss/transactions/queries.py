@@ -10,38 +10,19 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.desk.model import Transaction
 from mpss.desk.store import make_transaction
-from mpss.kernel.masking import mask_phone
 from mpss.transactions.store import order_key
 
-_COLUMNS: LiteralString = """
+COLUMNS: LiteralString = """
     t.id, t.kind, t.state, t.first_state, t.refusal, t.caller, t.idempotency_key, t.digest, t.account_id, t.merchant_id,
     t.product_id, t.quantity, t.amount_fen, t.fee_fen, t.restricted_fen, t.channel, t.merchant_order_no, t.original_id,
     t.business_date, t.created_at, t.finished_at, t.metadata, t.funding
 """
-_ONE: LiteralString = "SELECT " + _COLUMNS + " FROM transaction AS t WHERE t.id = %(id)s"
-_SOME: LiteralString = "SELECT " + _COLUMNS + " FROM transaction AS t WHERE t.id = ANY(%(ids)s)"
+_ONE: LiteralString = "SELECT " + COLUMNS + " FROM transaction AS t WHERE t.id = %(id)s"
+_SOME: LiteralString = "SELECT " + COLUMNS + " FROM transaction AS t WHERE t.id = ANY(%(ids)s)"
 _BY_ORDER: LiteralString = "SELECT transaction_id FROM merchant_order WHERE order_key = %(order_key)s"
-# A statement is read from the wallet's postings, which are indexed; a purchase from both parts is one line.
-_STATEMENT: LiteralString = (
-    "SELECT "
-    + _COLUMNS
-    + """, -l.change_fen AS change_fen,
-           CASE WHEN l.change_fen > 0 OR t.kind = 'transfer_return' THEN f.payee_phone ELSE f.payer_phone END
-      FROM (SELECT p.entry_id, sum(p.amount_fen)::bigint AS change_fen
-              FROM posting AS p
-             WHERE p.ledger_account_id = %(ledger_account_id)s AND p.part IS NOT NULL
-               AND (%(before)s::uuid IS NULL OR p.entry_id < %(before)s)
-             GROUP BY p.entry_id ORDER BY p.entry_id DESC LIMIT %(limit)s) AS l
-      JOIN transaction AS t ON t.id = l.entry_id
-      LEFT JOIN transfer AS f
-        ON f.transaction_id = CASE t.kind WHEN 'transfer' THEN t.id WHEN 'transfer_claim' THEN t.original_id
-                                          WHEN 'transfer_return' THEN t.original_id END
-     ORDER BY l.entry_id DESC
-"""
-)
 _OF_MERCHANT: LiteralString = (
     "SELECT "
-    + _COLUMNS
+    + COLUMNS
     + """ FROM transaction AS t
      WHERE t.merchant_id = %(merchant_id)s AND (%(before)s::uuid IS NULL OR t.id < %(before)s)
        AND (%(state)s::text IS NULL OR t.state = %(state)s)
@@ -65,15 +46,6 @@ _DELIVERIES: LiteralString = """
      WHERE t.merchant_id = %(merchant_id)s AND (%(before)s::uuid IS NULL OR t.id < %(before)s)
      ORDER BY t.id DESC LIMIT %(limit)s
 """
-
-
-class StatementLine(NamedTuple):
-    """One movement of a wallet; `change_fen` is above zero where it grew, `counterpart` the other side's masked number
-    where it was a transfer."""
-
-    transaction: Transaction
-    change_fen: int
-    counterpart: str | None = None
 
 
 class DeliveryStatus(NamedTuple):
@@ -124,16 +96,6 @@ async def find_order(uow: UnitOfWork, *, merchant_id: UUID, order_no: str) -> UU
     """The transaction that took this merchant order number; None where none did (or its reversal came first)."""
     found: UUID | None = await uow.value(_BY_ORDER, {"order_key": order_key(merchant_id, order_no)})
     return found
-
-
-async def statement(uow: UnitOfWork, *, ledger_account_id: int, before: UUID | None, limit: int) -> list[StatementLine]:
-    """A wallet's movements, newest first; `before` is the last id of the page before. Refusals are not in it."""
-    params = {"ledger_account_id": ledger_account_id, "before": before, "limit": limit}
-    records = await _records(uow, _STATEMENT, params)
-    return [
-        StatementLine(make_transaction(record), change_fen, None if phone is None else mask_phone(phone))
-        for *record, change_fen, phone in records
-    ]
 
 
 async def merchant_transactions(

@@ -27,7 +27,9 @@ from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
 from mpss.transactions.confirm import cancel, confirm, lapse_waiting
-from mpss.transactions.queries import get_transaction, statement
+from mpss.transactions.queries import get_transaction
+from mpss.transactions.statements.model import Search
+from mpss.transactions.statements.queries import search_lines
 from mpss.transactions.topups.cash import top_up_cash
 from mpss.transactions.transfers.end import cancel_transfer, claim_transfers, end_transfer, return_transfers
 from mpss.transactions.transfers.queries import get_transfer, transfers_of
@@ -185,7 +187,9 @@ class TestTransfer:
         for phone, change_fen in ((LI, -2_500), (WANG, 2_500)):
             seen = await overview_by_phone(runtime, phone=phone)
             async with runtime.database.read() as uow:
-                lines = await statement(uow, ledger_account_id=seen.ledger_account_id, before=None, limit=1)
+                lines = await search_lines(
+                    uow, ledger_account_id=seen.ledger_account_id, search=Search(), after=None, limit=1
+                )
                 listed = await transfers_of(uow, account_id=seen.id, before=None, limit=10)
             other = "+86189****0002" if phone == LI else "+86189****0001"
             assert [(line.transaction.id, line.change_fen, line.counterpart) for line in lines] == [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StrictInt, WithJsonSchema
@@ -23,7 +24,6 @@ from mpss.kernel.ids import (
     OutboxId,
     PayeeId,
     ProductId,
-    RiskEntryId,
     StaffId,
     TransactionId,
     VoucherBatchId,
@@ -36,6 +36,7 @@ I = TypeVar("I", bound=Id)  # noqa: E741
 
 MAX_PAGE = 100
 PROVINCE_CODES = frozenset(PROVINCES.values())
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 
 
@@ -88,7 +89,6 @@ MerchantIdField = Annotated[MerchantId, *_id(MerchantId)]
 ProductIdField = Annotated[ProductId, *_id(ProductId)]
 VoucherBatchIdField = Annotated[VoucherBatchId, *_id(VoucherBatchId)]
 ApprovalIdField = Annotated[ApprovalId, *_id(ApprovalId)]
-RiskEntryIdField = Annotated[RiskEntryId, *_id(RiskEntryId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
 PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
 OutboxIdField = Annotated[OutboxId, *_id(OutboxId)]
@@ -145,6 +145,22 @@ Province = Annotated[
     str,
     PlainValidator(_province),
     WithJsonSchema({"type": "string", "enum": sorted(PROVINCE_CODES), "examples": ["GD"]}),
+]
+
+
+def _exact_date(value: Any) -> date:
+    if not isinstance(value, str) or _DATE.fullmatch(value) is None:
+        raise malformed('must be a date such as "2026-03-01"')
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise malformed("must be a day of the calendar") from None
+
+
+BusinessDate = Annotated[
+    date,
+    PlainValidator(_exact_date),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-03-01"]}),
 ]
 
 

@@ -22,6 +22,7 @@ Cursor = Annotated[
     Field(max_length=64, description="`next_cursor` of the page before; none for the first page"),
 ]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_BIGINT = 2**63 - 1
 _FARTHEST = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 
@@ -61,6 +62,26 @@ def decode_place(cursor: str | None) -> Place | None:
     if microseconds > _FARTHEST:
         raise _no_cursor()
     return Place(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=raw[8:]))
+
+
+def encode_ranked(place: tuple[int, UUID]) -> str:
+    """The cursor of a list that may be ordered by an amount in fen, or by id."""
+    amount_fen, identity = place
+    return _encode(amount_fen.to_bytes(8, "big") + identity.bytes)
+
+
+def decode_ranked(cursor: str | None) -> tuple[int, UUID] | None:
+    """
+    Raises:
+        MalformedField: it is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    raw = _decode(cursor, 24)
+    amount_fen = int.from_bytes(raw[:8], "big")
+    if amount_fen > _MAX_BIGINT:
+        raise _no_cursor()
+    return amount_fen, UUID(bytes=raw[8:])
 
 
 def cut(found: list[T], limit: int, cursor_of: Callable[[T], str]) -> tuple[list[T], str | None]:

@@ -1,11 +1,11 @@
-"""A subscriber's wallet: open it, look at it, limit it, read its statement. Spec: CT 5.1, 5.2, 6.1.1."""
+"""A subscriber's wallet: open it, look at it, limit it. Spec: CT 5.1, 5.2, 6.1.1."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +21,6 @@ from mpss.channels.http.fields import (
     Body,
     Currency,
     FeeFen,
-    PageLimit,
     PaymentPassword,
     Phone,
     SmsCode,
@@ -30,20 +29,17 @@ from mpss.channels.http.fields import (
     text,
 )
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.sign_in import Language, SessionView, session_view
 from mpss.channels.http.views import (
     ACCOUNT_EXAMPLE,
     AT_EXAMPLE,
-    NextCursor,
     TransactionView,
     own,
     reply,
-    transaction_fields,
     transaction_view,
 )
 from mpss.kernel.errors import ErrorCode
-from mpss.transactions.queries import get_transaction, statement
+from mpss.transactions.queries import get_transaction
 
 SUBJECT = Subject("Account")
 
@@ -95,20 +91,6 @@ class DailyLimitBody(Body):
     currency: Currency
 
 
-class StatementLineView(TransactionView):
-    """A transaction, with what it did to the balance."""
-
-    change_fen: int = Field(description="above zero where the balance grew", examples=[-2500])
-    counterpart: str | None = Field(
-        description="the other side's masked number, of a transfer", examples=["+86189****0002"]
-    )
-
-
-class StatementView(View):
-    items: list[StatementLineView]
-    next_cursor: NextCursor
-
-
 def account_view(found: AccountOverview) -> AccountView:
     return AccountView(
         account_id=str(found.id),
@@ -144,7 +126,6 @@ def account_view(found: AccountOverview) -> AccountView:
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
         ErrorCode.ACCOUNT_EXISTS,
-        ErrorCode.BLACKLISTED,
     ),
     clauses=("CT 5.1", "CT 5.2", "CT 6.1.1", "CM 6.1.1"),
 )
@@ -201,34 +182,6 @@ async def set_daily_limit(request: Request, body: DailyLimitBody) -> Response:
     told = exchange(request)
     await change_daily_limit(told.runtime, account_id=told.account_id, daily_limit_fen=body.daily_limit_fen)
     return reply(account_view(await overview(told.runtime, account_id=told.account_id)))
-
-
-@SUBJECT.operation(
-    "GET",
-    "/v1/account/transactions",
-    summary="Read one's statement",
-    access=Access.SUBSCRIBER,
-    says={200: Said("A page of the wallet's movements, newest first", StatementView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT,),
-    clauses=("CT 5.2",),
-)
-async def read_statement(
-    request: Request, limit: Annotated[PageLimit, Query()] = 50, cursor: Annotated[Cursor, Query()] = None
-) -> Response:
-    """What moved money in or out of the wallet. Declined transactions are not in it."""
-    told = exchange(request)
-    account_id, before = told.account_id, decode_id(cursor)
-    account = await overview(told.runtime, account_id=account_id)
-    async with told.runtime.database.read() as uow:
-        lines = await statement(uow, ledger_account_id=account.ledger_account_id, before=before, limit=limit + 1)
-    lines, following = cut(lines, limit, lambda line: encode_id(line.transaction.id))
-    items = [
-        StatementLineView(
-            **transaction_fields(line.transaction), change_fen=line.change_fen, counterpart=line.counterpart
-        )
-        for line in lines
-    ]
-    return reply(StatementView(items=items, next_cursor=following))
 
 
 @SUBJECT.operation(
