@@ -17,6 +17,8 @@ from mpss.desk.model import Snapshot, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.ledger.model import Balance
 from mpss.merchants.model import MerchantState
+from mpss.risk.model import Listed
+from mpss.risk.store import LISTED
 from mpss.transactions.purchases.purchase import PurchaseCommand
 from mpss.transactions.store import MERCHANT_ORDERS, MerchantOrderRow, order_key
 from tests.support.clauses import clause
@@ -56,11 +58,14 @@ class Case:
         self.digest = WRONG
         self.challenged = True
         self.order_taken = True
+        self.listed = True
 
     def snapshot(self) -> Snapshot:
         snapshot = self.world.snapshot()
         if self.order_taken:
             snapshot[MERCHANT_ORDERS][order_key(KIOSK.id, ORDER_NO)] = MerchantOrderRow(TEA.id, NOON)
+        if self.listed:
+            snapshot[LISTED][PAYER.id] = Listed(black=True, grey=False)
         return snapshot
 
     def command(self) -> PurchaseCommand:
@@ -93,6 +98,9 @@ class Case:
     def free_order(self) -> None:
         self.order_taken = False
 
+    def unlist(self) -> None:
+        self.listed = False
+
     def unchallenge(self) -> None:
         self.challenged = False
 
@@ -120,6 +128,7 @@ STEPS: list[tuple[ErrorCode, Mend]] = [
     (C.PASSWORD_LOCKED, lambda case: case.set_world(usage=USED)),
     (C.CHALLENGE_REQUIRED, Case.unchallenge),
     (C.WRONG_PASSWORD, Case.mend_digest),
+    (C.BLACKLISTED, Case.unlist),
     (C.SINGLE_LIMIT_EXCEEDED, lambda case: case.product_is(price_fen=2500)),
     (C.DAILY_LIMIT_EXCEEDED, lambda case: case.account_is(daily_limit_fen=POLICY.single_limit_fen)),
     (C.PRICE_CHANGED, lambda case: case.sale_is(price_fen=2500)),

@@ -40,6 +40,8 @@ from mpss.kernel.outcome import Approved, Declined, InDoubt
 from mpss.observability import log
 from mpss.ports.bank import BankOperation, BankPort, BankRequest
 from mpss.ports.key_store import KeyStore
+from mpss.risk.lists import digests, refuse_black
+from mpss.risk.model import Scope
 from mpss.runtime import Runtime
 
 CARD_KEY = "card"
@@ -82,8 +84,8 @@ async def request_binding(
     Raises:
         MalformedField: `bank` is none of ours; `card_number`, `holder_name`.
         Refused: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE; ILLEGAL_STATE, the card is bound already; CARD_REFUSED, by the
-            bank or because another card of the account has another name; BUSY, the bank did not answer: ask again;
-            RATE_LIMITED, too many codes.
+            bank or because another card of the account has another name; BLACKLISTED; BUSY, the bank did not answer:
+            ask again; RATE_LIMITED, too many codes.
 
     Spec: CT 5.1; CM 5.3.1.
     """
@@ -111,6 +113,7 @@ async def verify_card(
     async with runtime.database.transaction() as uow:
         account = await active_account(uow, account_id, at=now)
         await refuse_unless_bindable(uow, key_store, account_id, number=number, name=name)
+        await refuse_black(uow, Scope.BANK_CARD, digests(key_store, Scope.BANK_CARD, number)[0])
         (serial,) = await next_numbers(uow, 1)
         await insert_card(uow, card, digest=card_digests(key_store, number)[-1])
     asked = BankRequest(

@@ -26,6 +26,8 @@ from mpss.kernel.ids import AccountId
 from mpss.kernel.phone import home_province, parse_phone
 from mpss.ledger.chart import Code
 from mpss.ledger.open import open_ledger_account
+from mpss.risk.lists import refuse_black
+from mpss.risk.model import Scope
 from mpss.runtime import Runtime
 
 
@@ -104,6 +106,7 @@ async def open_by_sms(runtime: Runtime, *, phone: str, language: str = "zh-CN") 
 async def _open(
     uow: UnitOfWork, runtime: Runtime, *, phone: str, language: str, password: str | None, channel: str, now: datetime
 ) -> AccountRow:
+    await refuse_black(uow, Scope.NUMBER, phone)
     account_id = AccountId.new(now)
     digest, key = (None, None) if password is None else new_digest(runtime.ports.key_store, account_id, password)
     account = AccountRow(

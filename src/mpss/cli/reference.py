@@ -34,6 +34,7 @@ from mpss.ledger.machine import HOLD
 from mpss.merchants.machine import MERCHANT
 from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
+from mpss.risk.machine import ENTRY
 from mpss.staff.permissions import MEANINGS
 from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TOPUP, TRANSFER, WAITING, WITHDRAWAL
 from mpss.vouchers.machine import BATCH
@@ -51,6 +52,7 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     BATCH,
     HOLD,
     BANK_CARD,
+    ENTRY,
 )
 
 _TEXTS = {

@@ -81,6 +81,8 @@ class ErrorCode(StrEnum):
     WRONG_CODE = "wrong_code"
     CODE_EXPIRED = "code_expired"
     TERMS_NOT_ACCEPTED = "terms_not_accepted"
+    # lists
+    BLACKLISTED = "blacklisted"
     # limits
     SINGLE_LIMIT_EXCEEDED = "single_limit_exceeded"
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"

@@ -142,6 +142,11 @@ class StaffId(Id):
     prefix = "stf"
 
 
+class RiskEntryId(Id):
+    __slots__ = ()
+    prefix = "rke"
+
+
 class ApprovalId(Id):
     __slots__ = ()
     prefix = "apv"

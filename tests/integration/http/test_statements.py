@@ -86,7 +86,8 @@ class TestAStatement:
         asked = {"from": every[4]["booked_on"], "to": every[2]["booked_on"]}
         figures = (await payer.get("/v1/account/statement", **asked)).json()
         assert figures == {
-            "from_date": asked["from"], "to_date": asked["to"], "lines": 3, "opening_fen": 100_000, "in_fen": 0, "out_fen": 1100, "closing_fen": 98_900,
+            "from_date": asked["from"], "to_date": asked["to"], "lines": 3,
+            "opening_fen": 100_000, "in_fen": 0, "out_fen": 1100, "closing_fen": 98_900,
             "currency": "CNY",
         }  # fmt: skip
         now = (await payer.get("/v1/account/statement")).json()

@@ -71,6 +71,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.WRONG_CODE: "55",
     ErrorCode.CODE_EXPIRED: "55",
     ErrorCode.TERMS_NOT_ACCEPTED: "57",
+    ErrorCode.BLACKLISTED: "62",
     ErrorCode.SINGLE_LIMIT_EXCEEDED: "61",
     ErrorCode.DAILY_LIMIT_EXCEEDED: "61",
     ErrorCode.MONTHLY_LIMIT_EXCEEDED: "61",

@@ -24,6 +24,7 @@ from mpss.kernel.ids import (
     OutboxId,
     PayeeId,
     ProductId,
+    RiskEntryId,
     StaffId,
     TransactionId,
     VoucherBatchId,
@@ -89,6 +90,7 @@ MerchantIdField = Annotated[MerchantId, *_id(MerchantId)]
 ProductIdField = Annotated[ProductId, *_id(ProductId)]
 VoucherBatchIdField = Annotated[VoucherBatchId, *_id(VoucherBatchId)]
 ApprovalIdField = Annotated[ApprovalId, *_id(ApprovalId)]
+RiskEntryIdField = Annotated[RiskEntryId, *_id(RiskEntryId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
 PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
 OutboxIdField = Annotated[OutboxId, *_id(OutboxId)]

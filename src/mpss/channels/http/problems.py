@@ -83,6 +83,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.WRONG_CODE: Reply(403, "验证码错误", "The code is wrong"),
     _C.CODE_EXPIRED: Reply(403, "验证码或链接已失效", "The code or link no longer holds"),
     _C.TERMS_NOT_ACCEPTED: Reply(422, "尚未接受服务条款", "The terms in force were not accepted"),
+    _C.BLACKLISTED: Reply(403, "暂不能办理，请联系客服", "This cannot be done; please ask customer service"),
     _C.SINGLE_LIMIT_EXCEEDED: Reply(403, "超过单笔限额", "The limit of one transaction is exceeded"),
     _C.DAILY_LIMIT_EXCEEDED: Reply(403, "超过日消费限额", "The daily spending limit is exceeded"),
     _C.MONTHLY_LIMIT_EXCEEDED: Reply(403, "超过话费支付月限额", "The monthly limit of the phone bill is exceeded"),

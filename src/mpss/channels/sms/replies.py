@@ -117,6 +117,7 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.WRONG_CODE: _text("验证码有误。", "The code is wrong."),
     ErrorCode.CODE_EXPIRED: _text("验证码已失效，请重新获取。", "The code has expired. Ask for a new one."),
     ErrorCode.TERMS_NOT_ACCEPTED: _text("请先同意服务协议。", "Accept the terms first."),
+    ErrorCode.BLACKLISTED: _text("暂不能办理，请联系客服。", "This cannot be done. Please ask customer service."),
     ErrorCode.SINGLE_LIMIT_EXCEEDED: _text("金额超过单笔限额。", "The amount is above the limit for one payment."),
     ErrorCode.DAILY_LIMIT_EXCEEDED: _text("金额超过您的日消费限额。", "This is above your daily spending limit."),
     ErrorCode.MONTHLY_LIMIT_EXCEEDED: _text(

@@ -30,11 +30,12 @@ from mpss.desk.model import (
 from mpss.fees.quote import quote
 from mpss.fees.store import schedule_at
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.kernel.ids import CardId, OutboxId, TransactionId
 from mpss.observability import TRANSACTIONS
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankProfile
+from mpss.risk.store import LISTED
 from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import new_request
 from mpss.transactions.funding.store import BILL_USAGE
@@ -76,10 +77,19 @@ class PurchaseCommand(Asking):
     def funding(self) -> Funding:
         return Funding.WALLET if self.collection is None else self.collection.funding
 
+    @property
+    def card_id(self) -> UUID | None:
+        """The bound card that pays."""
+        if self.collection is None or self.collection.funding is not Funding.BANK_CARD:
+            return None
+        return CardId.parse(self.collection.subject, field="card_id")
+
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield from sale_touches(self.sale)
         if self.funding is Funding.PHONE_BILL:
             yield BILL_USAGE, self.sale.account_id
+        if self.card_id is not None:
+            yield LISTED, self.card_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         sale = self.sale
@@ -113,7 +123,7 @@ class PurchaseCommand(Asking):
         source_open = self.confirm_code is not None and self.bill_offered
         terms = settle_terms(
             sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, funding=self.funding,
-            source_open=source_open,
+            source_open=source_open, card_id=self.card_id,
         )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today))

@@ -29,6 +29,7 @@ from mpss.merchants.model import MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
+from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
 from mpss.transactions.funding.store import BILL_USAGE
 from mpss.transactions.postings import purchase_legs
@@ -68,6 +69,8 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     yield USAGE, sale.account_id
     yield ACCOUNTS, sale.account_id
     yield MERCHANTS, sale.merchant_id
+    yield LISTED, sale.account_id
+    yield LISTED, sale.merchant_id
     yield FEES, _FEE_KIND
     if sale.product_id is not None:
         yield PRODUCTS, sale.product_id
@@ -138,8 +141,9 @@ def settle_terms(
     at: datetime,
     funding: Funding = Funding.WALLET,
     source_open: bool = False,
+    card_id: UUID | None = None,
 ) -> Terms | ErrorCode:
-    """Limits → stock and price → fee → funds. The fee is the one in force at `at`.
+    """Lists → limits → stock and price → fee → funds. The fee is the one in force at `at`; `card_id` pays, if any.
 
     From the phone bill, its own caps count amount and fee; there and at a bank the funds are for the other side to say.
     `source_open`: the payer has not chosen the source yet, so the wallet need not have the funds.
@@ -147,6 +151,8 @@ def settle_terms(
     Raises:
         NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
     """
+    if blacklisted(snapshot, (sale.account_id, sale.merchant_id, card_id)):
+        return ErrorCode.BLACKLISTED
     product = parties.product
     amount_fen = amount_of(sale, product)
     refusal, usage = spend(usage, parties.account, amount_fen, today, policy)

@@ -34,6 +34,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, Asking, transaction
@@ -66,6 +67,7 @@ class BankTopupCommand(Asking):
         if self.account_id is not None:
             yield USAGE, self.account_id
             yield ACCOUNTS, self.account_id
+            yield LISTED, self.account_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -77,6 +79,8 @@ class BankTopupCommand(Asking):
         refusal = check_state(account, Operation.RECEIVE, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        if blacklisted(snapshot, (account.id,)):
+            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         if self.amount_fen > self.policy.topup_single_limit_fen:
             return Decision(self.declined(ErrorCode.SINGLE_LIMIT_EXCEEDED, today))
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen

@@ -28,6 +28,7 @@ from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
+from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
@@ -58,6 +59,8 @@ class CardTopupCommand(Asking):
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
+        yield LISTED, self.account_id
+        yield LISTED, self.card_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -74,7 +77,8 @@ class CardTopupCommand(Asking):
         if refusal is not None:
             declined = self.declined(refusal, today)
             return unauthenticated(self.asked, self.proof, declined, account, before, usage, policy)
-        refusal = check_limits(account, self.amount_fen, snapshot, policy)
+        listed = blacklisted(snapshot, (account.id, self.card_id))
+        refusal = ErrorCode.BLACKLISTED if listed else check_limits(account, self.amount_fen, snapshot, policy)
         if refusal is not None:
             decision = Decision(self.declined(refusal, today))
         else:

@@ -28,6 +28,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
@@ -51,6 +52,7 @@ class CashTopupCommand(Asking):
         if self.account_id is not None:
             yield USAGE, self.account_id
             yield ACCOUNTS, self.account_id
+            yield LISTED, self.account_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -61,6 +63,8 @@ class CashTopupCommand(Asking):
         refusal = check_state(account, Operation.RECEIVE, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        if blacklisted(snapshot, (account.id,)):
+            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         if self.amount_fen > self.policy.topup_single_limit_fen:
             return Decision(self.declined(ErrorCode.SINGLE_LIMIT_EXCEEDED, today))
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen

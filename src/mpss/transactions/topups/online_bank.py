@@ -27,6 +27,7 @@ from mpss.kernel.outcome import Approved, Outcome
 from mpss.ledger.post import BALANCES
 from mpss.observability import log
 from mpss.ports.online_bank import OnlineBankOrder
+from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.model import Asked, Asking, transaction
@@ -49,6 +50,7 @@ class OnlineBankTopupCommand(Asking):
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
+        yield LISTED, self.account_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -60,6 +62,8 @@ class OnlineBankTopupCommand(Asking):
         refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        if blacklisted(snapshot, (account.id,)):
+            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         if self.amount_fen > self.policy.topup_single_limit_fen:
             return Decision(self.declined(ErrorCode.SINGLE_LIMIT_EXCEEDED, today))
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen

@@ -30,6 +30,7 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.recharge_card import UNKNOWN_CARD, CardConsumption, RechargeCardPort
+from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.model import Asked, Asking, transaction
@@ -54,6 +55,7 @@ class RechargeTopupCommand(Asking):
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
+        yield LISTED, self.account_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -65,6 +67,8 @@ class RechargeTopupCommand(Asking):
         refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        if blacklisted(snapshot, (account.id,)):
+            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         usage = snapshot[USAGE][account.id]
         refusal = check_voucher_tries(usage, self.policy)
         if refusal is not None:

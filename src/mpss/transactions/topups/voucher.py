@@ -27,6 +27,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import voucher_topup_legs
@@ -46,6 +47,7 @@ class VoucherTopupCommand(Asking):
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
+        yield LISTED, self.account_id
         for digest in self.digests:
             yield VOUCHERS, digest
 
@@ -59,6 +61,8 @@ class VoucherTopupCommand(Asking):
         refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        if blacklisted(snapshot, (account.id,)):
+            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         refusal = check_voucher_tries(snapshot[USAGE][account.id], self.policy)
         if refusal is not None:
             return Decision(self.declined(refusal, today), recorded=False)

@@ -27,6 +27,7 @@ from mpss.ledger.model import Balance, JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.postings import transfer_held_legs, transfer_legs
 from mpss.transactions.transfers.store import SENT, TRANSFERS, SentRow, TransferRow
 
@@ -68,6 +69,7 @@ def order_touches(order: Order) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     for account_id in {order.payer_id, order.payee_id} - {None}:
         yield USAGE, account_id
         yield ACCOUNTS, account_id
+        yield LISTED, account_id
     yield SENT, order.payer_id
     if order.relation_id is not None:
         yield PAYEES, order.relation_id
@@ -112,7 +114,9 @@ def _relation(order: Order, snapshot: Snapshot) -> PayeeRow | None:
 
 
 def settle_terms(order: Order, parties: Parties, snapshot: Snapshot, today: date, policy: Policy) -> Terms | ErrorCode:
-    """Limits of the wallet, then of the relation or of what goes freely → the payee's highest balance → funds."""
+    """Lists → limits of the wallet, then of the relation or what goes freely → the payee's highest balance → funds."""
+    if blacklisted(snapshot, (order.payer_id, order.payee_id)):
+        return ErrorCode.BLACKLISTED
     amount_fen, relation = order.amount_fen, parties.relation
     single_fen = policy.free_transfer_single_limit_fen if relation is None else relation.single_limit_fen
     if amount_fen > min(policy.transfer_single_limit_fen, single_fen):

@@ -26,6 +26,7 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
+from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, WithdrawalRow, WithdrawnRow, count_asked
@@ -47,6 +48,8 @@ def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Ha
     """The rows that deciding a withdrawal needs."""
     yield USAGE, order.account_id
     yield ACCOUNTS, order.account_id
+    yield LISTED, order.account_id
+    yield LISTED, order.card_id
     yield WITHDRAWN, order.account_id
     yield FEES, FEE_KIND
 
@@ -54,7 +57,9 @@ def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Ha
 def settle_terms(
     order: WithdrawalOrder, account: AccountRow, snapshot: Snapshot, today: date, policy: Policy, *, quoted_at: datetime
 ) -> Terms | ErrorCode:
-    """Limits → fee → funds. The fee is that of `quoted_at`, when the payer was shown it or asked."""
+    """Lists → limits → fee → funds. The fee is that of `quoted_at`, when the payer was shown it or asked."""
+    if blacklisted(snapshot, (order.account_id, order.card_id)):
+        return ErrorCode.BLACKLISTED
     if order.amount_fen > policy.withdrawal_single_limit_fen:
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)

@@ -126,6 +126,7 @@ def account_view(found: AccountOverview) -> AccountView:
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
         ErrorCode.ACCOUNT_EXISTS,
+        ErrorCode.BLACKLISTED,
     ),
     clauses=("CT 5.1", "CT 5.2", "CT 6.1.1", "CM 6.1.1"),
 )

@@ -49,6 +49,7 @@ class CardTopupBody(Body):
         ErrorCode.CHALLENGE_REQUIRED,
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
+        ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
         ErrorCode.FUNDING_DECLINED,

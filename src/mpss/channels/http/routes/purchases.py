@@ -168,6 +168,7 @@ class ReversalBody(Body):
         ErrorCode.CHALLENGE_REQUIRED,
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
+        ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.DAILY_LIMIT_EXCEEDED,
         ErrorCode.MONTHLY_LIMIT_EXCEEDED,

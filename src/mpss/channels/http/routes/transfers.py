@@ -142,6 +142,7 @@ class PayeesView(View):
         ErrorCode.CHALLENGE_REQUIRED,
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
+        ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.DAILY_LIMIT_EXCEEDED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,

@@ -112,6 +112,7 @@ class WithdrawalsView(View):
         ErrorCode.CHALLENGE_REQUIRED,
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
+        ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.DAILY_LIMIT_EXCEEDED,
         ErrorCode.PRICE_CHANGED,

@@ -1,0 +1,32 @@
+"""Where an entry of the grey or black list stands. Grey entries need no second person. Spec: CM 9.6 to 9.9."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from mpss.kernel.machine import Machine
+from mpss.risk.model import EntryState
+
+
+class EntryEvent(StrEnum):
+    APPROVE = "approve"
+    REFUSE = "refuse"
+    ASK_RELEASE = "ask_release"
+    RELEASE = "release"
+    LAPSE = "lapse"
+
+
+ENTRY = Machine(
+    "risk_entry",
+    start=EntryState.PROPOSED,
+    moves={
+        (EntryState.PROPOSED, EntryEvent.APPROVE): EntryState.LISTED,
+        (EntryState.PROPOSED, EntryEvent.REFUSE): EntryState.REFUSED,
+        (EntryState.LISTED, EntryEvent.RELEASE): EntryState.RELEASED,
+        (EntryState.LISTED, EntryEvent.LAPSE): EntryState.RELEASED,
+        (EntryState.LISTED, EntryEvent.ASK_RELEASE): EntryState.LEAVING,
+        (EntryState.LEAVING, EntryEvent.APPROVE): EntryState.RELEASED,
+        (EntryState.LEAVING, EntryEvent.REFUSE): EntryState.LISTED,
+        (EntryState.LEAVING, EntryEvent.LAPSE): EntryState.RELEASED,
+    },
+)

@@ -1,0 +1,109 @@
+"""The SQL of the lists: what the desk loads of the parties of its batch, and the writes of entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from mpss.db.database import UnitOfWork
+from mpss.db.rows import RowSet
+from mpss.desk.model import Snapshot
+from mpss.risk.model import Colour, Entry, EntryState, Listed, Scope
+
+
+def _make_listed(record: Sequence[Any]) -> tuple[UUID, Listed]:
+    return record[0], Listed(record[1], record[2])
+
+
+LISTED: RowSet[UUID, Listed] = RowSet(
+    name="risk_entry",
+    order=13,
+    # Not locked: an entry that comes into force counts from the next batch on.
+    load="""
+        SELECT found.id, bool_or(found.colour = 'black'), bool_or(found.colour = 'grey')
+          FROM (SELECT e.subject_id AS id, e.colour FROM risk_entry AS e
+                 WHERE e.subject_id = ANY(%(keys)b::uuid[]) AND e.state IN ('listed', 'leaving')
+                 UNION ALL
+                SELECT a.id, e.colour FROM account AS a
+                  JOIN risk_entry AS e ON e.scope = 'number' AND e.value = a.phone AND e.state IN ('listed', 'leaving')
+                 WHERE a.id = ANY(%(keys)b::uuid[])
+                 UNION ALL
+                SELECT c.id, e.colour FROM bank_card AS c
+                  JOIN risk_entry AS e ON e.scope = 'bank_card' AND e.state IN ('listed', 'leaving')
+                                      AND encode(c.number_digest, 'hex') = ANY(e.aliases)
+                 WHERE c.id = ANY(%(keys)b::uuid[])) AS found
+         GROUP BY found.id
+    """,
+    make=_make_listed,
+)
+"""The lists that a party is on, by the id of an account (also by its number), a merchant or a bound bank card; no row
+for a party that is on none."""
+
+_INSERT: LiteralString = """
+    INSERT INTO risk_entry (id, colour, scope, value, aliases, subject_id, shown, state, reason, evidence, entered_by,
+                            entered_at, listed_at, until, approval_id)
+    VALUES (%(id)s, %(colour)s, %(scope)s, %(value)s, %(aliases)s, %(subject_id)s, %(shown)s, %(state)s, %(reason)s,
+            %(evidence)s, %(entered_by)s, %(entered_at)s, %(listed_at)s, %(until)s, %(approval_id)s)
+    ON CONFLICT (scope, value, colour) WHERE state IN ('proposed', 'listed', 'leaving') DO NOTHING
+"""
+_LOCK: LiteralString = """
+    SELECT id, colour, scope, value, subject_id, shown, state, reason, evidence, entered_by, entered_at, listed_at,
+           until, approval_id, released_by, released_at, release_reason
+      FROM risk_entry WHERE id = %(id)s FOR UPDATE
+"""
+_SAVE: LiteralString = """
+    UPDATE risk_entry SET state = %(state)s, listed_at = %(listed_at)s, approval_id = %(approval_id)s,
+           released_by = %(released_by)s, released_at = %(released_at)s, release_reason = %(release_reason)s
+     WHERE id = %(id)s
+"""
+_LAPSE: LiteralString = """
+    UPDATE risk_entry SET state = 'released', released_by = 'platform', released_at = %(now)s
+     WHERE state IN ('listed', 'leaving') AND until <= %(now)s
+    RETURNING id
+"""
+_IS_BLACK: LiteralString = """
+    SELECT EXISTS (SELECT FROM risk_entry
+                    WHERE scope = %(scope)s AND value = %(value)s AND colour = 'black'
+                      AND state IN ('listed', 'leaving'))
+"""
+
+
+def make_entry(record: Sequence[Any]) -> Entry:
+    """An entry of the columns of `Entry`."""
+    id_, colour, scope, value, subject_id, shown, state, *rest = record
+    return Entry(id_, Colour(colour), Scope(scope), value, subject_id, shown, EntryState(state), *rest)
+
+
+def blacklisted(snapshot: Snapshot, parties: Iterable[UUID | None]) -> bool:
+    """Whether one of the parties, which the command touched in LISTED, is on the black list. Pure."""
+    listed = snapshot[LISTED]
+    return bool(listed) and any(party in listed and listed[party].black for party in parties if party is not None)
+
+
+async def insert_entry(uow: UnitOfWork, entry: Entry, *, aliases: Sequence[str]) -> bool:
+    """Write a new entry; False where one of the colour stands for the value."""
+    return bool(await uow.execute(_INSERT, {**entry._asdict(), "aliases": list(aliases)}))
+
+
+async def lock_entry(uow: UnitOfWork, entry_id: UUID) -> Entry | None:
+    cursor = await uow.connection.execute(_LOCK, {"id": entry_id})
+    record = await cursor.fetchone()
+    return None if record is None else make_entry(record)
+
+
+async def save_entry(uow: UnitOfWork, entry: Entry) -> None:
+    """Write where an entry that is locked stands now."""
+    await uow.execute(_SAVE, entry._asdict())
+
+
+async def lapse(uow: UnitOfWork, *, now: datetime) -> list[UUID]:
+    """Release every entry whose time is over; their ids."""
+    cursor = await uow.connection.execute(_LAPSE, {"now": now})
+    return [record[0] for record in await cursor.fetchall()]
+
+
+async def is_black(uow: UnitOfWork, scope: Scope, value: str) -> bool:
+    """Whether the value, in the form it is kept in, is on the black list."""
+    return bool(await uow.value(_IS_BLACK, {"scope": scope, "value": value}))

@@ -1,0 +1,126 @@
+"""The grey and the black list over HTTP: two people for black, and whom the desk refuses then (CM 9.6 to 9.9)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mpss.kernel.ids import AccountId, MerchantId
+from mpss.risk.lists import lapse_entries
+from mpss.staff.permissions import Permission
+from tests.support.clauses import clause
+from tests.support.house import assert_books_balance
+from tests.support.http import Caller, Counter, problem
+from tests.support.market import PHONE
+
+PATH = "/v1/staff/risk/entries"
+BLACK: dict[str, Any] = {"colour": "black", "scope": "number", "value": "18912340001", "reason": "fraud"}
+
+
+async def two_people(shop: Counter) -> tuple[Caller, Caller]:
+    rights = (Permission.RISK_VIEW, Permission.RISK_MANAGE, Permission.RISK_APPROVE)
+    return await shop.staff(*rights, name="one"), await shop.staff(*rights, name="other")
+
+
+async def listed(one: Caller, other: Caller, **changed: str) -> str:
+    made = await one.post(PATH, {**BLACK, **changed})
+    assert (made.status_code, made.json()["state"]) == (201, "proposed"), made.text
+    entry = str(made.json()["entry_id"])
+    assert (await other.post(f"{PATH}/{entry}/approve")).json()["state"] == "listed"
+    return entry
+
+
+@clause("CM 9.8", "CM 9.9")
+class TestTheBlackList:
+    async def test_takes_two_people_to_enter_and_to_leave(self, shop: Counter) -> None:
+        one, other = await two_people(shop)
+        payer = await shop.subscriber()
+        made = (await one.post(PATH, BLACK)).json()
+        path = f"{PATH}/{made['entry_id']}"
+        problem(await one.post(PATH, BLACK), 409, "illegal_state")
+        problem(await one.post(f"{path}/approve"), 403, "same_person")
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201  # Proposed is not yet listed.
+        assert (await other.post(f"{path}/approve")).json()["state"] == "listed"
+        problem(await payer.post("/v1/purchases", shop.purchase()), 403, "blacklisted")
+        assert (await one.post(f"{path}/release", {"reason": "mistaken"})).json()["state"] == "leaving"
+        problem(await payer.post("/v1/purchases", shop.purchase()), 403, "blacklisted")
+        problem(await one.post(f"{path}/approve"), 403, "same_person")
+        assert (await other.post(f"{path}/refuse")).json()["state"] == "listed"
+        assert (await one.post(f"{path}/release", {"reason": "mistaken"})).json()["state"] == "leaving"
+        assert (await other.post(f"{path}/approve")).json()["state"] == "released"
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        await assert_books_balance(shop.runtime)
+        async with shop.runtime.database.read() as uow:
+            lines = await uow.dicts("SELECT action FROM audit_record WHERE subject = %(id)s ORDER BY id",
+                                    {"id": made["entry_id"]})  # fmt: skip
+        assert [line["action"] for line in lines] == [
+            "risk.enter", "risk.approve", "risk.release", "risk.refuse", "risk.release", "risk.approve",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("scope", ["number", "account", "merchant"])
+    async def test_refuses_the_payer_and_the_merchant_at_the_desk(self, shop: Counter, scope: str) -> None:
+        one, other = await two_people(shop)
+        values = {
+            "number": PHONE,
+            "account": str(AccountId.from_uuid(shop.market.payer.account_id)),
+            "merchant": str(MerchantId.from_uuid(shop.market.merchant.id)),
+        }
+        await listed(one, other, scope=scope, value=values[scope])
+        payer = await shop.subscriber()
+        wrong = {"payment_password": "000001"}
+        # A stranger with a wrong password does not learn who is listed.
+        problem(await payer.post("/v1/purchases", shop.purchase(**wrong)), 403, "wrong_password")
+        answer = problem(await payer.post("/v1/purchases", shop.purchase()), 403, "blacklisted")
+        assert "fraud" not in json.dumps(answer)
+        clerk = await shop.staff(Permission.CASH_TOPUP, name="hall clerk", hall="H09", clerk="C09")
+        cash = await clerk.post("/v1/topups/cash", {"phone": PHONE, "amount_fen": 100, "currency": "CNY"})
+        assert cash.status_code == (201 if scope == "merchant" else 403), cash.text
+        await assert_books_balance(shop.runtime)
+
+    async def test_shows_of_a_bank_card_and_a_person_the_last_characters_alone(self, shop: Counter) -> None:
+        one, other = await two_people(shop)
+        for scope, value in (("bank_card", "6222020000000000015"), ("person", "11010519491231002X")):
+            await listed(one, other, scope=scope, value=value)
+        found = await one.get(PATH, state="listed", ends_with="002X")
+        assert [item["value"][-4:] for item in found.json()["items"]] == ["002X"]
+        async with shop.runtime.database.read() as uow:
+            for table in ("risk_entry", "approval", "audit_record", "outbox"):
+                text = await uow.value(f"SELECT coalesce(string_agg(t::text, ' '), '') FROM {table} AS t")
+                assert "6222020000000000015" not in text
+                assert "11010519491231002X" not in text
+
+    @pytest.mark.parametrize(
+        ("scope", "value"),
+        [("number", "123"), ("account", "mer_" + "0" * 32), ("address", "1.2.3"), ("bank_card", "12"), ("person", "1")],
+    )
+    async def test_takes_values_in_form(self, shop: Counter, scope: str, value: str) -> None:
+        one, _ = await two_people(shop)
+        problem(await one.post(PATH, {**BLACK, "scope": scope, "value": value}), 400, "malformed_request")
+
+
+@clause("CM 9.6", "CM 9.7")
+class TestTheGreyList:
+    async def test_takes_one_person_and_ends_by_itself(self, shop: Counter) -> None:
+        one, _ = await two_people(shop)
+        until = (shop.runtime.clock.now() + timedelta(days=7)).isoformat()
+        grey = {**BLACK, "colour": "grey", "until": until}
+        first = (await one.post(PATH, grey)).json()
+        assert first["state"] == "listed"
+        payer = await shop.subscriber()
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        released = await one.post(f"{PATH}/{first['entry_id']}/release", {"reason": "clean"})
+        assert (released.json()["state"], released.json()["release_reason"]) == ("released", "clean")
+        second = (await one.post(PATH, grey)).json()
+        assert await lapse_entries(shop.runtime) == 0
+        shop.market.clock.advance(timedelta(days=7))
+        assert await lapse_entries(shop.runtime) == 1
+        newest = (await one.get(PATH, colour="grey", limit=1)).json()
+        assert [item["entry_id"] for item in newest["items"]] == [second["entry_id"]]
+        assert newest["items"][0]["released_by"] == "platform"
+        oldest = (await one.get(PATH, order="oldest", limit=1, cursor="")).status_code
+        assert oldest == 400
+        table = (await one.get(f"{PATH}/export", colour="grey")).text.splitlines()
+        assert (len(table), table[0].split(",")[:4]) == (3, ["entry_id", "colour", "scope", "value"])
