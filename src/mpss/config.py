@@ -90,6 +90,9 @@ class Policy:
     dormancy_days: int = _setting(180, "Without a movement for so long, a wallet falls dormant", "d")
     dormancy_warning_days: int = _setting(30, "How long before that its holder is warned", "d")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
+    password_history: int = _setting(5, "Payment passwords, the present one among them, that may not come again")
+    login_tries: int = _setting(5, "Login passwords tried in a row before signing in by password rests")
+    login_lock_minutes: int = _setting(30, "How long signing in by password rests", "min")
     statement_days: int = _setting(400, "Longest period of one exported statement", "d")
     statement_lines: int = _setting(100_000, "Most lines of one exported statement")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
@@ -286,5 +289,10 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "card_binding_hours": _range(1, 8_760),
     "card_verification_limit_fen": _range(1, 999),
     "card_verification_tries": _range(1, 10),
+    "password_history": _range(0, 24),
+    "login_tries": _range(1, 20),
+    "login_lock_minutes": _range(1, 1_440),
+    "statement_days": _range(1, 3_660),
+    "statement_lines": _range(1, 1_000_000),
 }
 """What is wrong with a value, or '': for the settings that have more than a type."""

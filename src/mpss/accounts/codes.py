@@ -44,6 +44,7 @@ class Purpose(StrEnum):
     SIGN_IN = "sign_in"
     UNLOCK = "unlock"
     SET_PASSWORD = "set_password"  # noqa: S105 - a purpose, not a password
+    LOGIN_PASSWORD = "login_password"  # noqa: S105
     CHALLENGE = "challenge"
     BIND_CARD = "bind_card"
     PAYEE = "payee"

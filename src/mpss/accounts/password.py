@@ -6,6 +6,7 @@ in a row made is released by a new password alone. Every change sends its notice
 
 from __future__ import annotations
 
+import hmac
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from mpss.accounts.links import find_link, send_link
 from mpss.accounts.model import AccountRow, Life, UsageRow
 from mpss.accounts.notify import tell
 from mpss.accounts.password_rules import candidate_digests, check_form, check_new, fingerprint, new_digest
+from mpss.accounts.password_store import Retired, retire_password, retired_passwords
 from mpss.accounts.password_tries import count_try
 from mpss.accounts.sign_in import Session
 from mpss.accounts.spray import hot, noticed
@@ -47,8 +49,8 @@ async def set_by_link(runtime: Runtime, *, token: str, password: str) -> None:
 
     Raises:
         MalformedField: `password` is not six digits.
-        Refused: CODE_EXPIRED (the link ran out, was used, or never was), WEAK_PASSWORD. A weak password leaves the
-            link as it was.
+        Refused: CODE_EXPIRED (the link ran out, was used, or never was), WEAK_PASSWORD, PASSWORD_REUSED. A password
+            that will not do leaves the link as it was.
 
     Spec: CT 5.2; CM 7.4.
     """
@@ -68,7 +70,7 @@ async def set_by_code(runtime: Runtime, *, phone: str, code: str, password: str)
 
     Raises:
         MalformedField: `phone`, `code` or `password`.
-        Refused: WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT.
+        Refused: WEAK_PASSWORD, PASSWORD_REUSED, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT.
 
     Spec: CT 5.2; CM 7.4, 7.5.
     """
@@ -87,7 +89,7 @@ async def change(runtime: Runtime, *, session: Session, old_password: str, new_p
 
     Raises:
         MalformedField: `old_password` or `new_password` is not six digits.
-        Refused: WEAK_PASSWORD, UNKNOWN_ACCOUNT, PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED,
+        Refused: WEAK_PASSWORD, PASSWORD_REUSED, UNKNOWN_ACCOUNT, PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED,
             CHALLENGE_REQUIRED (the old password was seen over many numbers: reset it by an SMS code).
 
     Spec: CT 5.2; CM 7.4.
@@ -136,6 +138,20 @@ async def unlock(runtime: Runtime, *, phone: str, code: str) -> None:
             await _tell(uow, "password_unlocked", account, now)
 
 
+async def refuse_used(uow: UnitOfWork, runtime: Runtime, account: AccountRow, password: str) -> None:
+    """
+    Raises:
+        Refused: PASSWORD_REUSED, it is the present one or one of the last ones.
+    """
+    most = runtime.policy.password_history
+    used = await retired_passwords(uow, account.id, most=max(0, most - 1))
+    if most and account.password_digest is not None and account.password_key is not None:
+        used.append(Retired(account.password_digest, account.password_key))
+    candidates = candidate_digests(runtime.ports.key_store, account.id, password)
+    if any(hmac.compare_digest(candidates.get(each.key, b""), each.digest) for each in used):
+        raise Refused(ErrorCode.PASSWORD_REUSED, detail="choose one that was not used lately")
+
+
 async def _replace(
     uow: UnitOfWork,
     runtime: Runtime,
@@ -146,7 +162,9 @@ async def _replace(
     *,
     kept: bytes = b"",
 ) -> None:
+    await refuse_used(uow, runtime, account, password)
     digest, key = new_digest(runtime.ports.key_store, account.id, password)
+    await retire_password(uow, account.id, now=now)
     await set_password(uow, account.id, digest=digest, key=key)
     await save_usage(uow, account.id, password_cleared(usage))
     await token_store.end_sessions(uow, account.id, kept=kept)

@@ -75,6 +75,7 @@ class ErrorCode(StrEnum):
     # authentication
     PASSWORD_NOT_SET = "password_not_set"  # noqa: S105 - a code, not a password
     WEAK_PASSWORD = "weak_password"  # noqa: S105
+    PASSWORD_REUSED = "password_reused"  # noqa: S105
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
     PASSWORD_LOCKED = "password_locked"  # noqa: S105
     CHALLENGE_REQUIRED = "challenge_required"

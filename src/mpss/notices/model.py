@@ -22,6 +22,8 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSWORD_LOCKED = "password_locked"  # noqa: S105
     PASSWORD_UNLOCKED = "password_unlocked"  # noqa: S105
+    LOGIN_PASSWORD_SET = "login_password_set"  # noqa: S105
+    LOGIN_LOCKED = "login_locked"
     PASSWORD_LINK = "password_link"  # noqa: S105
     DAILY_LIMIT_SET = "daily_limit_set"
     TOPPED_UP = "topped_up"
@@ -90,6 +92,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.PASSWORD_CHANGED: (),
     Event.PASSWORD_LOCKED: (),
     Event.PASSWORD_UNLOCKED: (),
+    Event.LOGIN_PASSWORD_SET: (),
+    Event.LOGIN_LOCKED: (),
     Event.PASSWORD_LINK: ("url", "minutes"),
     Event.DAILY_LIMIT_SET: ("daily_limit_fen",),
     Event.TOPPED_UP: ("amount_fen", "balance_fen", "source"),

@@ -30,6 +30,15 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的账户支付锁定已解除。",
         "en": "Your wallet is unlocked; you can pay again.",
     },
+    Event.LOGIN_PASSWORD_SET: {
+        "zh-CN": "您的登录密码已设置。如非本人操作，请立即联系客服。",
+        "en": "Your login password is set. If this was not you, contact customer care at once.",
+    },
+    Event.LOGIN_LOCKED: {
+        "zh-CN": "登录密码多次输错，密码登录已暂停。可用短信验证码登录；如非本人操作，请联系客服。",
+        "en": "Your login password was wrong too often; signing in by it rests. Sign in by an SMS code. If this was "
+        "not you, contact customer care.",
+    },
     Event.PASSWORD_LINK: {
         "zh-CN": "请在{minutes}分钟内打开 {url} 设置支付密码。链接只能使用一次，切勿转发。",
         "en": "Set your payment password within {minutes} minutes at {url} The link works once; never pass it on.",
@@ -303,6 +312,7 @@ PURPOSES = {
     "sign_in": {"zh-CN": "登录", "en": "sign in"},
     "unlock": {"zh-CN": "解除支付锁定", "en": "unlock paying"},
     "set_password": {"zh-CN": "设置支付密码", "en": "set the payment password"},
+    "login_password": {"zh-CN": "设置登录密码", "en": "set the login password"},
     "challenge": {"zh-CN": "确认支付", "en": "confirm a payment"},
     "bind_card": {"zh-CN": "绑定银行卡", "en": "bind a bank card"},
     "payee": {"zh-CN": "管理定向转账关系", "en": "manage your payees"},

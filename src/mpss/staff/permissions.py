@@ -14,6 +14,7 @@ class Permission(StrEnum):
     CASH_TOPUP = "cash_topup"
     PAYEE_MANAGE = "payee_manage"
     CARD_MANAGE = "card_manage"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a permission
     VOUCHER_GENERATE = "voucher_generate"
     VOUCHER_ACTIVATE = "voucher_activate"
     VOUCHER_RELEASE = "voucher_release"
@@ -38,6 +39,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.CASH_TOPUP: "take cash at a hall and top a wallet up; undo one's own",
     Permission.PAYEE_MANAGE: "set up and dissolve directed relations of a customer at a hall",
     Permission.CARD_MANAGE: "bind, list and unbind bank cards of a customer at a hall",
+    Permission.PASSWORD_RESET: "take a customer's payment password away at a hall and have a link sent for a new one",
     Permission.VOUCHER_GENERATE: "have top-up vouchers made (never whoever activates the same batch)",
     Permission.VOUCHER_ACTIVATE: "put a batch of vouchers on sale (never whoever had it made)",
     Permission.VOUCHER_RELEASE: "let a barred number enter voucher passwords again",

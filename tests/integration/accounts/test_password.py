@@ -58,8 +58,8 @@ class TestChange:
         assert await tried(runtime, session, WRONG) is ErrorCode.WRONG_PASSWORD
         assert await tried(runtime, session, PASSWORD) is None
         assert await tried(runtime, session, PASSWORD) is ErrorCode.WRONG_PASSWORD
-        assert await tried(runtime, session, NEW) is None
-        assert (await events(runtime, PHONE))[2:] == ["password_changed", "password_changed"]
+        assert await tried(runtime, session, NEW) is ErrorCode.PASSWORD_REUSED
+        assert (await events(runtime, PHONE))[2:] == ["password_changed"]
 
     async def test_ends_the_other_sessions(self, runtime: Runtime) -> None:
         opened = await subscriber(runtime, PHONE)
@@ -81,7 +81,7 @@ class TestChange:
         runtime.ports.key_store.rotate("payment_password")
         assert await tried(runtime, session, PASSWORD) is None
         assert (await one(runtime, "account", session.account_id))["password_key"] == 2
-        assert await tried(runtime, session, NEW) is None
+        assert await tried(runtime, session, NEW) is ErrorCode.PASSWORD_REUSED
 
 
 @clause("CT 12.1", "CM 7.5")
@@ -127,7 +127,7 @@ class TestLock:
         code = await sms_code(runtime, PHONE, Purpose.SET_PASSWORD)
         await set_by_code(runtime, phone=PHONE, code=code, password=NEW)
         assert await state(runtime, session) is EffectiveState.ACTIVE
-        assert await tried(runtime, session, NEW) is None
+        assert await tried(runtime, session, NEW) is ErrorCode.PASSWORD_REUSED
 
     async def test_is_released_over_a_link_the_phone_asked_for(self, runtime: Runtime) -> None:
         session = await session_of(runtime)

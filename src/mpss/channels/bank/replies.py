@@ -65,6 +65,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.PAYEE_COOLING: "57",
     ErrorCode.PASSWORD_NOT_SET: "62",
     ErrorCode.WEAK_PASSWORD: "55",
+    ErrorCode.PASSWORD_REUSED: "55",
     ErrorCode.WRONG_PASSWORD: "55",
     ErrorCode.PASSWORD_LOCKED: "75",
     ErrorCode.CHALLENGE_REQUIRED: "57",

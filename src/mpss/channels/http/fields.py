@@ -196,6 +196,9 @@ def _digits(count: int, example: str) -> Any:
 
 PaymentPassword = Annotated[str, _digits(6, "495173")]
 SmsCode = Annotated[str, _digits(6, "071625")]
+LoginPassword = Annotated[
+    str, Field(min_length=8, max_length=64, pattern=r"^[\x20-\x7e]{8,64}$", examples=["brook-7-lantern"])
+]
 OrderNo = Annotated[
     str,
     Field(

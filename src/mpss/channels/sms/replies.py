@@ -105,6 +105,7 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.PASSWORD_NOT_SET: _text(
         "请先设置支付密码，发送MM获取设置链接。", "Set the payment password first. Send MM for a link."
     ),
+    ErrorCode.PASSWORD_REUSED: _text("该支付密码近期用过，请换一个。", "That payment password was used lately."),
     ErrorCode.WEAK_PASSWORD: _text("支付密码过于简单。", "The payment password is too simple."),
     ErrorCode.WRONG_PASSWORD: _text(
         "支付密码有误。切勿通过短信发送支付密码。", "Wrong payment password. Never send it by SMS."

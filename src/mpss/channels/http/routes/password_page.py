@@ -43,6 +43,7 @@ _WORDS = {
         "differ": "两次输入不一致，请重新输入。",
         "form": "支付密码应为六位数字，请重新输入。",
         "weak": "这个密码容易被猜到，请换一个。",
+        "reused": "这个密码近期用过，请换一个。",
     },
     "en": {
         "title": "Set your payment password",
@@ -58,6 +59,7 @@ _WORDS = {
         "differ": "The two are not the same. Enter both again.",
         "form": "A payment password has six digits. Enter it again.",
         "weak": "This password is easily guessed. Choose another one.",
+        "reused": "You used this password lately. Choose another one.",
     },
 }
 
@@ -93,7 +95,7 @@ async def show_password_form(request: Request, token: Token) -> Response:
     says={
         200: Said("The password is set", media_type=HTML),
         403: Said("The link no longer holds", media_type=HTML),
-        422: Said("The password is weak, or the two are not the same: the form again", media_type=HTML),
+        422: Said("The password will not do, or the two are not the same: the form again", media_type=HTML),
     },
     errors=(ErrorCode.UNKNOWN_ACCOUNT,),
     form=LinkForm,
@@ -146,6 +148,8 @@ def _refused(told: Exchange, code: ErrorCode) -> Response:
     match code:
         case ErrorCode.WEAK_PASSWORD:
             return _show(told, "weak", form=True, status=status_of(code))
+        case ErrorCode.PASSWORD_REUSED:
+            return _show(told, "reused", form=True, status=status_of(code))
         case ErrorCode.CODE_EXPIRED:
             return _show(told, "expired", status=status_of(code))
         case _:

@@ -10,14 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.links import find_link
+from mpss.accounts.login_password import set_login_password
 from mpss.accounts.password import change, set_by_code, set_by_link, unlock
+from mpss.accounts.password_at_counter import reset_at_counter
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
-from mpss.channels.http.fields import Body, PaymentPassword, Phone, SmsCode
+from mpss.channels.http.fields import Body, LoginPassword, PaymentPassword, Phone, SmsCode, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.kernel.errors import ErrorCode
+from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Password")
+STAFF = Subject("Staff")
 
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{8,100}$", description="as it stands in the link")]
 
@@ -38,6 +42,18 @@ class UnlockBody(Body):
     code: SmsCode = Field(description="an `unlock` code sent to the phone")
 
 
+class LoginPasswordBody(Body):
+    code: SmsCode = Field(description="a `login_password` code sent to the phone")
+    password: LoginPassword
+
+
+class CounterResetBody(Body):
+    phone: Phone = Field(description="the customer's number")
+    document: Annotated[str, *text(200)] = Field(
+        description="what the customer showed, without its number", examples=["resident ID, seen"]
+    )
+
+
 class LinkBody(Body):
     password: PaymentPassword
 
@@ -52,6 +68,7 @@ class LinkBody(Body):
         ErrorCode.UNKNOWN_ACCOUNT,
         ErrorCode.PASSWORD_NOT_SET,
         ErrorCode.WEAK_PASSWORD,
+        ErrorCode.PASSWORD_REUSED,
         ErrorCode.WRONG_PASSWORD,
         ErrorCode.PASSWORD_LOCKED,
         ErrorCode.CHALLENGE_REQUIRED,
@@ -78,7 +95,13 @@ async def change_password(request: Request, body: ChangeBody) -> Response:
     summary="Set or reset the payment password by an SMS code",
     access=Access.OPEN,
     says={204: Said("Set; the lock is off, and the account's sessions have ended")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.WEAK_PASSWORD, ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED),
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        ErrorCode.WEAK_PASSWORD,
+        ErrorCode.PASSWORD_REUSED,
+        ErrorCode.WRONG_CODE,
+        ErrorCode.CODE_EXPIRED,
+    ),
     clauses=("CT 5.2", "CM 7.4", "CM 7.5"),
 )
 async def reset_password(request: Request, body: ResetBody) -> Response:
@@ -86,6 +109,44 @@ async def reset_password(request: Request, body: ResetBody) -> Response:
     told = exchange(request)
     await set_by_code(told.runtime, phone=body.phone, code=body.code, password=body.password)
     told.context.sessions.forget_phone(body.phone)
+    return Response(status_code=204)
+
+
+@SUBJECT.operation(
+    "PUT",
+    "/v1/account/login-password",
+    summary="Set the login password",
+    access=Access.SUBSCRIBER,
+    says={204: Said("Set; other sessions of the account have ended")},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.WEAK_PASSWORD, ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED),
+    clauses=("CM 7.4", "CM 8.2.3", "CT 12.1"),
+)
+async def set_own_login_password(request: Request, body: LoginPasswordBody) -> Response:
+    """Sets or replaces the password one signs in with, by a code; it is apart from the payment password."""
+    told = exchange(request)
+    await set_login_password(told.runtime, session=told.session, code=body.code, password=body.password)
+    told.context.sessions.forget_account(told.account_id)
+    return Response(status_code=204)
+
+
+@STAFF.operation(
+    "POST",
+    "/v1/staff/passwords/reset",
+    summary="Reset a customer's payment password",
+    access=Access.STAFF,
+    permission=Permission.PASSWORD_RESET,
+    says={204: Said("The password is gone, and a link for a new one is on its way to the phone")},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT,),
+    clauses=("CM 7.5", "CM 8.2.3"),
+)
+async def reset_for_customer(request: Request, body: CounterResetBody) -> Response:
+    """For the clerk of a service hall, who has looked at the customer's identity document.
+
+    Nothing can be paid until the customer has set a new password by the link; the clerk never learns one.
+    """
+    told = exchange(request)
+    account_id = await reset_at_counter(told.runtime, staff=told.staff, phone=body.phone, document=body.document)
+    told.context.sessions.forget_account(account_id)
     return Response(status_code=204)
 
 
@@ -110,7 +171,12 @@ async def unlock_password(request: Request, body: UnlockBody) -> Response:
     summary="Set the payment password by a one-time link",
     access=Access.OPEN,
     says={204: Said("Set; the link is used up")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.WEAK_PASSWORD, ErrorCode.CODE_EXPIRED),
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        ErrorCode.WEAK_PASSWORD,
+        ErrorCode.PASSWORD_REUSED,
+        ErrorCode.CODE_EXPIRED,
+    ),
     clauses=("CT 5.2", "CM 7.4"),
 )
 async def set_password_by_link(request: Request, token: Token, body: LinkBody) -> Response:

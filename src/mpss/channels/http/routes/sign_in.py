@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.codes import Purpose, request_code
+from mpss.accounts.login_password import sign_in_by_password
 from mpss.accounts.sign_in import SignedIn, sign_in, sign_out
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Body, Phone, SmsCode, View
+from mpss.channels.http.fields import Body, LoginPassword, Phone, SmsCode, View
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.views import ACCOUNT_EXAMPLE, AT_EXAMPLE, reply
 from mpss.kernel.errors import ErrorCode
@@ -31,6 +32,7 @@ class CodePurpose(StrEnum):
     SIGN_IN = "sign_in"
     UNLOCK = "unlock"
     SET_PASSWORD = "set_password"  # noqa: S105 - a purpose
+    LOGIN_PASSWORD = "login_password"  # noqa: S105
     CHALLENGE = "challenge"
     PAYEE = "payee"
     ACCOUNT = "account"
@@ -49,6 +51,11 @@ class CodeView(View):
 class SessionBody(Body):
     phone: Phone
     code: SmsCode
+
+
+class PasswordSessionBody(Body):
+    phone: Phone
+    password: LoginPassword
 
 
 class SessionView(View):
@@ -108,6 +115,24 @@ async def create_session(request: Request, body: SessionBody) -> Response:
     """Exchanges a `sign_in` code for a session token, whether or not the number has an account yet."""
     told = exchange(request)
     return reply(session_view(await sign_in(told.runtime, phone=body.phone, code=body.code)), 201)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/sessions/password",
+    summary="Sign in with the login password",
+    access=Access.OPEN,
+    says={201: Said("Signed in", SessionView)},
+    errors=(ErrorCode.WRONG_PASSWORD,),
+    clauses=("CT 12.1",),
+)
+async def create_session_by_password(request: Request, body: PasswordSessionBody) -> Response:
+    """For a number with a login password. The answer is the same whether number, password or too many tries are why.
+
+    After too many wrong ones signing in by password rests for a while, and its owner is told by SMS; a code still does.
+    """
+    told = exchange(request)
+    return reply(session_view(await sign_in_by_password(told.runtime, phone=body.phone, password=body.password)), 201)
 
 
 @SUBJECT.operation(

@@ -49,7 +49,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_cards.SUBJECT, staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT,
         staff_payment_orders.SUBJECT, staff_account_state.SUBJECT,
         staff_risk.SUBJECT,
-        statements.SUBJECT, staff_statements.SUBJECT,
+        passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
         platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always
