@@ -18,6 +18,8 @@ from mpss.kernel.errors import ErrorCode
 from mpss.ledger.model import Balance
 from mpss.merchants.model import MerchantState
 from mpss.risk.model import Listed
+from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS, Recent
+from mpss.risk.rules import Action, RuleVersion
 from mpss.risk.store import LISTED
 from mpss.transactions.purchases.purchase import PurchaseCommand
 from mpss.transactions.store import MERCHANT_ORDERS, MerchantOrderRow, order_key
@@ -59,6 +61,7 @@ class Case:
         self.challenged = True
         self.order_taken = True
         self.listed = True
+        self.risky = True
 
     def snapshot(self) -> Snapshot:
         snapshot = self.world.snapshot()
@@ -66,6 +69,10 @@ class Case:
             snapshot[MERCHANT_ORDERS][order_key(KIOSK.id, ORDER_NO)] = MerchantOrderRow(TEA.id, NOON)
         if self.listed:
             snapshot[LISTED][PAYER.id] = Listed(black=True, grey=False)
+        if self.risky:
+            always = RuleVersion("velocity", Action.REFUSE, True, {"count": 1, "minutes": 1}, NOON)
+            snapshot[RULE_VERSIONS][EVERY_RULE] = (always,)
+            snapshot[RECENT][PAYER.id] = Recent(NOON, None, ())
         return snapshot
 
     def command(self) -> PurchaseCommand:
@@ -97,6 +104,9 @@ class Case:
 
     def free_order(self) -> None:
         self.order_taken = False
+
+    def calm(self) -> None:
+        self.risky = False
 
     def unlist(self) -> None:
         self.listed = False
@@ -131,6 +141,7 @@ STEPS: list[tuple[ErrorCode, Mend]] = [
     (C.BLACKLISTED, Case.unlist),
     (C.SINGLE_LIMIT_EXCEEDED, lambda case: case.product_is(price_fen=2500)),
     (C.DAILY_LIMIT_EXCEEDED, lambda case: case.account_is(daily_limit_fen=POLICY.single_limit_fen)),
+    (C.RISK_REFUSED, Case.calm),
     (C.PRICE_CHANGED, lambda case: case.sale_is(price_fen=2500)),
     (C.OUT_OF_STOCK, lambda case: case.set_world(stock=StockRow(1, True))),
     (C.PRICE_CHANGED, lambda case: case.sale_is(fee_fen=15)),
@@ -168,7 +179,8 @@ class TestTheOrderOfChecks:
         code = decision.transaction.refusal
         assert decision.transaction.state is TransactionState.DECLINED
         assert decision.entry is None
-        assert [rows.name for rows, _, _ in decision.puts] == (["account_usage"] if code is C.WRONG_PASSWORD else [])
+        written = [rows.name for rows, _, _ in decision.puts if rows is not RECENT]
+        assert written == (["account_usage"] if code is C.WRONG_PASSWORD else [])
         assert [rows.name for rows, _ in decision.inserts] == (["password_failure"] if code is C.WRONG_PASSWORD else [])
         of_authentication = code in {C.PASSWORD_LOCKED, C.CHALLENGE_REQUIRED, C.WRONG_PASSWORD}
         assert decision.recorded is not of_authentication

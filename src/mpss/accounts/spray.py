@@ -96,20 +96,13 @@ def noticed(runtime: Runtime) -> None:
         watch.noticed_at = time.monotonic()
 
 
-async def challenged(runtime: Runtime, *, phone: str, fingerprint: bytes, source: str, code: str | None) -> bool:
-    """Whether the payer must be challenged: the password is hot, and no CHALLENGE code for the number came with it.
-
-    A code that did come is used up.
+async def prove(runtime: Runtime, *, phone: str, code: str) -> None:
+    """Use a CHALLENGE code of the number up.
 
     Raises:
         MalformedField: `code` is not six digits.
         Refused: WRONG_CODE, CODE_EXPIRED.
     """
-    if not await hot(runtime, fingerprint, source):
-        return False
-    if code is None:
-        return True
     code_id = await check_code(runtime, phone=phone, purpose=Purpose.CHALLENGE, code=code)
     async with runtime.database.transaction() as uow:
         await use_code(uow, code_id, now=runtime.clock.now())
-    return False

@@ -26,6 +26,7 @@ from mpss.cli.payment_orders import payment_orders_app, withdrawals_app
 from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
 from mpss.cli.replay import replay as replay_month
+from mpss.cli.risk import risk_app
 from mpss.cli.serve import Role
 from mpss.cli.serve import serve as serve_role
 from mpss.cli.statement import statement_command
@@ -64,6 +65,7 @@ app.command("doubts")(doubts_command)
 app.command("statement")(statement_command)
 app.add_typer(payment_orders_app, name="payment-orders")
 app.add_typer(withdrawals_app, name="withdrawals")
+app.add_typer(risk_app, name="risk")
 console = Console()
 
 DataOption = Annotated[

@@ -89,6 +89,8 @@ class ErrorCode(StrEnum):
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
     MONTHLY_LIMIT_EXCEEDED = "monthly_limit_exceeded"
     BALANCE_LIMIT_EXCEEDED = "balance_limit_exceeded"
+    # risk rules
+    RISK_REFUSED = "risk_refused"
     # stock and price
     OUT_OF_STOCK = "out_of_stock"
     PRICE_CHANGED = "price_changed"

@@ -147,6 +147,11 @@ class RiskEntryId(Id):
     prefix = "rke"
 
 
+class RiskRuleId(Id):
+    __slots__ = ()
+    prefix = "rrv"
+
+
 class ApprovalId(Id):
     __slots__ = ()
     prefix = "apv"

@@ -82,13 +82,14 @@ class Proof(NamedTuple):
     """What the payer offers: digests of the payment password by key version, made before the desk.
 
     `challenged` asks for an SMS code beside the password (one password was seen over many numbers); `fingerprint` and
-    `source` are written down when it is wrong.
+    `source` are written down when it is wrong; `proven` says that an SMS code came with it and was right.
     """
 
     candidate_digests: Mapping[int, bytes]
     challenged: bool
     fingerprint: bytes
     source: str
+    proven: bool = False
 
 
 def transaction(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
-from mpss.accounts.spray import challenged, noticed
+from mpss.accounts.spray import hot, noticed, prove
 from mpss.desk.model import Answer, Funding
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
@@ -77,15 +77,23 @@ async def with_password(
     key_store = runtime.ports.key_store
     seen = fingerprint(key_store, password)
     code_refused: Refused | None = None
-    try:
-        is_challenged = await challenged(runtime, phone=phone, fingerprint=seen, source=source, code=sms_code)
-    except Refused as problem:
-        # A repeat brings the code that its first request used up: the desk answers it as at first.
-        code_refused, is_challenged = problem, True
-    proof = Proof(candidate_digests(key_store, account_id, password), is_challenged, seen, source)
+    is_hot, proven = await hot(runtime, seen, source), False
+    if is_hot and sms_code is not None:
+        try:
+            await prove(runtime, phone=phone, code=sms_code)
+            proven = True
+        except Refused as problem:
+            # A repeat brings the code that its first request used up: the desk answers it as at first.
+            code_refused = problem
+    challenged = is_hot and not proven
+    proof = Proof(candidate_digests(key_store, account_id, password), challenged, seen, source, proven)
     answer = await submit(proof)
-    if code_refused is not None and answer.transaction.refusal is ErrorCode.CHALLENGE_REQUIRED:
-        raise code_refused
+    if answer.transaction.refusal is ErrorCode.CHALLENGE_REQUIRED and sms_code is not None:
+        if code_refused is not None:
+            raise code_refused
+        # A risk rule asks for the code, which only the desk could know. Nothing was recorded under the key.
+        await prove(runtime, phone=phone, code=sms_code)
+        answer = await submit(proof._replace(proven=True))
     if answer.transaction.refusal is ErrorCode.WRONG_PASSWORD:
         noticed(runtime)
     return answer

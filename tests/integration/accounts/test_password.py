@@ -158,19 +158,15 @@ class TestSpray:
         assert await tried(runtime, last, WRONG, source="192.0.2.99") is ErrorCode.CHALLENGE_REQUIRED
         assert await tried(runtime, last, PASSWORD, source="192.0.2.99") is None
         tried_print = fingerprint(runtime.ports.key_store, WRONG)
-
-        async def challenged(code: str | None) -> bool:
-            return await spray.challenged(
-                runtime, phone=last.phone, fingerprint=tried_print, source="192.0.2.99", code=code
-            )
-
-        assert await challenged(None)
-        assert not await challenged(await sms_code(runtime, last.phone, Purpose.CHALLENGE))
-        with pytest.raises(Refused) as refused:
-            await challenged("000000")
-        assert refused.value.code is ErrorCode.CODE_EXPIRED
+        assert await spray.hot(runtime, tried_print, "192.0.2.99")
+        code = await sms_code(runtime, last.phone, Purpose.CHALLENGE)
+        await spray.prove(runtime, phone=last.phone, code=code)
+        for used_up in (code, "000000"):
+            with pytest.raises(Refused) as refused:
+                await spray.prove(runtime, phone=last.phone, code=used_up)
+            assert refused.value.code is ErrorCode.CODE_EXPIRED
         clock.advance(timedelta(seconds=runtime.policy.spray_window_seconds + 1))
-        assert not await challenged(None)
+        assert not await spray.hot(runtime, tried_print, "192.0.2.99")
 
     async def test_one_password_failing_again_and_again_on_one_number_is_no_spray(self, runtime: Runtime) -> None:
         session = await session_of(runtime)

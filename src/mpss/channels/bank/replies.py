@@ -77,6 +77,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.DAILY_LIMIT_EXCEEDED: "61",
     ErrorCode.MONTHLY_LIMIT_EXCEEDED: "61",
     ErrorCode.BALANCE_LIMIT_EXCEEDED: "61",
+    ErrorCode.RISK_REFUSED: "59",
     ErrorCode.OUT_OF_STOCK: "12",
     ErrorCode.PRICE_CHANGED: "64",
     ErrorCode.INSUFFICIENT_FUNDS: "51",

@@ -25,6 +25,7 @@ from mpss.kernel.ids import (
     PayeeId,
     ProductId,
     RiskEntryId,
+    RiskRuleId,
     StaffId,
     TransactionId,
     VoucherBatchId,
@@ -91,6 +92,7 @@ ProductIdField = Annotated[ProductId, *_id(ProductId)]
 VoucherBatchIdField = Annotated[VoucherBatchId, *_id(VoucherBatchId)]
 ApprovalIdField = Annotated[ApprovalId, *_id(ApprovalId)]
 RiskEntryIdField = Annotated[RiskEntryId, *_id(RiskEntryId)]
+RiskRuleIdField = Annotated[RiskRuleId, *_id(RiskRuleId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
 PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
 OutboxIdField = Annotated[OutboxId, *_id(OutboxId)]

@@ -89,6 +89,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.DAILY_LIMIT_EXCEEDED: Reply(403, "超过日消费限额", "The daily spending limit is exceeded"),
     _C.MONTHLY_LIMIT_EXCEEDED: Reply(403, "超过话费支付月限额", "The monthly limit of the phone bill is exceeded"),
     _C.BALANCE_LIMIT_EXCEEDED: Reply(403, "超过余额上限", "The highest balance would be exceeded"),
+    _C.RISK_REFUSED: Reply(403, "交易存在风险，暂不能办理", "This is refused for now, for safety"),
     _C.OUT_OF_STOCK: Reply(409, "库存不足", "The product is out of stock"),
     _C.PRICE_CHANGED: Reply(409, "价格或手续费已变动", "The price or the fee has changed"),
     _C.INSUFFICIENT_FUNDS: Reply(402, "余额不足", "The balance is insufficient"),

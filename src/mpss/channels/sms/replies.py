@@ -125,6 +125,7 @@ REFUSALS: dict[ErrorCode, Text] = {
         "超过话费支付月限额。", "The monthly limit of paying from the phone bill is exceeded."
     ),
     ErrorCode.BALANCE_LIMIT_EXCEEDED: _text("充值后余额将超过账户上限。", "The balance would be above its limit."),
+    ErrorCode.RISK_REFUSED: _text("交易存在风险，暂不能办理。", "This is refused for now, for safety."),
     ErrorCode.OUT_OF_STOCK: _text("该商品库存不足。", "There is not enough of this product."),
     ErrorCode.PRICE_CHANGED: _text(
         "价格已变动，本次未扣款，请重新购买。", "The price has changed; nothing was paid. Buy again."

@@ -35,6 +35,7 @@ from mpss.observability import TRANSACTIONS
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankProfile
+from mpss.risk.screen import remember
 from mpss.risk.store import LISTED
 from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import new_request
@@ -98,6 +99,9 @@ class PurchaseCommand(Asking):
         )
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.3, 6.3.2. Order of checks: ARCHITECTURE §2."""
         sale, today = self.sale, snapshot.business_date
         order = None
@@ -123,10 +127,10 @@ class PurchaseCommand(Asking):
         source_open = self.confirm_code is not None and self.bill_offered
         terms = settle_terms(
             sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, funding=self.funding,
-            source_open=source_open, card_id=self.card_id,
+            source_open=source_open, card_id=self.card_id, proven=self.proof is None or self.proof.proven,
         )  # fmt: skip
         if isinstance(terms, ErrorCode):
-            decision = Decision(self.declined(terms, today))
+            decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
             if usage is not parties.usage:
                 decision.puts.append((USAGE, sale.account_id, usage))
             return decision

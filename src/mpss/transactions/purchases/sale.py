@@ -29,6 +29,7 @@ from mpss.merchants.model import MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
+from mpss.risk.screen import risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
 from mpss.transactions.funding.store import BILL_USAGE
@@ -71,6 +72,7 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     yield MERCHANTS, sale.merchant_id
     yield LISTED, sale.account_id
     yield LISTED, sale.merchant_id
+    yield from risk_touches(sale.account_id)
     yield FEES, _FEE_KIND
     if sale.product_id is not None:
         yield PRODUCTS, sale.product_id
@@ -142,9 +144,11 @@ def settle_terms(
     funding: Funding = Funding.WALLET,
     source_open: bool = False,
     card_id: UUID | None = None,
+    proven: bool = True,
 ) -> Terms | ErrorCode:
-    """Lists → limits → stock and price → fee → funds. The fee is the one in force at `at`; `card_id` pays, if any.
+    """Lists → limits → risk rules → stock and price → fee → funds. The fee is the one in force at `at`.
 
+    `card_id` is the bound card that pays, `proven` that an SMS code showed the phone.
     From the phone bill, its own caps count amount and fee; there and at a bank the funds are for the other side to say.
     `source_open`: the payer has not chosen the source yet, so the wallet need not have the funds.
 
@@ -156,6 +160,11 @@ def settle_terms(
     product = parties.product
     amount_fen = amount_of(sale, product)
     refusal, usage = spend(usage, parties.account, amount_fen, today, policy)
+    if refusal is None:
+        refusal = screen(
+            snapshot, sale.account_id, TransactionKind.PURCHASE, amount_fen, at=at, proven=proven,
+            merchant_id=sale.merchant_id,
+        )  # fmt: skip
     if refusal is not None:
         return refusal
     stock = None

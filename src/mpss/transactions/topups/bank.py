@@ -34,6 +34,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.screen import remember, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.machine import WAITING, Event
@@ -68,11 +69,15 @@ class BankTopupCommand(Asking):
             yield USAGE, self.account_id
             yield ACCOUNTS, self.account_id
             yield LISTED, self.account_id
+            yield from risk_touches(self.account_id)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.3.1.2."""
         today = snapshot.business_date
         account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)

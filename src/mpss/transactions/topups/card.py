@@ -28,6 +28,7 @@ from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
+from mpss.risk.screen import remember, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
@@ -60,12 +61,16 @@ class CardTopupCommand(Asking):
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
         yield LISTED, self.account_id
+        yield from risk_touches(self.account_id)
         yield LISTED, self.card_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.1; CM 6.4.2."""
         today, policy = snapshot.business_date, self.policy
         account = snapshot[ACCOUNTS].get(self.account_id)

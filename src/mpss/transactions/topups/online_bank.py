@@ -27,6 +27,7 @@ from mpss.kernel.outcome import Approved, Outcome
 from mpss.ledger.post import BALANCES
 from mpss.observability import log
 from mpss.ports.online_bank import OnlineBankOrder
+from mpss.risk.screen import remember, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
@@ -51,11 +52,15 @@ class OnlineBankTopupCommand(Asking):
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
         yield LISTED, self.account_id
+        yield from risk_touches(self.account_id)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.5, 9.3."""
         today = snapshot.business_date
         account = snapshot[ACCOUNTS].get(self.account_id)

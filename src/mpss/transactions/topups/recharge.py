@@ -30,6 +30,7 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.recharge_card import UNKNOWN_CARD, CardConsumption, RechargeCardPort
+from mpss.risk.screen import remember, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
@@ -56,11 +57,15 @@ class RechargeTopupCommand(Asking):
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
         yield LISTED, self.account_id
+        yield from risk_touches(self.account_id)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.2; CM 6.4.3."""
         today = snapshot.business_date
         account = snapshot[ACCOUNTS].get(self.account_id)

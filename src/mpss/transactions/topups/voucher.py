@@ -27,6 +27,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.screen import remember, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Asking, transaction
@@ -48,6 +49,7 @@ class VoucherTopupCommand(Asking):
         yield USAGE, self.account_id
         yield ACCOUNTS, self.account_id
         yield LISTED, self.account_id
+        yield from risk_touches(self.account_id)
         for digest in self.digests:
             yield VOUCHERS, digest
 
@@ -55,6 +57,9 @@ class VoucherTopupCommand(Asking):
         return self._transaction(TransactionState.DECLINED, business_date, amount_fen=0, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.2."""
         today = snapshot.business_date
         account = snapshot[ACCOUNTS].get(self.account_id)

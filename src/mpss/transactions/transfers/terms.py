@@ -19,7 +19,7 @@ from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Decision, Snapshot, TransactionState
+from mpss.desk.model import Decision, Snapshot, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import OutboxId
 from mpss.kernel.masking import mask_phone
@@ -27,6 +27,7 @@ from mpss.ledger.model import Balance, JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.screen import risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.postings import transfer_held_legs, transfer_legs
 from mpss.transactions.transfers.store import SENT, TRANSFERS, SentRow, TransferRow
@@ -71,6 +72,7 @@ def order_touches(order: Order) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield ACCOUNTS, account_id
         yield LISTED, account_id
     yield SENT, order.payer_id
+    yield from risk_touches(order.payer_id)
     if order.relation_id is not None:
         yield PAYEES, order.relation_id
 
@@ -113,7 +115,16 @@ def _relation(order: Order, snapshot: Snapshot) -> PayeeRow | None:
     return row if (row.account_id, row.phone) == (order.payer_id, order.payee_phone) else None
 
 
-def settle_terms(order: Order, parties: Parties, snapshot: Snapshot, today: date, policy: Policy) -> Terms | ErrorCode:
+def settle_terms(
+    order: Order,
+    parties: Parties,
+    snapshot: Snapshot,
+    today: date,
+    policy: Policy,
+    *,
+    at: datetime,
+    proven: bool = True,
+) -> Terms | ErrorCode:
     """Lists → limits of the wallet, then of the relation or what goes freely → the payee's highest balance → funds."""
     if blacklisted(snapshot, (order.payer_id, order.payee_id)):
         return ErrorCode.BLACKLISTED
@@ -139,6 +150,9 @@ def settle_terms(order: Order, parties: Parties, snapshot: Snapshot, today: date
     has_fen = 0 if parties.payee_balance is None else parties.payee_balance.balance_fen
     if has_fen + amount_fen > policy.balance_limit_fen:
         return ErrorCode.BALANCE_LIMIT_EXCEEDED
+    refusal = screen(snapshot, order.payer_id, TransactionKind.TRANSFER, amount_fen, at=at, proven=proven)
+    if refusal is not None:
+        return refusal
     balance = parties.balance
     # What may not be withdrawn may not be transferred either.
     if balance.withdrawable_fen < amount_fen:

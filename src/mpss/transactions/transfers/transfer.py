@@ -28,6 +28,7 @@ from mpss.kernel.ids import TransactionId
 from mpss.kernel.masking import mask_phone
 from mpss.kernel.phone import parse_phone
 from mpss.observability import TRANSACTIONS
+from mpss.risk.screen import remember
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Asking, Proof, transaction
 from mpss.transactions.pay import with_password
@@ -63,6 +64,9 @@ class TransferCommand(Asking):
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.3.2. Order of checks: ARCHITECTURE §2."""
         asked, order, today = self.asked, self.order, snapshot.business_date
         parties = find_parties(order, snapshot, self.policy, at=asked.at)
@@ -76,9 +80,11 @@ class TransferCommand(Asking):
                 return unauthenticated(asked, self.proof, declined, payer, parties.usage, usage, self.policy)
         if self.confirm_code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
-        terms = settle_terms(order, parties, snapshot, today, self.policy)
+        terms = settle_terms(
+            order, parties, snapshot, today, self.policy, at=asked.at, proven=self.proof is None or self.proof.proven
+        )
         if isinstance(terms, ErrorCode):
-            decision = Decision(self.declined(terms, today))
+            decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
         elif self.confirm_code is not None:
             decision = self._ask_payer(self.confirm_code, parties, today)
         else:

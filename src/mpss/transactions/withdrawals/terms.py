@@ -15,7 +15,7 @@ from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Decision, Snapshot, Transaction
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind
 from mpss.fees.quote import in_force, quote
 from mpss.fees.store import FEES
 from mpss.kernel.errors import ErrorCode
@@ -26,6 +26,7 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
+from mpss.risk.screen import risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
@@ -50,12 +51,20 @@ def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Ha
     yield ACCOUNTS, order.account_id
     yield LISTED, order.account_id
     yield LISTED, order.card_id
+    yield from risk_touches(order.account_id)
     yield WITHDRAWN, order.account_id
     yield FEES, FEE_KIND
 
 
 def settle_terms(
-    order: WithdrawalOrder, account: AccountRow, snapshot: Snapshot, today: date, policy: Policy, *, quoted_at: datetime
+    order: WithdrawalOrder,
+    account: AccountRow,
+    snapshot: Snapshot,
+    today: date,
+    policy: Policy,
+    *,
+    quoted_at: datetime,
+    proven: bool = True,
 ) -> Terms | ErrorCode:
     """Lists → limits → fee → funds. The fee is that of `quoted_at`, when the payer was shown it or asked."""
     if blacklisted(snapshot, (order.account_id, order.card_id)):
@@ -65,6 +74,9 @@ def settle_terms(
     withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
     if withdrawn.asked_fen > policy.withdrawal_daily_limit_fen:
         return ErrorCode.DAILY_LIMIT_EXCEEDED
+    refusal = screen(snapshot, account.id, TransactionKind.WITHDRAWAL, order.amount_fen, at=quoted_at, proven=proven)
+    if refusal is not None:
+        return refusal
     fee_fen = quote(in_force(snapshot[FEES].get(FEE_KIND), quoted_at), order.amount_fen)
     if order.fee_fen is not None and order.fee_fen != fee_fen:
         return ErrorCode.PRICE_CHANGED

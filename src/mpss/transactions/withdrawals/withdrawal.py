@@ -32,6 +32,7 @@ from mpss.fees.store import schedule_at
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, CardId, TransactionId
 from mpss.observability import TRANSACTIONS
+from mpss.risk.screen import remember
 from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import NewRequest, new_request
 from mpss.transactions.model import Asked, Asking, Proof, transaction
@@ -77,6 +78,9 @@ class WithdrawCommand(Asking):
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.3.3. Order of checks: ARCHITECTURE §2."""
         asked, order, today = self.asked, self.order, snapshot.business_date
         account = snapshot[ACCOUNTS].get(order.account_id)
@@ -91,9 +95,17 @@ class WithdrawCommand(Asking):
                 return unauthenticated(asked, self.proof, declined, account, before, usage, self.policy)
         if self.confirm_code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
-        terms = settle_terms(order, account, snapshot, today, self.policy, quoted_at=asked.at)
+        terms = settle_terms(
+            order,
+            account,
+            snapshot,
+            today,
+            self.policy,
+            quoted_at=asked.at,
+            proven=self.proof is None or self.proof.proven,
+        )
         if isinstance(terms, ErrorCode):
-            decision = Decision(self.declined(terms, today))
+            decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
         elif self.confirm_code is not None:
             waiting = self._transaction(TransactionState.CONFIRMING, today, fee_fen=terms.fee_fen)
             decision = Decision(waiting)

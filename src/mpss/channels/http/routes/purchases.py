@@ -171,6 +171,7 @@ class ReversalBody(Body):
         ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.DAILY_LIMIT_EXCEEDED,
+        ErrorCode.RISK_REFUSED,
         ErrorCode.MONTHLY_LIMIT_EXCEEDED,
         ErrorCode.OUT_OF_STOCK,
         ErrorCode.PRICE_CHANGED,

@@ -28,6 +28,7 @@ from mpss.channels.http.routes import (
     staff_payees,
     staff_payment_orders,
     staff_risk,
+    staff_risk_rules,
     staff_statements,
     staff_vouchers,
     statements,
@@ -48,7 +49,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
         staff_cards.SUBJECT, staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT,
         staff_payment_orders.SUBJECT, staff_account_state.SUBJECT,
-        staff_risk.SUBJECT,
+        staff_risk.SUBJECT, staff_risk_rules.SUBJECT,
         passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
         platform.SUBJECT,
     ]  # fmt: skip

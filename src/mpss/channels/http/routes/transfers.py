@@ -145,6 +145,7 @@ class PayeesView(View):
         ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.DAILY_LIMIT_EXCEEDED,
+        ErrorCode.RISK_REFUSED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
         ErrorCode.INSUFFICIENT_FUNDS,
     ),

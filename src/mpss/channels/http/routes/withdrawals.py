@@ -115,6 +115,7 @@ class WithdrawalsView(View):
         ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.DAILY_LIMIT_EXCEEDED,
+        ErrorCode.RISK_REFUSED,
         ErrorCode.PRICE_CHANGED,
         ErrorCode.INSUFFICIENT_FUNDS,
         ErrorCode.FUNDING_DECLINED,

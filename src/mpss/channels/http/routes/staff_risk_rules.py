@@ -1,0 +1,141 @@
+"""Staff: the risk rules and their figures, switched on and off by two people. Spec: CM 9.2, 9.3, 9.4, 9.5."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from fastapi import Path, Query
+from pydantic import AwareDatetime, Field, StrictInt
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mpss.channels.http.authentication import Access
+from mpss.channels.http.exchange import exchange
+from mpss.channels.http.fields import Body, PageLimit, RiskRuleIdField, View, text
+from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
+from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
+from mpss.channels.http.views import At, NextCursor, reply
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import RiskRuleId
+from mpss.risk.rule_store import RuleLine, rule_lines
+from mpss.risk.rule_versions import decide_rule, propose_rule
+from mpss.risk.rules import RULES, Action
+from mpss.staff.permissions import Permission
+
+SUBJECT = Subject("Staff")
+_CLAUSES = ("CM 9.2", "CM 9.4", "CM 9.5")
+
+
+class RuleBody(Body):
+    rule: Annotated[str, *text(32)] = Field(description=f"of: {', '.join(RULES)}", examples=["velocity"])
+    action: Action = Field(description="what follows where the rule is hit", examples=["challenge"])
+    enabled: bool = Field(strict=True, examples=[True])
+    figures: dict[str, StrictInt] = Field(
+        default_factory=dict, description="those that are not given have their defaults", examples=[{"count": 5}]
+    )
+    effective_from: AwareDatetime | None = Field(default=None, description="none: once approved")
+
+
+class RuleView(View):
+    version_id: str = Field(examples=["rrv_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"])
+    rule: str = Field(examples=["velocity"])
+    meaning: str = Field(examples=["count payments within minutes"])
+    action: Action = Field(examples=["challenge"])
+    enabled: bool = Field(examples=[True])
+    figures: dict[str, int] = Field(examples=[{"count": 5, "minutes": 10}])
+    effective_from: At
+    state: Literal["proposed", "approved", "refused"] = Field(examples=["proposed"])
+    proposed_by: str = Field(examples=[STAFF_EXAMPLE])
+    proposed_at: At
+    decided_by: str | None = Field(examples=[None])
+    decided_at: At | None
+
+
+class RulesView(View):
+    items: list[RuleView]
+    next_cursor: NextCursor
+
+
+def _view(line: RuleLine) -> RuleView:
+    facts = line._asdict()
+    del facts["approval_id"]
+    facts["figures"] = json.loads(line.figures)
+    return RuleView(version_id=RiskRuleId.outside(facts.pop("id")), meaning=RULES[line.rule].meaning, **facts)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/risk/rules",
+    summary="Propose figures for a risk rule",
+    access=Access.STAFF,
+    permission=Permission.RISK_MANAGE,
+    says={201: Said("It waits for a second person", RuleView)},
+    clauses=_CLAUSES,
+)
+async def propose_risk_rule(request: Request, body: RuleBody) -> Response:
+    """Switches a rule on or off, or changes its figures. `mpss risk replay` says how many it would have caught."""
+    told = exchange(request)
+    made = await propose_rule(
+        told.runtime,
+        by=told.staff,
+        rule=body.rule,
+        action=body.action,
+        enabled=body.enabled,
+        figures=body.figures,
+        effective_from=body.effective_from,
+    )
+    return reply(_view(made), 201)
+
+
+@SUBJECT.operation(
+    "GET",
+    "/v1/staff/risk/rules",
+    summary="List the versions of the risk rules",
+    access=Access.STAFF,
+    permission=Permission.RISK_VIEW,
+    says={200: Said("A page, newest first", RulesView)},
+    clauses=_CLAUSES,
+)
+async def list_risk_rules(
+    request: Request, limit: Annotated[PageLimit, Query()] = 50, cursor: Annotated[Cursor, Query()] = None
+) -> Response:
+    """In force is, of each rule, the approved version that began last."""
+    before = decode_id(cursor)
+    async with exchange(request).runtime.database.read() as uow:
+        found = await rule_lines(uow, before=before, limit=limit + 1)
+    found, following = cut(found, limit, lambda line: encode_id(line.id))
+    return reply(RulesView(items=[_view(line) for line in found], next_cursor=following))
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/risk/rules/{version_id}/approve",
+    summary="Approve a version of a risk rule",
+    access=Access.STAFF,
+    permission=Permission.RISK_APPROVE,
+    says={200: Said("It counts from its effective date on", RuleView)},
+    errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE, ErrorCode.SAME_PERSON),
+    clauses=_CLAUSES,
+)
+async def approve_risk_rule(request: Request, version_id: Annotated[RiskRuleIdField, Path()]) -> Response:
+    """By somebody else than who proposed it."""
+    told = exchange(request)
+    return reply(_view(await decide_rule(told.runtime, by=told.staff, version_id=version_id, approve=True)))
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/risk/rules/{version_id}/refuse",
+    summary="Refuse a version of a risk rule",
+    access=Access.STAFF,
+    permission=Permission.RISK_APPROVE,
+    says={200: Said("It never counts", RuleView)},
+    errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE, ErrorCode.SAME_PERSON),
+    clauses=_CLAUSES,
+)
+async def refuse_risk_rule(request: Request, version_id: Annotated[RiskRuleIdField, Path()]) -> Response:
+    """By somebody else than who proposed it."""
+    told = exchange(request)
+    return reply(_view(await decide_rule(told.runtime, by=told.staff, version_id=version_id, approve=False)))

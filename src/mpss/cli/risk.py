@@ -1,0 +1,104 @@
+"""`mpss risk`: the lists, and the rules over history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mpss.cli.center import settled
+from mpss.config import Settings
+from mpss.db.database import Database
+from mpss.db.readiness import check_current
+from mpss.kernel.errors import MalformedField
+from mpss.kernel.ids import RiskEntryId
+from mpss.risk.model import Entry
+from mpss.risk.queries import Search, entries
+from mpss.risk.replay import Replayed, replay
+from mpss.risk.rule_versions import check_figures
+from mpss.risk.rules import RULES, Action, RuleVersion
+
+T = TypeVar("T")
+
+risk_app = typer.Typer(help="The grey and black lists, and the risk rules over history.", no_args_is_help=True)
+_DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
+]
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@risk_app.command("list")
+def list_entries(
+    data: _DataOption = None,
+    colour: Annotated[str | None, typer.Option(help="grey or black")] = None,
+    scope: Annotated[str | None, typer.Option(help="number, person, account, merchant, bank_card …")] = None,
+    state: Annotated[str | None, typer.Option(help="proposed, listed, leaving, released or refused")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")] = 50,
+) -> None:
+    """Show entries of the grey and black lists, newest first."""
+
+    async def read(database: Database) -> list[Entry]:
+        async with database.read() as uow:
+            return await entries(uow, Search(colour, scope, state), after=None, limit=most)
+
+    table = Table("entry", "list", "scope", "value", "state", "until", "reason", "entered by")
+    for entry in _on(data, read):
+        table.add_row(
+            RiskEntryId.outside(entry.id), entry.colour, entry.scope, entry.shown, entry.state, str(entry.until or ""),
+            entry.reason, entry.entered_by,
+        )  # fmt: skip
+    Console().print(table)
+
+
+@risk_app.command("replay")
+def replay_rules(
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC")],
+    until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The day after the last, UTC")],
+    data: _DataOption = None,
+    rule: Annotated[str | None, typer.Option(help=f"This rule alone: {', '.join(RULES)}")] = None,
+    figure: Annotated[
+        list[str] | None, typer.Option("--figure", help="A figure of the rule, as count=5; else its default")
+    ] = None,
+) -> None:
+    """Say how many payments the rules would have caught. Nothing is written."""
+    try:
+        figures = {name: int(number) for name, _, number in (each.partition("=") for each in figure or [])}
+        chosen = list(RULES) if rule is None else [rule]
+        versions = [
+            RuleVersion(name, Action.CHALLENGE, True, check_figures(name, figures), _BEGINNING) for name in chosen
+        ]
+    except (ValueError, MalformedField) as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+    async def run(database: Database) -> Replayed:
+        return await replay(database, versions, since=since.replace(tzinfo=UTC), until=until.replace(tzinfo=UTC))
+
+    found = _on(data, run)
+    table = Table("rule", "figures", "would have caught")
+    for version in versions:
+        caught = sum(count for finding, count in found.caught.items() if finding.rule == version.rule)
+        table.add_row(
+            version.rule, ", ".join(f"{name}={value}" for name, value in version.figures.items()), str(caught)
+        )
+    Console().print(table)
+    Console().print(f"{found.any_rule} of {found.payments} payments by one rule or more")
+
+
+def _on(data: Path | None, task: Callable[[Database], Awaitable[T]]) -> T:
+    async def run(settings: Settings) -> T:
+        await check_current(settings.database_url)
+        database = Database(settings.database_url, pool_size=1)
+        await database.open()
+        try:
+            return await task(database)
+        finally:
+            await database.close()
+
+    with settled(data) as settings:
+        return asyncio.run(run(settings))

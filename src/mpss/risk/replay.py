@@ -1,0 +1,58 @@
+"""Rules over history: what they would have caught, before they are switched on (or with other figures).
+
+History is read in order, a page at a time; each account's past is kept as the desk keeps it. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from mpss.db.database import Database
+from mpss.desk.model import TransactionKind
+from mpss.risk.replay_queries import HistoryLine, read_page
+from mpss.risk.rules import MOST_MOVES, OUT, Facts, Finding, Move, RuleVersion, findings
+
+PAGE = 5_000
+
+
+class Replayed(NamedTuple):
+    """How many payments out were looked at, and how many each rule would have caught, by rule and action."""
+
+    payments: int
+    caught: dict[Finding, int]
+    any_rule: int
+
+
+async def replay(
+    database: Database, versions: Sequence[RuleVersion], *, since: datetime, until: datetime, page: int = PAGE
+) -> Replayed:
+    """Every payment out that went through from `since` to before `until`, under these versions whatever their dates."""
+    past: dict[UUID, deque[Move]] = {}
+    caught: Counter[Finding] = Counter()
+    payments = hit_at_all = 0
+    async for line in _history(database, since=since, until=until, page=page):
+        before = past.setdefault(line.account_id, deque(maxlen=MOST_MOVES))
+        move = Move(line.at, TransactionKind(line.kind), line.declined, line.amount_fen, line.merchant_id)
+        if move.kind in OUT and not move.declined:
+            found = findings(Facts(move, line.opened_at, line.woken_at, tuple(before)), versions)
+            payments += 1
+            hit_at_all += bool(found)
+            caught.update(found)
+        before.appendleft(move)
+    return Replayed(payments, dict(caught), hit_at_all)
+
+
+async def _history(database: Database, *, since: datetime, until: datetime, page: int) -> AsyncIterator[HistoryLine]:
+    after: UUID | None = None
+    while True:
+        async with database.read() as uow:
+            found = await read_page(uow, after=after, since=since, until=until, limit=page)
+        for line in found:
+            yield line
+        if len(found) < page:
+            return
+        after = found[-1].id

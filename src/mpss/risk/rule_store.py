@@ -1,0 +1,163 @@
+"""The SQL of the rules: their versions, and what each account did last, loaded with the desk's batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString, NamedTuple
+from uuid import UUID
+
+from mpss.db.database import UnitOfWork
+from mpss.db.rows import RowSet
+from mpss.desk.model import TransactionKind
+from mpss.risk.rules import MOST_MOVES, Action, Move, RuleVersion
+
+EVERY_RULE = "every"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Recent(NamedTuple):
+    """What an account did last, newest first."""
+
+    opened_at: datetime
+    woken_at: datetime | None
+    moves: tuple[Move, ...]
+
+    def with_move(self, move: Move) -> Recent:
+        return self._replace(moves=(move, *self.moves[: MOST_MOVES - 1]))
+
+
+class RuleLine(NamedTuple):
+    """A version as staff see it. Columns of table `risk_rule_version`, in its order."""
+
+    id: UUID
+    rule: str
+    action: str
+    enabled: bool
+    figures: str
+    effective_from: datetime
+    state: str
+    approval_id: UUID
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+
+    def version(self) -> RuleVersion:
+        return RuleVersion(self.rule, Action(self.action), self.enabled, json.loads(self.figures), self.effective_from)
+
+
+def _make_versions(record: Sequence[Any]) -> tuple[str, tuple[RuleVersion, ...]]:
+    key, *columns = record
+    versions = (
+        RuleVersion(rule, Action(action), enabled, json.loads(figures), effective_from)
+        for rule, action, enabled, figures, effective_from in zip(*columns, strict=True)
+    )
+    return key, tuple(versions)
+
+
+def _make_recent(record: Sequence[Any]) -> tuple[UUID, Recent]:
+    account_id, opened_at, woken_at, text = record
+    moves = tuple(
+        Move(
+            _EPOCH + timedelta(milliseconds=milliseconds),
+            TransactionKind(kind),
+            declined,
+            amount_fen,
+            None if merchant is None else UUID(merchant),
+        )
+        for milliseconds, kind, declined, amount_fen, merchant in json.loads(text)
+    )
+    return account_id, Recent(opened_at, woken_at, moves)
+
+
+def _text(moves: Sequence[Move]) -> str:
+    return json.dumps(
+        [
+            [
+                (move.at - _EPOCH) // timedelta(milliseconds=1),
+                move.kind,
+                move.declined,
+                move.amount_fen,
+                None if move.merchant_id is None else move.merchant_id.hex,
+            ]
+            for move in moves
+        ],
+        separators=(",", ":"),
+    )
+
+
+def _recent_columns(rows: Sequence[tuple[UUID, Recent]]) -> dict[str, list[Any]]:
+    return {"ids": [key for key, _ in rows], "moves": [_text(recent.moves) for _, recent in rows]}
+
+
+RULE_VERSIONS: RowSet[str, tuple[RuleVersion, ...]] = RowSet(
+    name="risk_rule_version",
+    order=38,
+    # All that were approved, few in a lifetime: which is in force is told by the command's own instant.
+    load="""
+        SELECT k.key, array_agg(v.rule), array_agg(v.action), array_agg(v.enabled), array_agg(v.figures),
+               array_agg(v.effective_from)
+          FROM unnest(%(keys)b::text[]) AS k (key), risk_rule_version AS v WHERE v.state = 'approved' GROUP BY k.key
+    """,
+    make=_make_versions,
+)
+
+RECENT: RowSet[UUID, Recent] = RowSet(
+    name="risk_recent",
+    order=15,
+    # Not locked: whoever writes it holds the account's usage row. No row where no rule was ever approved.
+    load="""
+        SELECT a.id, a.opened_at, a.woken_at, coalesce(r.moves, '[]')
+          FROM account AS a LEFT JOIN risk_recent AS r ON r.account_id = a.id
+         WHERE a.id = ANY(%(keys)b::uuid[]) AND EXISTS (SELECT FROM risk_rule_version WHERE state = 'approved')
+    """,
+    make=_make_recent,
+    save="""
+        INSERT INTO risk_recent (account_id, moves) SELECT * FROM unnest(%(ids)b::uuid[], %(moves)b::text[])
+        ON CONFLICT (account_id) DO UPDATE SET moves = EXCLUDED.moves
+    """,
+    columns=_recent_columns,
+)
+
+_COLUMNS: LiteralString = """
+    SELECT id, rule, action, enabled, figures, effective_from, state, approval_id, proposed_by, proposed_at,
+           decided_by, decided_at FROM risk_rule_version
+"""
+_INSERT: LiteralString = """
+    INSERT INTO risk_rule_version (id, rule, action, enabled, figures, effective_from, state, approval_id, proposed_by,
+                                   proposed_at)
+    VALUES (%(id)s, %(rule)s, %(action)s, %(enabled)s, %(figures)s, %(effective_from)s, 'proposed', %(approval_id)s,
+            %(proposed_by)s, %(proposed_at)s)
+"""
+_DECIDE: LiteralString = """
+    UPDATE risk_rule_version SET state = %(state)s, decided_by = %(by)s, decided_at = %(now)s,
+           effective_from = greatest(effective_from, %(now)s)
+     WHERE id = %(id)s AND state = 'proposed'
+"""
+_LOCK: LiteralString = _COLUMNS + " WHERE id = %(id)s FOR UPDATE"
+_PAGE: LiteralString = (
+    _COLUMNS + " WHERE (%(before)s::uuid IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(limit)s"
+)
+
+
+async def insert_version(uow: UnitOfWork, line: RuleLine) -> None:
+    await uow.execute(_INSERT, line._asdict())
+
+
+async def lock_version(uow: UnitOfWork, version_id: UUID) -> RuleLine | None:
+    cursor = await uow.connection.execute(_LOCK, {"id": version_id})
+    record = await cursor.fetchone()
+    return None if record is None else RuleLine._make(record)
+
+
+async def decide_version(uow: UnitOfWork, version_id: UUID, *, state: str, by: str, now: datetime) -> None:
+    """Write the decision of a version that is locked; none begins before it was approved."""
+    await uow.execute(_DECIDE, {"id": version_id, "state": state, "by": by, "now": now})
+
+
+async def rule_lines(uow: UnitOfWork, *, before: UUID | None, limit: int) -> list[RuleLine]:
+    """Every version, newest first."""
+    cursor = await uow.connection.execute(_PAGE, {"before": before, "limit": limit})
+    return [RuleLine._make(record) for record in await cursor.fetchall()]

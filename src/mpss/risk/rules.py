@@ -1,0 +1,176 @@
+"""The risk rules, each a named pure function of facts and figures; which are on, and the figures, is in the database.
+
+A rule says only whether it is hit; its version says what follows. Of all rules that are hit the gravest action counts:
+challenge (an SMS code beside the password), refuse. Spec: CM 9.2, 9.3, 9.4, 9.5. Decision: ADR-0023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from mpss.desk.model import TransactionKind
+
+MOST_MOVES = 40
+"""How much of an account's past is kept for the rules."""
+OUT = frozenset({TransactionKind.PURCHASE, TransactionKind.TRANSFER, TransactionKind.WITHDRAWAL})
+LEAVES = frozenset({TransactionKind.TRANSFER, TransactionKind.WITHDRAWAL})
+IN = frozenset(
+    {
+        TransactionKind.CASH_TOPUP,
+        TransactionKind.VOUCHER_TOPUP,
+        TransactionKind.RECHARGE_TOPUP,
+        TransactionKind.ONLINE_BANK_TOPUP,
+        TransactionKind.BANK_CARD_TOPUP,
+        TransactionKind.BANK_TOPUP,
+    }
+)
+
+
+class Action(StrEnum):
+    CHALLENGE = "challenge"
+    REFUSE = "refuse"
+
+
+_GRAVITY = {Action.CHALLENGE: 1, Action.REFUSE: 2}
+
+
+class Move(NamedTuple):
+    """Something that an account did or tried; amounts in fen."""
+
+    at: datetime
+    kind: TransactionKind
+    declined: bool
+    amount_fen: int
+    merchant_id: UUID | None
+
+
+class Facts(NamedTuple):
+    """What a rule may look at: the move to decide, and what the account did before it, newest first."""
+
+    move: Move
+    opened_at: datetime
+    woken_at: datetime | None
+    before: tuple[Move, ...]
+
+
+class Finding(NamedTuple):
+    """A rule that is hit, and what its version says follows."""
+
+    rule: str
+    action: Action
+
+
+Figures = Mapping[str, int]
+Test = Callable[[Facts, Figures], bool]
+
+
+class Rule(NamedTuple):
+    """`figures` are the names of the figures with their defaults."""
+
+    test: Test
+    figures: Figures
+    meaning: str
+
+
+class RuleVersion(NamedTuple):
+    """An approved version of a rule's figures."""
+
+    rule: str
+    action: Action
+    enabled: bool
+    figures: Figures
+    effective_from: datetime
+
+
+def velocity(facts: Facts, figures: Figures) -> bool:
+    """So many payments out within so many minutes, this one among them."""
+    done = [move for move in _within(facts, minutes=figures["minutes"]) if _went(move, OUT)]
+    return _went(facts.move, OUT) and len(done) + 1 >= figures["count"]
+
+
+def same_merchant(facts: Facts, figures: Figures) -> bool:
+    """So many purchases from one merchant within so many minutes, this one among them."""
+    merchant_id = facts.move.merchant_id
+    if merchant_id is None:
+        return False
+    recent = _within(facts, minutes=figures["minutes"])
+    return sum(move.merchant_id == merchant_id and not move.declined for move in recent) + 1 >= figures["count"]
+
+
+def first_day_large(facts: Facts, figures: Figures) -> bool:
+    """A large amount goes out within so many hours of the opening."""
+    young = facts.move.at - facts.opened_at < timedelta(hours=figures["hours"])
+    return young and _went(facts.move, OUT) and facts.move.amount_fen >= figures["amount_fen"]
+
+
+def in_and_out(facts: Facts, figures: Figures) -> bool:
+    """Most of what came in within so many hours is transferred or withdrawn again, this included."""
+    recent = _within(facts, minutes=60 * figures["hours"])
+    came_fen = sum(move.amount_fen for move in recent if _went(move, IN))
+    left_fen = facts.move.amount_fen + sum(move.amount_fen for move in recent if _went(move, LEAVES))
+    large = came_fen >= figures["amount_fen"] and came_fen > 0
+    return large and _went(facts.move, LEAVES) and 100 * left_fen >= figures["percent"] * came_fen
+
+
+def many_refusals(facts: Facts, figures: Figures) -> bool:
+    """So many refusals came within so many minutes before this one."""
+    recent = _within(facts, minutes=figures["minutes"])
+    return _went(facts.move, OUT) and sum(move.declined for move in recent) >= figures["count"]
+
+
+def dormant_woken(facts: Facts, figures: Figures) -> bool:
+    """A large amount goes out within so many hours after a dormant account was woken."""
+    if facts.woken_at is None or facts.move.at - facts.woken_at >= timedelta(hours=figures["hours"]):
+        return False
+    return _went(facts.move, OUT) and facts.move.amount_fen >= figures["amount_fen"]
+
+
+RULES: dict[str, Rule] = {
+    "velocity": Rule(velocity, {"count": 10, "minutes": 10}, "count payments within minutes"),
+    "same_merchant": Rule(same_merchant, {"count": 10, "minutes": 60}, "count purchases from one merchant in minutes"),
+    "first_day_large": Rule(
+        first_day_large, {"hours": 24, "amount_fen": 100_000}, "amount_fen or more within hours of opening"
+    ),
+    "in_and_out": Rule(
+        in_and_out,
+        {"hours": 24, "amount_fen": 100_000, "percent": 90},
+        "percent of amount_fen or more that came in leaves within hours",
+    ),
+    "many_refusals": Rule(many_refusals, {"count": 5, "minutes": 10}, "count refusals within minutes"),
+    "dormant_woken": Rule(
+        dormant_woken, {"hours": 72, "amount_fen": 100_000}, "amount_fen or more within hours of waking"
+    ),
+}
+
+
+def in_force(versions: Iterable[RuleVersion], at: datetime) -> list[RuleVersion]:
+    """Of each rule the newest version that has begun, where that is enabled."""
+    newest: dict[str, RuleVersion] = {}
+    for version in versions:
+        known = newest.get(version.rule)
+        if version.effective_from <= at and (known is None or known.effective_from <= version.effective_from):
+            newest[version.rule] = version
+    return [version for version in newest.values() if version.enabled]
+
+
+def findings(facts: Facts, versions: Sequence[RuleVersion]) -> list[Finding]:
+    """Every rule of `versions`, which are in force, that is hit; the gravest action first."""
+    hit = [
+        Finding(version.rule, version.action)
+        for version in versions
+        if RULES[version.rule].test(facts, version.figures)
+    ]
+    return sorted(hit, key=lambda finding: -_GRAVITY[finding.action])
+
+
+def _within(facts: Facts, *, minutes: int) -> list[Move]:
+    since = facts.move.at - timedelta(minutes=minutes)
+    return [move for move in facts.before if move.at > since]
+
+
+def _went(move: Move, kinds: frozenset[TransactionKind]) -> bool:
+    return move.kind in kinds and not move.declined

@@ -1,0 +1,59 @@
+"""The rules within the desk's decision: facts from the batch's rows, the gravest finding as a refusal. Pure.
+
+Invariant: without an approved rule nothing is loaded for an account and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mpss.db.rows import RowSet
+from mpss.desk.model import Decision, Snapshot, TransactionKind, TransactionState
+from mpss.kernel.errors import ErrorCode
+from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS
+from mpss.risk.rules import Action, Facts, Move, findings, in_force
+
+_NOT_DONE = frozenset({TransactionState.DECLINED, TransactionState.EXPIRED, TransactionState.CANCELLED})
+
+
+def risk_touches(account_id: UUID) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    """The rows that screening what an account does needs."""
+    yield RULE_VERSIONS, EVERY_RULE
+    yield RECENT, account_id
+
+
+def screen(
+    snapshot: Snapshot,
+    account_id: UUID,
+    kind: TransactionKind,
+    amount_fen: int,
+    *,
+    at: datetime,
+    proven: bool,
+    merchant_id: UUID | None = None,
+) -> ErrorCode | None:
+    """What the rules in force say of a move; `proven` that the phone was shown to be in the payer's hand, which is
+    what a challenge asks for."""
+    recent = snapshot[RECENT].get(account_id)
+    if recent is None:
+        return None
+    move = Move(at, kind, False, amount_fen, merchant_id)
+    facts = Facts(move, recent.opened_at, recent.woken_at, recent.moves)
+    found = findings(facts, in_force(snapshot[RULE_VERSIONS].get(EVERY_RULE, ()), at))
+    if found and found[0].action is Action.REFUSE:
+        return ErrorCode.RISK_REFUSED
+    return ErrorCode.CHALLENGE_REQUIRED if found and not proven else None
+
+
+def remember(decision: Decision, snapshot: Snapshot) -> Decision:
+    """Add what the decision's transaction was to what the account did last, for the rules of the next."""
+    done = decision.transaction
+    recent = None if done.account_id is None else snapshot[RECENT].get(done.account_id)
+    if recent is None or done.refusal is ErrorCode.CHALLENGE_REQUIRED:
+        return decision
+    move = Move(done.created_at, done.kind, done.state in _NOT_DONE, done.amount_fen, done.merchant_id)
+    decision.puts.append((RECENT, done.account_id, recent.with_move(move)))
+    return decision

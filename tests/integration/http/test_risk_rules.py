@@ -1,0 +1,89 @@
+"""Risk rules over HTTP: two people switch one on, and the desk challenges and refuses (CM 9.2 to 9.5)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from mpss.accounts.codes import Purpose
+from mpss.risk.replay import replay
+from mpss.risk.rules import Action, RuleVersion
+from mpss.staff.permissions import Permission
+from tests.support.clauses import clause
+from tests.support.house import assert_books_balance, sms_code
+from tests.support.http import Counter, problem
+from tests.support.market import PHONE
+
+PATH = "/v1/staff/risk/rules"
+
+
+async def switch_on(shop: Counter, names: tuple[str, str] = ("one", "other"), **rule: Any) -> None:
+    rights = (Permission.RISK_VIEW, Permission.RISK_MANAGE, Permission.RISK_APPROVE)
+    one, other = [await shop.staff(*rights, name=name) for name in names]
+    made = await one.post(PATH, {"enabled": True, **rule})
+    assert (made.status_code, made.json()["state"]) == (201, "proposed"), made.text
+    path = f"{PATH}/{made.json()['version_id']}"
+    problem(await one.post(f"{path}/approve"), 403, "same_person")
+    assert (await other.post(f"{path}/approve")).json()["state"] == "approved"
+    problem(await other.post(f"{path}/refuse"), 409, "illegal_state")
+    listed = (await other.get(PATH, limit=1)).json()["items"][0]
+    assert (listed["version_id"], listed["state"]) == (made.json()["version_id"], "approved")
+
+
+@clause("CM 9.5")
+class TestARule:
+    async def test_challenges_the_payer_who_then_pays_with_an_sms_code(self, shop: Counter) -> None:
+        payer = await shop.subscriber()
+        figures = {"count": 3, "minutes": 10}
+        body = shop.purchase(amount_fen=100)
+        assert (await payer.post("/v1/purchases", body)).status_code == 201  # Before the rule: not in the past it sees.
+        await switch_on(shop, rule="velocity", action="challenge", figures=figures)
+        for _ in range(2):
+            assert (await payer.post("/v1/purchases", body)).status_code == 201
+        problem(await payer.post("/v1/purchases", body, key="third"), 403, "challenge_required")
+        code = await sms_code(shop.runtime, PHONE, Purpose.CHALLENGE)
+        problem(await payer.post("/v1/purchases", {**body, "sms_code": "000000"}, key="third"), 403, "wrong_code")
+        paid = await payer.post("/v1/purchases", {**body, "sms_code": code}, key="third")
+        assert paid.status_code == 201, paid.text
+        again = await payer.post("/v1/purchases", {**body, "sms_code": code}, key="third")
+        assert again.json()["transaction_id"] == paid.json()["transaction_id"]
+        shop.market.clock.advance(timedelta(minutes=11))
+        assert (await payer.post("/v1/purchases", body)).status_code == 201
+        await assert_books_balance(shop.runtime)
+
+    async def test_refuses_and_is_switched_off_by_another_version(self, shop: Counter) -> None:
+        payer = await shop.subscriber()
+        rule: dict[str, Any] = {"rule": "first_day_large", "action": "refuse", "figures": {"amount_fen": 2500}}
+        await switch_on(shop, **rule)
+        problem(await payer.post("/v1/purchases", shop.purchase()), 403, "risk_refused")
+        assert (await payer.post("/v1/purchases", shop.purchase(amount_fen=2499))).status_code == 201
+        await switch_on(shop, ("three", "four"), **{**rule, "enabled": False})
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        await assert_books_balance(shop.runtime)
+
+    async def test_takes_figures_that_it_has(self, shop: Counter) -> None:
+        one = await shop.staff(Permission.RISK_MANAGE, name="one")
+        right = {"rule": "velocity", "action": "refuse", "enabled": True, "figures": {}}
+        for wrong in ({"rule": "none"}, {"figures": {"hours": 1}}, {"figures": {"count": 0}}, {"action": "allow"}):
+            problem(await one.post(PATH, {**right, **wrong}), 400, "malformed_request")
+
+    async def test_is_replayed_over_history_before_it_is_on(self, shop: Counter) -> None:
+        payer = await shop.subscriber()
+        for _ in range(5):
+            assert (await payer.post("/v1/purchases", shop.purchase(amount_fen=100))).status_code == 201
+        now = shop.runtime.clock.now()
+        tried = [
+            RuleVersion("velocity", Action.CHALLENGE, True, {"count": 4, "minutes": 10}, now),
+            RuleVersion("first_day_large", Action.REFUSE, True, {"hours": 24, "amount_fen": 100}, now),
+        ]
+        for page in (2, 1000):
+            found = await replay(
+                shop.runtime.database, tried, since=now - timedelta(days=1), until=now + timedelta(1), page=page
+            )
+            assert (found.payments, found.any_rule) == (5, 5)
+            assert {finding.rule: count for finding, count in found.caught.items()} == {
+                "velocity": 2,
+                "first_day_large": 5,
+            }
+        nothing = await replay(shop.runtime.database, tried, since=now + timedelta(1), until=now + timedelta(2))
+        assert nothing.payments == 0

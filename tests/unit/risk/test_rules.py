@@ -1,0 +1,93 @@
+"""Every risk rule as a table: just not hit, just hit (CM 9.2 to 9.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
+
+from mpss.desk.model import TransactionKind
+from mpss.risk.rules import RULES, Action, Facts, Move, RuleVersion, findings, in_force
+from tests.support.clauses import clause
+from tests.support.instants import NOON
+
+K = TransactionKind
+SHOP = UUID(int=7)
+LONG_AGO = NOON - timedelta(days=900)
+
+
+def move(minutes_ago: int, kind: K = K.PURCHASE, fen: int = 100, *, declined: bool = False) -> Move:
+    merchant = SHOP if kind is K.PURCHASE else None
+    return Move(NOON - timedelta(minutes=minutes_ago), kind, declined, fen, merchant)
+
+
+def facts(now: Move, *before: Move, opened_at: datetime = LONG_AGO, woken_at: datetime | None = None) -> Facts:
+    return Facts(now, opened_at, woken_at, before)
+
+
+FIVE = tuple(move(minutes) for minutes in range(1, 6))
+REFUSED = tuple(move(minutes, declined=True) for minutes in range(1, 6))
+CAME = move(60, K.BANK_CARD_TOPUP, 100_000)
+MOST = {"hours": 24, "amount_fen": 100_000, "percent": 90}
+MORE = {**MOST, "amount_fen": 100_001}
+TABLE = [
+    ("velocity", {"count": 6, "minutes": 10}, facts(move(0), *FIVE), True),
+    ("velocity", {"count": 7, "minutes": 10}, facts(move(0), *FIVE), False),
+    ("velocity", {"count": 6, "minutes": 5}, facts(move(0), *FIVE), False),
+    ("velocity", {"count": 6, "minutes": 10}, facts(move(0, K.CASH_TOPUP), *FIVE), False),
+    ("velocity", {"count": 2, "minutes": 10}, facts(move(0), *REFUSED), False),
+    ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0), *FIVE), True),
+    ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0)._replace(merchant_id=UUID(int=8)), *FIVE), False),
+    ("first_day_large", {"hours": 24, "amount_fen": 100}, facts(move(0), opened_at=NOON), True),
+    ("first_day_large", {"hours": 24, "amount_fen": 101}, facts(move(0), opened_at=NOON), False),
+    ("first_day_large", {"hours": 24, "amount_fen": 1}, facts(move(0), opened_at=NOON - timedelta(days=1)), False),
+    ("in_and_out", MOST, facts(move(0, K.WITHDRAWAL, 90_000), CAME), True),
+    ("in_and_out", MOST, facts(move(0, K.WITHDRAWAL, 89_999), CAME), False),
+    ("in_and_out", MORE, facts(move(0, K.WITHDRAWAL, 99_999), CAME), False),
+    ("in_and_out", MOST, facts(move(0, K.PURCHASE, 99_999), CAME), False),
+    ("in_and_out", {"hours": 1, "amount_fen": 1, "percent": 1}, facts(move(0, K.TRANSFER, 99_999), CAME), False),
+    ("many_refusals", {"count": 5, "minutes": 10}, facts(move(0), *REFUSED), True),
+    ("many_refusals", {"count": 6, "minutes": 10}, facts(move(0), *REFUSED), False),
+    ("dormant_woken", {"hours": 72, "amount_fen": 100}, facts(move(0), woken_at=NOON - timedelta(hours=71)), True),
+    ("dormant_woken", {"hours": 72, "amount_fen": 100}, facts(move(0), woken_at=NOON - timedelta(hours=72)), False),
+    ("dormant_woken", {"hours": 72, "amount_fen": 100}, facts(move(0)), False),
+]  # fmt: skip
+
+
+@clause("CM 9.2", "CM 9.4", "CM 9.5")
+@pytest.mark.parametrize(("rule", "figures", "told", "hit"), TABLE)
+def test_a_rule_is_hit_where_the_table_says(rule: str, figures: dict[str, int], told: Facts, hit: bool) -> None:
+    assert RULES[rule].test(told, figures) is hit
+
+
+def test_every_rule_is_in_the_table() -> None:
+    assert {rule for rule, _, _, hit in TABLE if hit} == set(RULES)
+
+
+def version(rule: str, action: Action, *, enabled: bool = True, days: int = 0, count: int = 1) -> RuleVersion:
+    figures = {**RULES[rule].figures, "count": count}
+    return RuleVersion(rule, action, enabled, figures, NOON + timedelta(days=days))
+
+
+@given(actions=lists(sampled_from(Action), min_size=1, max_size=4))
+def test_the_gravest_finding_comes_first(actions: list[Action]) -> None:
+    found = findings(facts(move(0)), [version("velocity", action) for action in actions])
+    assert len(found) == len(actions)
+    assert found[0].action is (Action.REFUSE if Action.REFUSE in actions else Action.CHALLENGE)
+
+
+@given(entries=lists(tuples(sampled_from(sorted(RULES)), booleans(), integers(-5, 5)), max_size=12))
+def test_of_each_rule_the_version_that_began_last_counts(entries: list[tuple[str, bool, int]]) -> None:
+    versions = [version(rule, Action.REFUSE, enabled=enabled, days=days) for rule, enabled, days in entries]
+    standing = in_force(versions, NOON)
+    expected = set()
+    for rule in RULES:
+        begun = [each for each in versions if each.rule == rule and each.effective_from <= NOON]
+        if begun:
+            last = max(each.effective_from for each in begun)
+            newest = [each for each in begun if each.effective_from == last][-1]
+            expected |= {rule} if newest.enabled else set()
+    assert {each.rule for each in standing} == expected
