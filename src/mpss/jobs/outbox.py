@@ -6,6 +6,7 @@ from functools import partial
 
 from mpss.merchants.webhooks import send_webhook
 from mpss.notices.deliver import SUBMIT_TIMEOUT_SECONDS, deliver_notice
+from mpss.notices.sift import sift_notices
 from mpss.outbox.backoff import DELIVERY_RULE, NOTICE_RULE, WEBHOOK_RULE
 from mpss.outbox.model import Kind
 from mpss.outbox.worker import Lane, OutboxWorker
@@ -43,6 +44,7 @@ def outbox_worker(runtime: Runtime, *, poll_seconds: float = 0.2) -> OutboxWorke
             timeout_seconds=SUBMIT_TIMEOUT_SECONDS + _RECORDING_SECONDS,
             isolate=False,
             retry_declined=True,
+            sift=sift_notices,
         ),
     }
     return OutboxWorker(runtime.database, runtime.clock, lanes, poll_seconds=poll_seconds)

@@ -11,9 +11,11 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -28,6 +30,16 @@ from mpss.outbox.store import Result, claim, finish
 
 Handler = Callable[[OutboxItem], Awaitable[Outcome]]
 
+
+class Sifted(NamedTuple):
+    """A claimed item that is not handled now: due again at `due_at`, or, with None, done without having gone out."""
+
+    due_at: datetime | None
+    why: str
+
+
+Sift = Callable[[UnitOfWork, Sequence[OutboxItem], datetime], Awaitable[Mapping[UUID, Sifted]]]
+
 _GATHER_SECONDS = 0.02  # Results wait this long for company, so that they are written in sets.
 _LEASE_MARGIN_SECONDS = 5.0
 _DATABASE_PAUSE_SECONDS = 0.5
@@ -40,6 +52,7 @@ class Lane:
     `isolate` limits recipients who did not answer lately, together, to half of the lane; off where all recipients are
     reached through one system (the SMSC). `retry_declined`: a "no" is tried again by the rule as silence is, since it
     speaks of the moment (the SMSC is throttling, or we are not connected); only silence may cause a second copy.
+    `sift` looks at what was claimed, all of it at once, and says what is not to be handled now.
     """
 
     handler: Handler
@@ -49,6 +62,7 @@ class Lane:
     timeout_seconds: float
     isolate: bool = True
     retry_declined: bool = False
+    sift: Sift | None = None
 
 
 class OutboxWorker:
@@ -146,9 +160,25 @@ class _LaneWorker:
         now = self._clock.now()
         async with self._database.transaction() as uow:
             await finish(uow, results, now=now)
-            items = await self._claim(uow, limit) if limit else []
+            items = await self._sift(uow, await self._claim(uow, limit)) if limit else []
         del self._results[: len(results)]
         return items
+
+    async def _sift(self, uow: UnitOfWork, items: list[OutboxItem]) -> list[OutboxItem]:
+        """Those to be handled now; of the others it is written down what becomes of them."""
+        if self._lane.sift is None or not items:
+            return items
+        now = self._clock.now()
+        sifted = await self._lane.sift(uow, items, now)
+        results = [
+            Result(item.id, item.attempts, state.value, due_at, now, "sifted", why, 0)
+            for item in items
+            if item.id in sifted
+            for due_at, why in (sifted[item.id],)
+            for state in (OutboxState.PENDING if due_at else OutboxState.DONE,)
+        ]
+        await finish(uow, results, now=now)
+        return [item for item in items if item.id not in sifted]
 
     async def _claim(self, uow: UnitOfWork, limit: int) -> list[OutboxItem]:
         """Recipients who answer come first; those who did not lately get what is left, one at a time each."""

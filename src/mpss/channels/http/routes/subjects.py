@@ -15,6 +15,7 @@ from mpss.channels.http.routes import (
     password_page,
     passwords,
     platform,
+    preferences,
     purchases,
     sandbox,
     sign_in,
@@ -51,6 +52,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_payment_orders.SUBJECT, staff_account_state.SUBJECT,
         staff_risk.SUBJECT, staff_risk_rules.SUBJECT,
         passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
+        preferences.SUBJECT,
         platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always
