@@ -89,6 +89,10 @@ class Policy:
     user_freeze_days: int = _setting(365, "How far off the end of one's own freeze may be set", "d")
     dormancy_days: int = _setting(180, "Without a movement for so long, a wallet falls dormant", "d")
     dormancy_warning_days: int = _setting(30, "How long before that its holder is warned", "d")
+    grey_limit_percent: int = _setting(50, "What a payer on the grey list may pay at once, of the single limit", "%")
+    grey_refusals: int = _setting(0, "Refusals that put an account on the grey list; 0: none do")
+    grey_refusals_minutes: int = _setting(10, "Window in which those refusals are counted", "min")
+    grey_days: int = _setting(7, "Days without such refusals after which that entry is released", "d")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
     password_history: int = _setting(5, "Payment passwords, the present one among them, that may not come again")
     login_tries: int = _setting(5, "Login passwords tried in a row before signing in by password rests")
@@ -287,6 +291,9 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "smsc_password": _smpp_password,
     "transfer_hold_days": _range(1, 365),
     "card_binding_hours": _range(1, 8_760),
+    "grey_limit_percent": _range(1, 100),
+    "grey_refusals_minutes": _range(1, 1_440),
+    "grey_days": _range(1, 3_650),
     "card_verification_limit_fen": _range(1, 999),
     "card_verification_tries": _range(1, 10),
     "password_history": _range(0, 24),

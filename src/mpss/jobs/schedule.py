@@ -21,7 +21,7 @@ from mpss.ledger.day_close import close_day
 from mpss.merchants.credentials import sweep_nonces
 from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
-from mpss.risk.lists import lapse_entries
+from mpss.risk.lists import grey_often_refused, lapse_entries
 from mpss.runtime import Runtime
 from mpss.transactions.confirm import lapse_waiting
 from mpss.transactions.resolve import resolve_due
@@ -58,6 +58,7 @@ JOBS = (
     Job("end_oral_losses", 10.0, end_oral_losses),
     Job("end_dated_freezes", 10.0, end_dated_freezes),
     Job("find_dormant", 3600.0, find_dormant),
+    Job("grey_often_refused", 30.0, grey_often_refused),
     Job("lapse_entries", 10.0, lapse_entries),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),

@@ -15,6 +15,7 @@ from mpss.desk.model import Decision, Snapshot, TransactionKind, TransactionStat
 from mpss.kernel.errors import ErrorCode
 from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS
 from mpss.risk.rules import Action, Facts, Move, findings, in_force
+from mpss.risk.store import LISTED
 
 _NOT_DONE = frozenset({TransactionState.DECLINED, TransactionState.EXPIRED, TransactionState.CANCELLED})
 
@@ -46,6 +47,12 @@ def screen(
     if found and found[0].action is Action.REFUSE:
         return ErrorCode.RISK_REFUSED
     return ErrorCode.CHALLENGE_REQUIRED if found and not proven else None
+
+
+def above_grey_limit(snapshot: Snapshot, account_id: UUID, amount_fen: int, limit_fen: int, percent: int) -> bool:
+    """Whether the account is on the grey list and the amount above that share of the single limit."""
+    listed = snapshot[LISTED].get(account_id)
+    return listed is not None and listed.grey and 100 * amount_fen > percent * limit_fen
 
 
 def remember(decision: Decision, snapshot: Snapshot) -> Decision:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from mpss.kernel.ids import AccountId, MerchantId
-from mpss.risk.lists import lapse_entries
+from mpss.risk.lists import grey_often_refused, lapse_entries
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
 from tests.support.house import assert_books_balance
@@ -124,3 +125,40 @@ class TestTheGreyList:
         assert oldest == 400
         table = (await one.get(f"{PATH}/export", colour="grey")).text.splitlines()
         assert (len(table), table[0].split(",")[:4]) == (3, ["entry_id", "colour", "scope", "value"])
+
+    async def test_lowers_the_single_limit(self, shop: Counter) -> None:
+        one, _ = await two_people(shop)
+        payer = await shop.subscriber()
+        policy = shop.runtime.policy
+        share_fen = policy.single_limit_fen * policy.grey_limit_percent // 100
+        assert (await one.post(PATH, {**BLACK, "colour": "grey"})).status_code == 201
+        above = await payer.post("/v1/purchases", shop.purchase(amount_fen=share_fen + 1))
+        problem(above, 403, "single_limit_exceeded")
+        assert (await payer.post("/v1/purchases", shop.purchase(amount_fen=2500))).status_code == 201
+
+    async def test_is_entered_by_many_refusals_and_left_after_clean_days(self, shop: Counter) -> None:
+        policy = replace(shop.runtime.policy, grey_refusals=3)
+        runtime = replace(shop.runtime, settings=replace(shop.runtime.settings, policy=policy))
+        one, _ = await two_people(shop)
+        payer = await shop.subscriber()
+
+        async def refused(times: int) -> None:
+            for _ in range(times):
+                problem(
+                    await payer.post("/v1/purchases", shop.purchase(amount_fen=10**9)), 403, "single_limit_exceeded"
+                )
+
+        await refused(2)
+        assert await grey_often_refused(runtime) == 0
+        await refused(1)
+        assert [await grey_often_refused(runtime) for _ in range(2)] == [1, 0]
+        (entry,) = (await one.get(PATH, state="listed")).json()["items"]
+        assert (entry["scope"], entry["entered_by"]) == ("account", "rule:many_refusals")
+        shop.market.clock.advance(timedelta(days=policy.grey_days - 1))
+        payer = await shop.subscriber()
+        await refused(3)
+        assert await grey_often_refused(runtime) == 0
+        shop.market.clock.advance(timedelta(days=policy.grey_days - 1))
+        assert await lapse_entries(runtime) == 0
+        shop.market.clock.advance(timedelta(days=1))
+        assert await lapse_entries(runtime) == 1

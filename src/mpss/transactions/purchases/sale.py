@@ -29,7 +29,7 @@ from mpss.merchants.model import MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import risk_touches, screen
+from mpss.risk.screen import above_grey_limit, risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
 from mpss.transactions.funding.store import BILL_USAGE
@@ -159,6 +159,9 @@ def settle_terms(
         return ErrorCode.BLACKLISTED
     product = parties.product
     amount_fen = amount_of(sale, product)
+    limit_fen = policy.single_limit_fen
+    if above_grey_limit(snapshot, sale.account_id, amount_fen, limit_fen, policy.grey_limit_percent):
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
     refusal, usage = spend(usage, parties.account, amount_fen, today, policy)
     if refusal is None:
         refusal = screen(

@@ -27,7 +27,7 @@ from mpss.ledger.model import Balance, JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import risk_touches, screen
+from mpss.risk.screen import above_grey_limit, risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.postings import transfer_held_legs, transfer_legs
 from mpss.transactions.transfers.store import SENT, TRANSFERS, SentRow, TransferRow
@@ -130,6 +130,9 @@ def settle_terms(
         return ErrorCode.BLACKLISTED
     amount_fen, relation = order.amount_fen, parties.relation
     single_fen = policy.free_transfer_single_limit_fen if relation is None else relation.single_limit_fen
+    limit_fen = policy.transfer_single_limit_fen
+    if above_grey_limit(snapshot, order.payer_id, amount_fen, limit_fen, policy.grey_limit_percent):
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
     if amount_fen > min(policy.transfer_single_limit_fen, single_fen):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     sent = snapshot[SENT].get(order.payer_id)

@@ -26,7 +26,7 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
-from mpss.risk.screen import risk_touches, screen
+from mpss.risk.screen import above_grey_limit, risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
@@ -69,6 +69,9 @@ def settle_terms(
     """Lists → limits → fee → funds. The fee is that of `quoted_at`, when the payer was shown it or asked."""
     if blacklisted(snapshot, (order.account_id, order.card_id)):
         return ErrorCode.BLACKLISTED
+    limit_fen = policy.withdrawal_single_limit_fen
+    if above_grey_limit(snapshot, account.id, order.amount_fen, limit_fen, policy.grey_limit_percent):
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
     if order.amount_fen > policy.withdrawal_single_limit_fen:
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
