@@ -16,7 +16,7 @@ _LINES: LiteralString = (
     "SELECT "
     + COLUMNS
     + """, l.change_fen, l.booked_on,
-           CASE WHEN l.change_fen > 0 OR t.kind = 'transfer_return' THEN f.payee_phone ELSE f.payer_phone END,
+           CASE WHEN l.change_fen < 0 OR t.kind = 'transfer_return' THEN f.payee_phone ELSE f.payer_phone END,
            m.name
       FROM (SELECT p.entry_id, -sum(p.amount_fen)::bigint AS change_fen, min(p.business_date) AS booked_on
               FROM posting AS p
