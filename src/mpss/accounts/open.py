@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from mpss.accounts import token_store
 from mpss.accounts.codes import BY_SMS, Purpose, check_code, use_code
 from mpss.accounts.links import send_link
-from mpss.accounts.model import AccountKind, AccountRow, Life
+from mpss.accounts.model import AccountClass, AccountKind, AccountRow, Life
 from mpss.accounts.notify import check_language, tell
 from mpss.accounts.password_rules import check_new, new_digest
 from mpss.accounts.sign_in import SignedIn, start_session
@@ -67,7 +68,9 @@ async def open_wallet(
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         await use_code(uow, code_id, now=now)
-        account = await _open(uow, runtime, phone=phone, language=language, password=password, channel=channel, now=now)
+        account = await new_wallet(
+            uow, runtime, phone=phone, language=language, password=password, channel=channel, now=now
+        )
         await tell(uow, "opened", reference=account.id, phone=phone, language=language, now=now)
         await token_store.give_account(uow, phone=phone, account_id=account.id)
         signed_in = await start_session(uow, runtime, phone=phone, account_id=account.id, now=now)
@@ -92,7 +95,9 @@ async def open_by_sms(runtime: Runtime, *, phone: str, language: str = "zh-CN") 
     async with runtime.database.transaction() as uow:
         account_id = await find_wallet(uow, phone=phone)
         if account_id is None:
-            account = await _open(uow, runtime, phone=phone, language=language, password=None, channel=BY_SMS, now=now)
+            account = await new_wallet(
+                uow, runtime, phone=phone, language=language, password=None, channel=BY_SMS, now=now
+            )
             await tell(uow, "opened", reference=account.id, phone=phone, language=language, now=now)
         else:
             locked = await lock_account(uow, account_id)
@@ -103,9 +108,23 @@ async def open_by_sms(runtime: Runtime, *, phone: str, language: str = "zh-CN") 
     return _opened(account, None)
 
 
-async def _open(
-    uow: UnitOfWork, runtime: Runtime, *, phone: str, language: str, password: str | None, channel: str, now: datetime
+async def new_wallet(
+    uow: UnitOfWork,
+    runtime: Runtime,
+    *,
+    phone: str,
+    language: str,
+    password: str | None,
+    channel: str,
+    now: datetime,
+    account_class: AccountClass = AccountClass.WEAK,
+    customer_id: UUID | None = None,
 ) -> AccountRow:
+    """A wallet with its ledger account, in the caller's unit of work; pending without a password.
+
+    Raises:
+        Refused: ACCOUNT_EXISTS.
+    """
     await refuse_black(uow, Scope.NUMBER, phone)
     account_id = AccountId.new(now)
     digest, key = (None, None) if password is None else new_digest(runtime.ports.key_store, account_id, password)
@@ -120,6 +139,8 @@ async def _open(
         password_key=key,
         daily_limit_fen=runtime.policy.default_daily_limit_fen,
         language=language,
+        account_class=account_class,
+        customer_id=customer_id,
     )
     today = business_date(now, cut=runtime.settings.day_cut)
     terms_version = runtime.policy.terms_version

@@ -95,9 +95,10 @@ PASSWORD_FAILURES = InsertSet(
 _INSERT_ACCOUNT: LiteralString = """
     -- Nothing where the number has an account of the kind: account_phone is unique among those not closed.
     INSERT INTO account (id, phone, home_province, kind, life, ledger_account_id, password_digest, password_key,
-                         daily_limit_fen, language, terms_version, channel, opened_at)
+                         daily_limit_fen, language, terms_version, channel, opened_at, account_class, customer_id)
     VALUES (%(id)s, %(phone)s, %(home_province)s, %(kind)s, %(life)s, %(ledger_account_id)s, %(password_digest)s,
-            %(password_key)s, %(daily_limit_fen)s, %(language)s, %(terms_version)s, %(channel)s, %(now)s)
+            %(password_key)s, %(daily_limit_fen)s, %(language)s, %(terms_version)s, %(channel)s, %(now)s,
+            %(account_class)s, %(customer_id)s)
     ON CONFLICT (phone, kind) WHERE life <> 'closed' DO NOTHING
 """
 _INSERT_USAGE: LiteralString = (

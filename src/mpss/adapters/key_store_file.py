@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mpss.ports.key_store import UnknownKey
 
-KEY_NAMES = ("payment_password", "fingerprint", "voucher", "token", "seal", "card", "bank_transport")
+KEY_NAMES = ("payment_password", "fingerprint", "voucher", "token", "seal", "card", "bank_transport", "identity")
 SEAL_KEY = "seal"
 
 _FORMAT = 1

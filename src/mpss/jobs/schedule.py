@@ -15,6 +15,7 @@ from mpss.accounts.dormancy import find_dormant
 from mpss.accounts.freeze import end_dated_freezes
 from mpss.accounts.loss import end_oral_losses
 from mpss.accounts.sweep import sweep
+from mpss.accounts.upgrade import warn_of_documents
 from mpss.catalog.browse import refresh_heat
 from mpss.kernel.clock import business_date
 from mpss.ledger.day_close import close_day
@@ -62,6 +63,7 @@ JOBS = (
     Job("lapse_entries", 10.0, lapse_entries),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
+    Job("warn_of_documents", 600.0, warn_of_documents),
     Job("sweep_nonces", 60.0, sweep_nonces),
     Job("sweep_inbound", 600.0, sweep_inbound),
 )

@@ -68,6 +68,7 @@ class ErrorCode(StrEnum):
     VOUCHER_USED = "voucher_used"
     VOUCHER_BARRED = "voucher_barred"
     CARD_REFUSED = "card_refused"
+    IDENTITY_MISMATCH = "identity_mismatch"
     PAYEE_EXISTS = "payee_exists"
     TOO_MANY_PAYEES = "too_many_payees"
     PAYEE_REQUIRED = "payee_required"

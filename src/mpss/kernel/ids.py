@@ -82,6 +82,21 @@ class AccountId(Id):
     prefix = "acc"
 
 
+class CustomerId(Id):
+    __slots__ = ()
+    prefix = "cus"
+
+
+class SubmissionId(Id):
+    __slots__ = ()
+    prefix = "sub"
+
+
+class MemberId(Id):
+    __slots__ = ()
+    prefix = "mbr"
+
+
 class FundingId(Id):
     __slots__ = ()
     prefix = "fnd"

@@ -50,6 +50,12 @@ class Event(StrEnum):
     CARD_UNBOUND = "card_unbound"
     CARD_DEBITED = "card_debited"
     CARD_NOT_BOUND = "card_not_bound"
+    IDENTITY_SUBMITTED = "identity_submitted"
+    IDENTITY_REFUSED = "identity_refused"
+    UPGRADED = "upgraded"
+    DOCUMENT_EXPIRING = "document_expiring"
+    GROUP_JOINED = "group_joined"
+    GROUP_LEFT = "group_left"
     PAYEE_ADDED = "payee_added"
     PAYEE_CHANGED = "payee_changed"
     PAYEE_DISSOLVED = "payee_dissolved"
@@ -120,6 +126,12 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.CARD_UNBOUND: ("card",),
     Event.CARD_DEBITED: ("card", "hours"),
     Event.CARD_NOT_BOUND: ("card",),
+    Event.IDENTITY_SUBMITTED: (),
+    Event.IDENTITY_REFUSED: ("reason",),
+    Event.UPGRADED: ("level",),
+    Event.DOCUMENT_EXPIRING: ("until",),
+    Event.GROUP_JOINED: ("group", "amount_fen"),
+    Event.GROUP_LEFT: ("group",),
     Event.PAYEE_ADDED: ("counterpart", "hours"),
     Event.PAYEE_CHANGED: ("counterpart",),
     Event.PAYEE_DISSOLVED: ("counterpart",),

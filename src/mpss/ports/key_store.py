@@ -16,7 +16,8 @@ class UnknownKey(LookupError):
 
 class KeyStore(Protocol):
     """Key names in use: "payment_password", "fingerprint", "voucher", "token", "seal",
-    "card" (digests of card numbers), "bank_transport" (one key for each bank is derived). Versions count from 1."""
+    "card" (digests of card numbers), "identity" (digests of documents),
+    "bank_transport" (one key for each bank is derived). Versions count from 1."""
 
     def current(self, name: str) -> int:
         """The version new digests are made under."""

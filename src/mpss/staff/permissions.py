@@ -15,6 +15,9 @@ class Permission(StrEnum):
     PAYEE_MANAGE = "payee_manage"
     CARD_MANAGE = "card_manage"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a permission
+    ACCOUNT_OPEN = "account_open"
+    IDENTITY_MANAGE = "identity_manage"
+    IDENTITY_REVIEW = "identity_review"
     VOUCHER_GENERATE = "voucher_generate"
     VOUCHER_ACTIVATE = "voucher_activate"
     VOUCHER_RELEASE = "voucher_release"
@@ -40,6 +43,9 @@ MEANINGS: dict[Permission, str] = {
     Permission.PAYEE_MANAGE: "set up and dissolve directed relations of a customer at a hall",
     Permission.CARD_MANAGE: "bind, list and unbind bank cards of a customer at a hall",
     Permission.PASSWORD_RESET: "take a customer's payment password away at a hall and have a link sent for a new one",
+    Permission.ACCOUNT_OPEN: "open accounts at a hall; corporate accounts, their members and quotas",
+    Permission.IDENTITY_MANAGE: "upgrade accounts to real-name at a hall; see a customer's document masked",
+    Permission.IDENTITY_REVIEW: "see names, documents and images in clear; approve or refuse what was submitted",
     Permission.VOUCHER_GENERATE: "have top-up vouchers made (never whoever activates the same batch)",
     Permission.VOUCHER_ACTIVATE: "put a batch of vouchers on sale (never whoever had it made)",
     Permission.VOUCHER_RELEASE: "let a barred number enter voucher passwords again",

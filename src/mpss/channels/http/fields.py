@@ -27,6 +27,7 @@ from mpss.kernel.ids import (
     RiskEntryId,
     RiskRuleId,
     StaffId,
+    SubmissionId,
     TransactionId,
     VoucherBatchId,
 )
@@ -95,6 +96,7 @@ RiskEntryIdField = Annotated[RiskEntryId, *_id(RiskEntryId)]
 RiskRuleIdField = Annotated[RiskRuleId, *_id(RiskRuleId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
 PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
+SubmissionIdField = Annotated[SubmissionId, *_id(SubmissionId)]
 OutboxIdField = Annotated[OutboxId, *_id(OutboxId)]
 
 

@@ -71,6 +71,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.VOUCHER_USED: Reply(409, "充值卡已使用", "The voucher was used before"),
     _C.VOUCHER_BARRED: Reply(403, "充值卡充值已被停用", "The number is barred from voucher top-ups"),
     _C.CARD_REFUSED: Reply(403, "银行卡未通过验证", "The bank card was refused"),
+    _C.IDENTITY_MISMATCH: Reply(409, "证件与已登记的姓名或账户不符", "The document does not match"),
     _C.PAYEE_EXISTS: Reply(409, "该收款人已建立定向转账关系", "There is a directed relation to this payee already"),
     _C.TOO_MANY_PAYEES: Reply(409, "定向转账关系数量已达上限", "There are as many directed relations as may be"),
     _C.PAYEE_REQUIRED: Reply(403, "须先建立定向转账关系", "A directed relation to the payee must be set up first"),

@@ -92,6 +92,7 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.VOUCHER_BARRED: _text(
         "本号码的充值卡充值已停用，请联系客服。", "Top-up by card is barred. Contact customer care."
     ),
+    ErrorCode.IDENTITY_MISMATCH: _text("证件与已登记的姓名或账户不符。", "The document does not match."),
     ErrorCode.CARD_REFUSED: _text("银行卡未通过验证。", "The bank card was refused."),
     ErrorCode.PAYEE_EXISTS: _text("该收款人已建立定向转账关系。", "This payee is on your list already."),
     ErrorCode.TOO_MANY_PAYEES: _text("定向转账关系数量已达上限。", "Your list of payees is full."),

@@ -1,0 +1,194 @@
+"""Steps shared by opening, upgrading and review: writing a customer down, verifying one, showing one.
+
+Invariants: (1) names, numbers, addresses, contacts and images are in the database sealed alone; (2) one document has
+one verified customer, found by a keyed digest; (3) an account once given to a verified customer is never given to
+another. Decision: ADR-0025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from mpss.accounts import customer_store as store
+from mpss.accounts.customer_model import (
+    CustomerKind,
+    CustomerRow,
+    DocumentKind,
+    NameLevel,
+    Sex,
+    Verification,
+    class_earned,
+    higher_class,
+)
+from mpss.accounts.identity import Identity, Image, check_images
+from mpss.accounts.model import AccountClass, AccountRow
+from mpss.db.database import UnitOfWork
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.ids import CustomerId
+from mpss.kernel.masking import mask_name, mask_tail
+from mpss.ports.key_store import KeyStore
+from mpss.staff.members import PLATFORM
+from mpss.staff.model import StaffMember
+from mpss.staff.permissions import Permission
+
+IDENTITY_KEY = "identity"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ShownCustomer:
+    """A customer as shown: masked, or in clear to who reviews documents."""
+
+    id: CustomerId
+    kind: CustomerKind
+    name: str
+    document_kind: DocumentKind
+    document_number: str
+    valid_until: date | None
+    sex: Sex | None
+    nationality: str
+    occupation: str
+    address: str
+    contact: str
+    level: NameLevel
+    face_to_face: bool
+    verifications: tuple[Verification, ...]
+    verified_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"ShownCustomer({self.id} {self.level})"
+
+
+def shown(key_store: KeyStore, row: CustomerRow, *, clear: bool = False) -> ShownCustomer:
+    """The customer, unsealed and, unless `clear`, masked."""
+    name, number, address, contact = (
+        key_store.unseal(sealed).decode()
+        for sealed in (row.name_sealed, row.number_sealed, row.address_sealed, row.contact_sealed)
+    )
+    if not clear:
+        name, number = mask_name(name), mask_tail(number)
+        address, contact = "*" * min(len(address), 6), mask_tail(contact)
+    return ShownCustomer(
+        CustomerId.from_uuid(row.id), row.kind, name, row.document_kind, number, row.valid_until, row.sex,
+        row.nationality, row.occupation, address, contact, row.level, row.face_to_face,
+        tuple(Verification(each) for each in row.verifications), row.verified_at,
+    )  # fmt: skip
+
+
+def clerk_of(by: StaffMember | None, permission: Permission) -> str:
+    """The actor for the audit record: the platform's command line, or the clerk of a hall with the permission.
+
+    Raises:
+        Refused: FORBIDDEN.
+    """
+    if by is None:
+        return PLATFORM
+    by.require(permission)
+    if by.clerk is None:
+        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
+    return str(by.id)
+
+
+def place_of(by: StaffMember | None) -> dict[str, str | None]:
+    """Where it was done, for the audit record."""
+    return {"hall": None if by is None else by.hall, "clerk": None if by is None else by.clerk}
+
+
+def document_digests(key_store: KeyStore, kind: DocumentKind, number: str) -> list[bytes]:
+    """The digests a document may be found by, one for each version of the key, the current one last."""
+    # Both kinds of card of a resident carry one number, and are one person's.
+    same = DocumentKind.RESIDENT_ID if kind is DocumentKind.TEMPORARY_ID else kind
+    data = f"{same}:{number}".encode()
+    versions = range(1, key_store.current(IDENTITY_KEY) + 1)
+    return [key_store.mac(IDENTITY_KEY, data, version=version) for version in versions]
+
+
+async def write_customer(
+    uow: UnitOfWork, key_store: KeyStore, identity: Identity, images: Sequence[Image], *, by: str, now: datetime
+) -> CustomerRow:
+    """Write an identity and its images down, sealed, as it was told: of level weak."""
+    row = CustomerRow(
+        CustomerId.new(now), identity.kind, key_store.seal(identity.name.encode()), identity.document_kind,
+        key_store.seal(identity.number.encode()),
+        document_digests(key_store, identity.document_kind, identity.number)[-1], identity.valid_until, identity.sex,
+        identity.nationality, identity.occupation, key_store.seal(identity.address.encode()),
+        key_store.seal(identity.contact.encode()), NameLevel.WEAK, False, [], None, now,
+    )  # fmt: skip
+    await store.insert_customer(uow, row)
+    for image in images:
+        await store.insert_image(
+            uow, row.id, kind=image.kind, content_sealed=key_store.seal(image.content), media_type=image.media_type,
+            size=len(image.content), by=by, now=now,
+        )  # fmt: skip
+    return row
+
+
+async def verify_customer(
+    uow: UnitOfWork,
+    key_store: KeyStore,
+    told: CustomerRow,
+    *,
+    holder_id: UUID | None,
+    face_to_face: bool,
+    channels: Collection[Verification],
+    now: datetime,
+) -> CustomerRow:
+    """The verified customer that `told` is: known already and brought up to date, or `told` itself from now on.
+
+    `holder_id` is whose the account is. The images stay with `told`, which names the document they were sent with.
+
+    Raises:
+        Refused: IDENTITY_MISMATCH, the document is known with another name, or the account is somebody else's.
+    """
+    number, name = (key_store.unseal(sealed).decode() for sealed in (told.number_sealed, told.name_sealed))
+    digests = document_digests(key_store, told.document_kind, number)
+    await store.lock_document(uow, digests[0])
+    known = await store.find_real(uow, digests)
+    if known is not None and key_store.unseal(known.name_sealed).decode() != name:
+        raise Refused(ErrorCode.IDENTITY_MISMATCH, detail="the document is known with another name")
+    target_id = told.id if known is None else known.id
+    if holder_id is not None and holder_id != target_id:
+        holder = (await store.find_customers(uow, [holder_id])).get(holder_id)
+        if holder is not None and holder.level is NameLevel.REAL:
+            raise Refused(ErrorCode.IDENTITY_MISMATCH, detail="the account is of somebody with another document")
+    before = [] if known is None else known.verifications
+    verified = told._replace(
+        id=target_id,
+        level=NameLevel.REAL,
+        face_to_face=face_to_face or (known is not None and known.face_to_face),
+        verifications=sorted({*before, *channels}),
+        verified_at=now,
+    )
+    await store.save_verified(uow, verified, now=now)
+    return verified
+
+
+async def give_account(uow: UnitOfWork, account: AccountRow, customer: CustomerRow) -> AccountClass:
+    """The account, locked by the caller, is the verified customer's from now on; the class that it has.
+
+    Raises:
+        Refused: ILLEGAL_STATE, neither seen face to face nor confirmed by any channel; a corporate account.
+    """
+    current = account.account_class
+    if current in (AccountClass.CORPORATE, AccountClass.MERCHANT):
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"a {current} account has no class of a person")
+    earned = class_earned(face_to_face=customer.face_to_face, channels=customer.verifications)
+    if earned is AccountClass.WEAK:
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail="nobody has confirmed the name", field="verifications")
+    if earned is AccountClass.CLASS_3 and await store.has_class_3(uow, customer.id, account_id=account.id):
+        earned = AccountClass.CLASS_2
+    account_class = higher_class(current, earned)
+    await store.set_customer(uow, account.id, customer_id=customer.id, account_class=account_class)
+    return account_class
+
+
+def checked_images(identity: Identity, images: Sequence[Image]) -> Sequence[Image]:
+    """The images a verification needs.
+
+    Raises:
+        MalformedField: `images`.
+    """
+    check_images(identity, images)
+    return images
