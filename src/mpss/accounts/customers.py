@@ -30,6 +30,8 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CustomerId
 from mpss.kernel.masking import mask_name, mask_tail
 from mpss.ports.key_store import KeyStore
+from mpss.risk.lists import digests, refuse_black
+from mpss.risk.model import Scope
 from mpss.staff.members import PLATFORM
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
@@ -108,7 +110,12 @@ def document_digests(key_store: KeyStore, kind: DocumentKind, number: str) -> li
 async def write_customer(
     uow: UnitOfWork, key_store: KeyStore, identity: Identity, images: Sequence[Image], *, by: str, now: datetime
 ) -> CustomerRow:
-    """Write an identity and its images down, sealed, as it was told: of level weak."""
+    """Write an identity and its images down, sealed, as it was told: of level weak.
+
+    Raises:
+        Refused: BLACKLISTED, the document is on the black list.
+    """
+    await refuse_black(uow, Scope.PERSON, digests(key_store, Scope.PERSON, identity.number)[0])
     row = CustomerRow(
         CustomerId.new(now), identity.kind, key_store.seal(identity.name.encode()), identity.document_kind,
         key_store.seal(identity.number.encode()),
@@ -143,9 +150,9 @@ async def verify_customer(
         Refused: IDENTITY_MISMATCH, the document is known with another name, or the account is somebody else's.
     """
     number, name = (key_store.unseal(sealed).decode() for sealed in (told.number_sealed, told.name_sealed))
-    digests = document_digests(key_store, told.document_kind, number)
-    await store.lock_document(uow, digests[0])
-    known = await store.find_real(uow, digests)
+    found_by = document_digests(key_store, told.document_kind, number)
+    await store.lock_document(uow, found_by[0])
+    known = await store.find_real(uow, found_by)
     if known is not None and key_store.unseal(known.name_sealed).decode() != name:
         raise Refused(ErrorCode.IDENTITY_MISMATCH, detail="the document is known with another name")
     target_id = told.id if known is None else known.id

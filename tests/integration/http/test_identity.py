@@ -9,7 +9,10 @@ from typing import Any
 from psycopg import sql
 
 from mpss.accounts.upgrade import warn_of_documents
+from mpss.risk.lists import decide_entry, enter
+from mpss.risk.model import Colour, Scope
 from mpss.runtime import Runtime
+from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
 from tests.support.house import events, notices
@@ -103,6 +106,15 @@ class TestTheCounter:
             "malformed_request",
         )
         assert await shop.left() == left
+
+    async def test_refuses_a_person_on_the_black_list(self, shop: Counter) -> None:
+        clerk = await clerk_of(shop)
+        one, other = [
+            (await create_member(shop.runtime, name=name, permissions=list(Permission))).member for name in ("a", "b")
+        ]
+        entry = await enter(shop.runtime, by=one, colour=Colour.BLACK, scope=Scope.PERSON, value=NUMBER, reason="fraud")
+        await decide_entry(shop.runtime, by=other, entry_id=entry.id, approve=True)
+        problem(await clerk.post("/v1/staff/accounts", {**PAPERS, "phone": NEW, "real_name": True}), 403, "blacklisted")
 
     async def test_needs_the_permission_and_a_hall(self, shop: Counter) -> None:
         teller = await shop.staff(Permission.CASH_TOPUP, name="teller", hall="H01", clerk="C08")

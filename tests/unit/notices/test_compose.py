@@ -13,6 +13,8 @@ from mpss.notices.templates import PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TE
 from mpss.wire.sms_text import segment_count
 
 EXAMPLE: dict[str, str | int] = {
+    "level": "III",
+    "group": "南城信息",
     "amount_fen": 2500,
     "fee_fen": 15,
     "balance_fen": 7485,

@@ -186,7 +186,7 @@ async def read_identity(request: Request) -> Response:
     summary="Submit one's name and document",
     access=Access.SUBSCRIBER,
     says={201: Said("It waits for its review", SubmissionView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.UPGRADE), ErrorCode.ILLEGAL_STATE),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.UPGRADE), ErrorCode.ILLEGAL_STATE, ErrorCode.BLACKLISTED),
     clauses=("CM 5.2.2",),
 )
 async def submit(request: Request, body: SubmitBody) -> Response:

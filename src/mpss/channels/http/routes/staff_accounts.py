@@ -80,7 +80,11 @@ def _view(opened: CounterAccount) -> CounterAccountView:
     access=Access.STAFF,
     permission=Permission.ACCOUNT_OPEN,
     says={201: Said("Open, and pending until its holder sets a password", CounterAccountView)},
-    errors=(ErrorCode.ACCOUNT_EXISTS, ErrorCode.IDENTITY_MISMATCH),
+    errors=(
+        ErrorCode.ACCOUNT_EXISTS,
+        ErrorCode.BLACKLISTED,
+        ErrorCode.IDENTITY_MISMATCH,
+    ),
     clauses=("CM 5.2.1.1", "CM 6.1.2", "CM 6.1.3"),
 )
 async def open_for_customer(request: Request, body: CounterOpenBody) -> Response:
@@ -106,7 +110,11 @@ async def open_for_customer(request: Request, body: CounterOpenBody) -> Response
     access=Access.STAFF,
     permission=Permission.ACCOUNT_OPEN,
     says={201: Said("Open, and pending until a password is set", CounterAccountView)},
-    errors=(ErrorCode.ACCOUNT_EXISTS, ErrorCode.IDENTITY_MISMATCH),
+    errors=(
+        ErrorCode.ACCOUNT_EXISTS,
+        ErrorCode.BLACKLISTED,
+        ErrorCode.IDENTITY_MISMATCH,
+    ),
     clauses=("CM 5.2.1.2",),
 )
 async def open_for_company(request: Request, body: CorporateOpenBody) -> Response:
@@ -134,6 +142,7 @@ async def open_for_company(request: Request, body: CorporateOpenBody) -> Respons
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.UPGRADE),
         ErrorCode.ILLEGAL_STATE,
+        ErrorCode.BLACKLISTED,
         ErrorCode.IDENTITY_MISMATCH,
     ),
     clauses=("CM 5.2.2",),
