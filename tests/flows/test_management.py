@@ -134,6 +134,6 @@ class TestThePaymentPassword:
         await li.sign_in()
         assert (await li.pay(shared_center.kiosk, 100, password="630284"))["state"] == "SUCCEEDED"
         link = (await li.ask("MM", "http")).split("/password/")[1].split()[0]
-        await li.api.post(f"/v1/password-links/{link}", {"password": PASSWORD})
+        await li.api.post(f"/v1/password-links/{link}", {"password": "741863"})
         await li.sign_in()
-        assert (await li.pay(shared_center.kiosk, 100))["state"] == "SUCCEEDED"
+        assert (await li.pay(shared_center.kiosk, 100, password="741863"))["state"] == "SUCCEEDED"

@@ -60,11 +60,6 @@ async def test_each_change_of_an_account_is_told_once(shared_center: Center) -> 
     await walk.step(
         li.api.put("/v1/account/daily-limit", {"daily_limit_fen": 90_000, "currency": "CNY"}), "daily_limit_set"
     )
-    new = {"old_password": PASSWORD, "new_password": "630284"}
-    await walk.step(li.api.call("PUT", "/v1/account/password", body=new), "password_changed")
-    reset = {"phone": li.phone, "code": await li.code("set_password"), "password": PASSWORD}
-    await walk.step(li.api.post("/v1/account/password/reset", reset), "code", "password_changed")
-    await walk.step(li.sign_in(), "code")
 
     topped_up = await counter.top_up(li.phone, 7_000)
     await walk.step(
@@ -90,6 +85,11 @@ async def test_each_change_of_an_account_is_told_once(shared_center: Center) -> 
 
     # What changes nothing is not told, except where the change is that paying is locked.
     await walk.refused(li.pay(kiosk, 100_000), "daily_limit_exceeded")
+    new = {"old_password": PASSWORD, "new_password": "741863"}
+    await walk.step(li.api.call("PUT", "/v1/account/password", body=new), "password_changed")
+    reset = {"phone": li.phone, "code": await li.code("set_password"), "password": "906352"}
+    await walk.step(li.api.post("/v1/account/password/reset", reset), "code", "password_changed")
+    await walk.step(li.sign_in(), "code")
     wrong = "9" + li.phone[-5:]
     await walk.refused(li.pay(kiosk, 100, password=wrong), "wrong_password")
     await walk.refused(li.pay(kiosk, 100, password=wrong), "wrong_password")
