@@ -43,6 +43,7 @@ class TransactionKind(StrEnum):
     TRANSFER_RETURN = "transfer_return"
     WITHDRAWAL = "withdrawal"
     WITHDRAWAL_RETURN = "withdrawal_return"
+    CLOSING_PAYOUT = "closing_payout"
 
 
 class Funding(StrEnum):

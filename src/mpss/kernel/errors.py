@@ -59,6 +59,7 @@ class ErrorCode(StrEnum):
     NUMBER_STOPPED = "number_stopped"
     ACCOUNT_NOT_ACTIVE = "account_not_active"
     ACCOUNT_DORMANT = "account_dormant"
+    CLOSING_BLOCKED = "closing_blocked"
     MERCHANT_NOT_ACTIVE = "merchant_not_active"
     PRODUCT_NOT_ON_SALE = "product_not_on_sale"
     PRODUCT_CHANGED = "product_changed"

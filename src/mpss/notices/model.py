@@ -88,6 +88,9 @@ class Event(StrEnum):
     DORMANCY_NEAR = "dormancy_near"
     FALLEN_DORMANT = "fallen_dormant"
     WOKEN = "woken"
+    CLOSING_ASKED = "closing_asked"
+    CLOSING_PAID = "closing_paid"
+    CLOSED = "closed"
     CODE = "code"
     REPLY = "reply"
 
@@ -164,6 +167,9 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.DORMANCY_NEAR: (),
     Event.FALLEN_DORMANT: (),
     Event.WOKEN: (),
+    Event.CLOSING_ASKED: (),
+    Event.CLOSING_PAID: ("amount_fen",),
+    Event.CLOSED: (),
     Event.CODE: ("code", "purpose", "minutes"),
     Event.REPLY: ("text",),
 }

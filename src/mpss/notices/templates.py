@@ -310,6 +310,19 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的账户已恢复使用。",
         "en": "Your wallet is awake again.",
     },
+    Event.CLOSING_ASKED: {
+        "zh-CN": "您的账户已申请销户，余额结清后即注销。如非本人操作，请立即联系客服。",
+        "en": "The closing of your wallet was asked for; it is closed once the rest is paid "
+        "out. If this was not you, contact customer care at once.",
+    },
+    Event.CLOSING_PAID: {
+        "zh-CN": "您的销户余额{amount}元已以现金付清。",
+        "en": "The rest of your wallet, {amount} yuan, was paid out as cash.",
+    },
+    Event.CLOSED: {
+        "zh-CN": "您的手机支付账户已注销。",
+        "en": "Your wallet is closed.",
+    },
     Event.CODE: {
         "zh-CN": "验证码{code}，用于{purpose}，{minutes}分钟内有效。切勿告诉他人。",
         "en": "Code {code} to {purpose}, good for {minutes} minutes. Tell nobody.",

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     RISK_VIEW = "risk_view"
     RISK_MANAGE = "risk_manage"
     RISK_APPROVE = "risk_approve"
+    ACCOUNT_CLOSE = "account_close"
     STAFF_MANAGE = "staff_manage"
 
 
@@ -63,6 +64,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.RISK_VIEW: "look at the grey and the black list",
     Permission.RISK_MANAGE: "put on the grey list and release; propose for the black list and its release",
     Permission.RISK_APPROVE: "approve and refuse what another proposed for the black list or its release",
+    Permission.ACCOUNT_CLOSE: "close accounts at a hall and pay what is left of them as cash",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",
 }
 

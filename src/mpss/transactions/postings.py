@@ -122,6 +122,15 @@ def withdrawal_legs(*, wallet: int, amount_fen: int, fee_fen: int) -> tuple[Post
     return tuple(legs)
 
 
+def cash_payout_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:
+    """The whole balance, `restricted_fen` of it of the restricted part."""
+    parts = ((Part.WITHDRAWABLE, amount_fen - restricted_fen), (Part.RESTRICTED, restricted_fen))
+    return (
+        *(Posting(wallet, part_fen, part) for part, part_fen in parts if part_fen),
+        Posting(CASH_IN_TRANSIT, -amount_fen),
+    )
+
+
 def turned_round(legs: Iterable[Posting]) -> tuple[Posting, ...]:
     """The legs that undo these."""
     return tuple(Posting(leg.ledger_account_id, -leg.amount_fen, leg.part) for leg in legs)

@@ -91,6 +91,7 @@ class TestAnOperation:
             "POST /v1/topups/bank-card",
             "POST /v1/transfers",
             "POST /v1/account/withdrawals",
+            "POST /v1/staff/accounts/closing/pay-out",
             "POST /v1/staff/voucher-batches/{batch_id}/activate",
         }
         assert all(operation.access is not Access.OPEN for operation in OPERATIONS if operation.money)

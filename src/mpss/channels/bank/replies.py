@@ -50,6 +50,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.NUMBER_STOPPED: "62",
     ErrorCode.ACCOUNT_NOT_ACTIVE: "62",
     ErrorCode.ACCOUNT_DORMANT: "62",
+    ErrorCode.CLOSING_BLOCKED: "62",
     ErrorCode.MERCHANT_NOT_ACTIVE: "03",
     ErrorCode.PRODUCT_NOT_ON_SALE: "12",
     ErrorCode.PRODUCT_CHANGED: "12",

@@ -61,6 +61,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.FROZEN_BY_USER: Reply(403, "账户已由本人冻结", "The account is frozen by its holder"),
     _C.NUMBER_STOPPED: Reply(403, "手机号码已停机", "The phone number is stopped"),
     _C.ACCOUNT_DORMANT: Reply(403, "账户已沉默，请重新验证身份", "The account is dormant; verify again to wake it"),
+    _C.CLOSING_BLOCKED: Reply(409, "账户尚不满足销户条件", "Something stands in the way of the closing"),
     _C.ACCOUNT_NOT_ACTIVE: Reply(409, "账户状态不正常", "The account is not active"),
     _C.MERCHANT_NOT_ACTIVE: Reply(409, "商户状态不正常", "The merchant is not active"),
     _C.PRODUCT_NOT_ON_SALE: Reply(409, "商品未上架", "The product is not on sale"),

@@ -76,6 +76,9 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.ACCOUNT_DORMANT: _text(
         "您的账户长期未使用已沉默，请重新验证身份后使用。", "Your wallet fell dormant. Verify again to wake it."
     ),
+    ErrorCode.CLOSING_BLOCKED: _text(
+        "账户尚不满足销户条件，请联系客服。", "Something stands in the way of closing your wallet."
+    ),
     ErrorCode.ACCOUNT_NOT_ACTIVE: _text(
         "您的账户尚未激活，请先设置支付密码；发送KT可重新获取设置链接。",
         "Your wallet is not active yet: set its payment password. Send KT for a new link.",

@@ -18,7 +18,8 @@ class Mode(StrEnum):
 class WithdrawalOrder(NamedTuple):
     """What is to be paid out to which card; `card` is its last four digits.
 
-    `fee_fen` is the fee the payer was shown, None where none was.
+    `fee_fen` is the fee the payer was shown, None where none was. `closing`: the rest of an account that is being
+    closed, paid out without fee and beyond the limits.
     """
 
     account_id: UUID
@@ -28,6 +29,7 @@ class WithdrawalOrder(NamedTuple):
     mode: Mode
     amount_fen: int
     fee_fen: int | None
+    closing: bool = False
 
 
 class WithdrawalRow(NamedTuple):

@@ -69,24 +69,31 @@ def settle_terms(
     """Lists → limits → fee → funds. The fee is that of `quoted_at`, when the payer was shown it or asked."""
     if blacklisted(snapshot, (order.account_id, order.card_id)):
         return ErrorCode.BLACKLISTED
-    limit_fen = policy.withdrawal_single_limit_fen
-    if above_grey_limit(snapshot, account.id, order.amount_fen, limit_fen, policy.grey_limit_percent):
-        return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    if order.amount_fen > policy.withdrawal_single_limit_fen:
-        return ErrorCode.SINGLE_LIMIT_EXCEEDED
     withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
-    if withdrawn.asked_fen > policy.withdrawal_daily_limit_fen:
-        return ErrorCode.DAILY_LIMIT_EXCEEDED
+    refusal = None if order.closing else _above_limits(order, withdrawn, snapshot, policy)
+    if refusal is not None:
+        return refusal
     refusal = screen(snapshot, account.id, TransactionKind.WITHDRAWAL, order.amount_fen, at=quoted_at, proven=proven)
     if refusal is not None:
         return refusal
-    fee_fen = quote(in_force(snapshot[FEES].get(FEE_KIND), quoted_at), order.amount_fen)
+    fee_fen = 0 if order.closing else quote(in_force(snapshot[FEES].get(FEE_KIND), quoted_at), order.amount_fen)
     if order.fee_fen is not None and order.fee_fen != fee_fen:
         return ErrorCode.PRICE_CHANGED
     balance = snapshot[BALANCES][account.ledger_account_id]
     if balance.withdrawable_fen < order.amount_fen + fee_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
     return Terms(fee_fen, withdrawn, balance)
+
+
+def _above_limits(
+    order: WithdrawalOrder, withdrawn: WithdrawnRow, snapshot: Snapshot, policy: Policy
+) -> ErrorCode | None:
+    single_fen = policy.withdrawal_single_limit_fen
+    if above_grey_limit(snapshot, order.account_id, order.amount_fen, single_fen, policy.grey_limit_percent):
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
+    if order.amount_fen > single_fen:
+        return ErrorCode.SINGLE_LIMIT_EXCEEDED
+    return ErrorCode.DAILY_LIMIT_EXCEEDED if withdrawn.asked_fen > policy.withdrawal_daily_limit_fen else None
 
 
 def hold_back(

@@ -84,7 +84,7 @@ class WithdrawCommand(Asking):
         """Spec: CM 5.3.3. Order of checks: ARCHITECTURE §2."""
         asked, order, today = self.asked, self.order, snapshot.business_date
         account = snapshot[ACCOUNTS].get(order.account_id)
-        refusal = check_state(account, Operation.WITHDRAW, at=self.asked.at)
+        refusal = check_state(account, Operation.PAY_OUT if order.closing else Operation.WITHDRAW, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         before = usage = snapshot[USAGE][account.id]
@@ -183,6 +183,36 @@ async def withdraw(
     answer = await with_password(
         runtime, account_id=account_id, phone=phone, password=password, source=source, sms_code=sms_code, submit=submit
     )
+    return await _asked_of_bank(runtime, answer, order, credit)
+
+
+async def check_card(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
+    """Whether the rest of the account may be paid out to the card.
+
+    Raises:
+        Refused: as `withdraw` of the card and its bank.
+    """
+    await _order(runtime, "", "", account_id, card_id, 0, None)
+
+
+async def pay_out(runtime: Runtime, *, account_id: UUID, card_id: UUID, amount_fen: int) -> Answer:
+    """Withdraw the rest of an account that is being closed, without fee and beyond the limits, once for an account.
+
+    Raises:
+        Refused: as `withdraw` of the card and its bank.
+
+    Spec: CM 5.2.3.4.
+    """
+    caller, key = f"closing:{AccountId.from_uuid(account_id)}", "pay-out"
+    order = (await _order(runtime, caller, key, account_id, card_id, amount_fen, None))._replace(closing=True)
+    credit = await new_request(runtime)
+    asked = _asked(runtime, caller, key, "closing", order, by_reply=False)
+    answer = _counted(await runtime.desk.submit(WithdrawCommand(asked, order, credit, runtime.policy)))
+    return await _asked_of_bank(runtime, answer, order, credit)
+
+
+async def _asked_of_bank(runtime: Runtime, answer: Answer, order: WithdrawalOrder, credit: NewRequest) -> Answer:
+    """The answer after the bank was asked, where it is asked at once."""
     if answer.repeated or answer.transaction.state is not TransactionState.FUNDING or order.mode is Mode.BATCH:
         return answer
     told = await ask_credit(runtime, credit.id, first=True)

@@ -19,12 +19,13 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import ApprovalIdField, Body, FreezeIdField, Phone, View, text
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.routes.account_state import LossView
-from mpss.channels.http.views import AT_EXAMPLE, reply
+from mpss.channels.http.routes.account_state import ClosingView, LossView
+from mpss.channels.http.views import AT_EXAMPLE, TransactionView, answered, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import ApprovalId, StaffId
 from mpss.staff.model import ApprovalRow
 from mpss.staff.permissions import Permission
+from mpss.transactions.closings.close import close_at_counter, pay_out_cash
 
 SUBJECT = Subject("Staff")
 
@@ -156,7 +157,7 @@ async def lift_at_counter(request: Request, body: DocumentBody) -> Response:
     errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.FREEZE)),
     clauses=("CM 7.6",),
 )
-async def propose(request: Request, body: StaffFreezeBody) -> Response:
+async def propose_account_freeze(request: Request, body: StaffFreezeBody) -> Response:
     """For a risk, or by law with the authority's document."""
     told = exchange(request)
     approval_id = await propose_freeze(
@@ -175,7 +176,7 @@ async def propose(request: Request, body: StaffFreezeBody) -> Response:
     errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE),
     clauses=("CM 7.6",),
 )
-async def propose_end(request: Request, body: FreezeReleaseBody) -> Response:
+async def propose_freeze_release(request: Request, body: FreezeReleaseBody) -> Response:
     """Of a freeze for a risk or by law; the holder's own is the holder's to release."""
     told = exchange(request)
     approval_id = await propose_release(
@@ -193,7 +194,7 @@ async def propose_end(request: Request, body: FreezeReleaseBody) -> Response:
     says={200: Said("Freezes or releases that were proposed, oldest first", FreezeProposalsView)},
     clauses=("CM 7.6",),
 )
-async def read_proposals(
+async def read_freeze_proposals(
     request: Request, kind: Annotated[Proposed, Query(description="freezes, or releases")] = Proposed.FREEZE
 ) -> Response:
     """What is decided is no longer listed; the audit record has it."""
@@ -220,7 +221,9 @@ _DECIDED = (
     errors=_DECIDED,
     clauses=("CM 7.6",),
 )
-async def approve(request: Request, body: FreezeDecision, approval_id: Annotated[ApprovalIdField, Path()]) -> Response:
+async def approve_freeze(
+    request: Request, body: FreezeDecision, approval_id: Annotated[ApprovalIdField, Path()]
+) -> Response:
     """Never by whoever proposed it."""
     told = exchange(request)
     await decide_freeze(told.runtime, staff=told.staff, approval_id=approval_id, kind=body.kind, approve=True)
@@ -237,8 +240,59 @@ async def approve(request: Request, body: FreezeDecision, approval_id: Annotated
     errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE, ErrorCode.SAME_PERSON),
     clauses=("CM 7.6",),
 )
-async def refuse(request: Request, body: FreezeDecision, approval_id: Annotated[ApprovalIdField, Path()]) -> Response:
+async def refuse_freeze(
+    request: Request, body: FreezeDecision, approval_id: Annotated[ApprovalIdField, Path()]
+) -> Response:
     """Nothing happens to the account."""
     told = exchange(request)
     await decide_freeze(told.runtime, staff=told.staff, approval_id=approval_id, kind=body.kind, approve=False)
     return Response(status_code=204)
+
+
+class StaffClosingView(ClosingView):
+    balance_fen: int = Field(description="what is to be paid out as cash", examples=[7500])
+    currency: str = Field(examples=["CNY"])
+
+
+class PhoneBody(Body):
+    phone: Phone
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/accounts/closing",
+    summary="Close an account at a hall",
+    access=Access.STAFF,
+    permission=Permission.ACCOUNT_CLOSE,
+    says={201: Said("It is closed, or will be once the rest is paid out", StaffClosingView)},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.CLOSE), ErrorCode.CLOSING_BLOCKED),
+    clauses=("CM 5.2.5", "CM 6.2"),
+)
+async def close_at_hall(request: Request, body: DocumentBody) -> Response:
+    """For the clerk of a service hall, who has looked at the identity document; also after a loss in writing."""
+    told = exchange(request)
+    life, balance_fen = await close_at_counter(told.runtime, staff=told.staff, phone=body.phone, document=body.document)
+    return reply(StaffClosingView(life=life, balance_fen=balance_fen, currency="CNY"), 201)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/accounts/closing/pay-out",
+    summary="Pay the rest of an account as cash",
+    access=Access.STAFF,
+    permission=Permission.ACCOUNT_CLOSE,
+    money=True,
+    says={201: Said("Paid; the account is closed", TransactionView)},
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        ErrorCode.ILLEGAL_STATE,
+        *refusals_of(Operation.PAY_OUT),
+        ErrorCode.CLOSING_BLOCKED,
+        ErrorCode.INSUFFICIENT_FUNDS,
+    ),
+    clauses=("CM 5.2.3.4", "CM 6.2"),
+)
+async def pay_rest(request: Request, body: PhoneBody) -> Response:
+    """The whole balance at once."""
+    told = exchange(request)
+    return answered(told, await pay_out_cash(told.runtime, staff=told.staff, key=told.key, phone=body.phone))

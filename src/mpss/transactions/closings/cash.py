@@ -1,0 +1,80 @@
+"""The rest of an account that is being closed, paid out as cash at a service hall (CM 5.2.3.4).
+
+    Dr wallet, both parts   Cr cash in transit
+
+The whole balance at once, so the account is empty with this entry. Keys are scoped to the hall and clerk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from mpss.accounts.checks import check_state
+from mpss.accounts.state import Operation
+from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.db.rows import RowSet
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import OutboxId
+from mpss.ledger.model import JournalEntry
+from mpss.ledger.post import BALANCES
+from mpss.outbox.model import notice
+from mpss.outbox.store import OUTBOX
+from mpss.transactions.model import Asking, transaction
+from mpss.transactions.postings import cash_payout_legs
+
+
+@dataclass(frozen=True, slots=True)
+class CashPayoutCommand(Asking):
+    """Pay the whole balance of a pre-closed account; `account_id` None where the number has none."""
+
+    account_id: UUID | None
+
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        if self.account_id is not None:
+            yield USAGE, self.account_id
+            yield ACCOUNTS, self.account_id
+
+    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
+        return self._transaction(TransactionState.DECLINED, business_date, 0, refusal=code)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Spec: CM 5.2.3.4, 6.2."""
+        today, at = snapshot.business_date, self.asked.at
+        account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)
+        refusal = check_state(account, Operation.PAY_OUT, at=at)
+        if account is None or refusal is not None:
+            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
+        balance = snapshot[BALANCES][account.ledger_account_id]
+        if balance.held_fen:
+            return Decision(self.declined(ErrorCode.CLOSING_BLOCKED, today))
+        if not balance.balance_fen:
+            return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today))
+        done = self._transaction(TransactionState.SUCCEEDED, today, balance.balance_fen)
+        legs = cash_payout_legs(
+            wallet=account.ledger_account_id,
+            amount_fen=balance.balance_fen,
+            restricted_fen=balance.restricted_fen,
+        )
+        told = notice(
+            OutboxId.new(at), reference=done.id, phone=account.phone, event="closing_paid", language=account.language,
+            params={"amount_fen": done.amount_fen}, now=at,
+        )  # fmt: skip
+        return Decision(done, entry=JournalEntry(done.id, done.kind, legs), inserts=[(OUTBOX, told)])
+
+    def _transaction(
+        self, state: TransactionState, business_date: date, amount_fen: int, *, refusal: ErrorCode | None = None
+    ) -> Transaction:
+        return transaction(
+            self.asked,
+            TransactionKind.CLOSING_PAYOUT,
+            state,
+            business_date,
+            amount_fen=amount_fen,
+            refusal=refusal,
+            account_id=self.account_id,
+        )

@@ -1,0 +1,172 @@
+"""Closing an account (销户): asked for by its holder or at a hall, the rest paid out, then gone.
+
+    active … ──asked for, nothing in the way──► pre-closed ──empty──► closed
+                  none        the balance is zero: closed at once
+                  cash        paid at a hall, where the clerk has looked at the document
+                  bank card   a withdrawal of the whole balance, without fee and beyond the limits, to a bound card
+
+A closed account's cards are unbound, its relations dissolved, its sessions ended; its number may open a new one.
+After a report of loss in writing a hall closes the account (挂失销户). Spec: CM 5.2.3, 5.2.5, 6.2.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff, lock_by_phone
+from mpss.accounts.checks import check_state
+from mpss.accounts.codes import Purpose
+from mpss.accounts.model import AccountRow, Life, Loss
+from mpss.accounts.proven import Proofs, proven
+from mpss.accounts.queries import find_wallet_id
+from mpss.accounts.state import Operation
+from mpss.accounts.state_store import set_life
+from mpss.db.database import UnitOfWork
+from mpss.desk.model import Answer, TransactionKind, digest_of
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import TransactionId
+from mpss.kernel.phone import parse_phone
+from mpss.runtime import Runtime
+from mpss.staff.model import StaffMember
+from mpss.staff.permissions import Permission
+from mpss.transactions.closings.cash import CashPayoutCommand
+from mpss.transactions.closings.model import Block, Payout, Standing, blocks
+from mpss.transactions.closings.store import close_empty, insert_closing, standing_of
+from mpss.transactions.model import Asked
+from mpss.transactions.withdrawals.withdrawal import check_card, pay_out
+
+CHANNEL = "hall"
+_LONGEST = 200
+
+
+async def closing_standing(runtime: Runtime, *, account_id: UUID) -> tuple[Standing, dict[Payout, list[Block]]]:
+    """What stands in the way of closing the account, for each way of paying the rest out. Spec: CM 5.2.3."""
+    async with runtime.database.read() as uow:
+        standing = await standing_of(uow, account_id)
+    return standing, {payout: blocks(standing, payout) for payout in Payout}
+
+
+async def close_account(
+    runtime: Runtime, *, account_id: UUID, payout: Payout, card_id: UUID | None, proofs: Proofs
+) -> Life:
+    """Ask for the closing of one's own account; CLOSED where the balance was zero, else PRE_CLOSED.
+
+    Raises:
+        MalformedField: the proofs' form; `card_id` is missing, or goes with another payout.
+        Refused: as `proven`; CLOSING_BLOCKED, naming what stands in the way; of a card as `withdraw`.
+
+    Spec: CM 5.2.3.1.
+    """
+    if (card_id is None) == (payout is Payout.BANK_CARD):
+        raise MalformedField(field="card_id", problem="goes with the payout to a bank card")
+    if card_id is not None:
+        await check_card(runtime, account_id=account_id, card_id=card_id)
+    now = runtime.clock.now()
+
+    async def check(uow: UnitOfWork, account: AccountRow) -> Standing:
+        standing = await standing_of(uow, account.id)
+        _refuse_blocked(standing, payout)
+        return standing
+
+    async def ask(uow: UnitOfWork, account: AccountRow, standing: Standing) -> Standing:
+        await _pre_close(uow, account, payout, reason="asked", by=SUBSCRIBER, now=now)
+        detail = {"payout": payout.value}
+        await changed(uow, account, "closing_asked", actor=SUBSCRIBER, now=now, detail=detail)
+        return standing
+
+    standing = await proven(
+        runtime, account_id=account_id, proofs=proofs, purpose=Purpose.ACCOUNT, operation=Operation.CLOSE, now=now,
+        check=check, carry_out=ask,
+    )  # fmt: skip
+    if card_id is not None and standing.balance_fen:
+        await pay_out(runtime, account_id=account_id, card_id=card_id, amount_fen=standing.balance_fen)
+    return await _finish(runtime, account_id)
+
+
+async def close_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, document: str) -> tuple[Life, int]:
+    """Ask for the closing at a hall; `document` says what the customer showed. How it stands, and the rest in fen.
+
+    Raises:
+        MalformedField: `phone` or `document`.
+        Refused: FORBIDDEN, needs account_close and a hall; UNKNOWN_ACCOUNT, what the state refuses with;
+            CLOSING_BLOCKED.
+
+    Spec: CM 5.2.3.1, 5.2.5, 6.2.
+    """
+    _require_hall(staff)
+    if not document.strip() or len(document) > _LONGEST or not document.isprintable():
+        raise MalformedField(field="document", problem=f"must be one line of 1 to {_LONGEST} characters")
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account = await lock_by_phone(uow, phone)
+        refusal = check_state(account, Operation.CLOSE, at=now)
+        if refusal is not None:
+            raise Refused(refusal)
+        standing = await standing_of(uow, account.id)
+        _refuse_blocked(standing, Payout.CASH)
+        reason = "loss" if account.loss is Loss.WRITTEN else "asked"
+        await _pre_close(uow, account, Payout.CASH, reason=reason, by=str(staff.id), now=now)
+        detail = {"document": document, "reason": reason}
+        await changed_by_staff(uow, account, "closing_asked", staff=staff, now=now, detail=detail)
+    return await _finish(runtime, account.id), standing.balance_fen
+
+
+async def pay_out_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone: str) -> Answer:
+    """Pay the rest of an account that is being closed as cash, all of it; the account is closed then.
+
+    Refusals: UNKNOWN_ACCOUNT, ILLEGAL_STATE (no closing was asked for), ACCOUNT_CLOSED, CLOSING_BLOCKED (money is
+    held), INSUFFICIENT_FUNDS (nothing is left), KEY_REUSED.
+
+    Raises:
+        MalformedField: `phone`.
+        Refused: FORBIDDEN, needs account_close and a hall.
+
+    Spec: CM 5.2.3.4, 6.2.
+    """
+    _require_hall(staff)
+    phone = parse_phone(phone)
+    now = runtime.clock.now()
+    account_id = await find_wallet_id(runtime, phone=phone)
+    digest = digest_of(TransactionKind.CLOSING_PAYOUT, phone)
+    asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, CHANNEL)
+    answer = await runtime.desk.submit(CashPayoutCommand(asked, account_id))
+    if account_id is not None:
+        await _finish(runtime, account_id)
+    return answer
+
+
+async def finish_closings(runtime: Runtime) -> int:
+    """Close what is pre-closed and empty; how many. For a job: a crash or a bank's late answer leaves some."""
+    return len(await _close_empty(runtime, None))
+
+
+async def _finish(runtime: Runtime, account_id: UUID) -> Life:
+    return Life.CLOSED if await _close_empty(runtime, account_id) else Life.PRE_CLOSED
+
+
+async def _close_empty(runtime: Runtime, account_id: UUID | None) -> list[UUID]:
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        owners = await close_empty(uow, now=now, account_id=account_id)
+        await changed_by_clock(uow, owners, "closed", now=now)
+    return [owner.id for owner in owners]
+
+
+async def _pre_close(
+    uow: UnitOfWork, account: AccountRow, payout: Payout, *, reason: str, by: str, now: datetime
+) -> None:
+    await set_life(uow, account.id, Life.PRE_CLOSED, now=now)
+    await insert_closing(uow, account.id, payout=payout, reason=reason, by=by, now=now)
+
+
+def _refuse_blocked(standing: Standing, payout: Payout) -> None:
+    found = blocks(standing, payout)
+    if found:
+        raise Refused(ErrorCode.CLOSING_BLOCKED, detail=", ".join(found), field="payout")
+
+
+def _require_hall(staff: StaffMember) -> None:
+    staff.require(Permission.ACCOUNT_CLOSE)
+    if staff.clerk is None:
+        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")

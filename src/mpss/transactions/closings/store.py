@@ -1,0 +1,73 @@
+"""The SQL of closings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+from mpss.accounts.state_store import Owner
+from mpss.db.database import UnitOfWork
+from mpss.transactions.closings.model import Payout, Standing
+
+_PENDING = "('CONFIRMING', 'FUNDING', 'IN_DOUBT', 'AUTHORIZED', 'COMPLETING', 'RELEASING', 'REVERSING', 'WAITING')"
+_STANDING: LiteralString = (
+    """
+    SELECT b.balance_fen, b.held_fen, b.restricted_fen,
+           (SELECT count(*) FROM transaction AS t WHERE t.account_id = a.id AND t.state IN """
+    + _PENDING
+    + """) AS pending
+      FROM account AS a JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id WHERE a.id = %(id)s
+"""
+)
+_ASK: LiteralString = """
+    INSERT INTO account_closing (account_id, payout, reason, asked_by, asked_at)
+    VALUES (%(id)s, %(payout)s, %(reason)s, %(by)s, %(now)s)
+    ON CONFLICT (account_id) DO UPDATE
+       SET payout = EXCLUDED.payout, reason = EXCLUDED.reason, asked_by = EXCLUDED.asked_by,
+           asked_at = EXCLUDED.asked_at
+"""
+_FINISH: LiteralString = (
+    """
+    WITH due AS (
+        SELECT a.id FROM account AS a
+          JOIN account_usage AS u ON u.account_id = a.id
+          JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
+         WHERE a.life = 'pre_closed' AND (%(id)s::uuid IS NULL OR a.id = %(id)s)
+           AND b.balance_fen = 0 AND b.held_fen = 0
+           AND NOT EXISTS (SELECT FROM transaction AS t WHERE t.account_id = a.id AND t.state IN """
+    + _PENDING
+    + """)
+         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED),
+    cards AS (
+        UPDATE bank_card AS c SET state = 'unbound', unbound_at = %(now)s FROM due
+         WHERE c.account_id = due.id AND c.state = 'bound'),
+    payees AS (
+        UPDATE payee AS p SET dissolved_at = %(now)s FROM due
+         WHERE p.account_id = due.id AND p.dissolved_at IS NULL),
+    sessions AS (DELETE FROM account_session AS s USING due WHERE s.account_id = due.id)
+    UPDATE account AS a SET life = 'closed', closed_at = %(now)s FROM due WHERE a.id = due.id
+    RETURNING a.id, a.phone, a.language
+"""
+)
+
+
+async def standing_of(uow: UnitOfWork, account_id: UUID) -> Standing:
+    """What a closing of the account looks at now."""
+    (row,) = await uow.dicts(_STANDING, {"id": account_id})
+    return Standing(**row)
+
+
+async def insert_closing(
+    uow: UnitOfWork, account_id: UUID, *, payout: Payout, reason: str, by: str, now: datetime
+) -> None:
+    values = {"id": account_id, "payout": payout.value, "reason": reason, "by": by, "now": now}
+    await uow.execute(_ASK, values)
+
+
+async def close_empty(uow: UnitOfWork, *, now: datetime, account_id: UUID | None = None) -> list[Owner]:
+    """Close pre-closed accounts (or the one) without money or anything pending, at most 500; whose they were.
+
+    Their cards are unbound, their relations dissolved, their sessions ended.
+    """
+    return [Owner(**row) for row in await uow.dicts(_FINISH, {"now": now, "id": account_id})]
