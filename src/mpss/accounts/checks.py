@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 
+from mpss.accounts.limit_model import NO_CAPS, Caps, same_month
 from mpss.accounts.model import AccountRow, UsageRow
 from mpss.accounts.state import Operation, effective_state, refusal_in
 from mpss.config import Policy
@@ -90,28 +91,95 @@ def password_cleared(usage: UsageRow) -> UsageRow:
 
 
 def spend(
-    usage: UsageRow, account: AccountRow, amount_fen: int, today: date, policy: Policy
+    usage: UsageRow,
+    account: AccountRow,
+    amount_fen: int,
+    today: date,
+    policy: Policy,
+    caps: Caps = NO_CAPS,
+    *,
+    from_balance: bool = True,
 ) -> tuple[ErrorCode | None, UsageRow]:
-    """Count `amount_fen` against the single limit (ours) and the daily limit (the account's own).
+    """Count a payment of `amount_fen` against our limits, the table's and the account's own.
 
-    Refused: the usage comes back unchanged.
+    What phone bill or bank pays is not of the balance, so it does not count by year and lifetime. Refused: the usage
+    comes back unchanged.
 
-    Spec: CT 5.2 (日消费限额).
+    Spec: CT 5.2 (日消费限额); CM 9.1, 9.5.
     """
-    if amount_fen > policy.single_limit_fen:
+    own_fen = account.own_payment_single_fen
+    if (
+        amount_fen > policy.single_limit_fen
+        or amount_fen > caps.single_fen
+        or (own_fen is not None and amount_fen > own_fen)
+    ):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED, usage
-    spent_fen, spent_count = (usage.spent_fen, usage.spent_count) if usage.day == today else (0, 0)
-    if spent_fen + amount_fen > account.daily_limit_fen:
+    if usage.day == today:
+        spent_fen, spent_count, month_fen = usage.spent_fen, usage.spent_count, usage.month_fen
+    else:
+        spent_fen, spent_count, month_fen = 0, 0, usage.month_fen if same_month(usage.day, today) else 0
+    spent_fen, spent_count, month_fen = spent_fen + amount_fen, spent_count + 1, month_fen + amount_fen
+    if spent_fen > account.daily_limit_fen or spent_fen > caps.day_fen:
         return ErrorCode.DAILY_LIMIT_EXCEEDED, usage
-    # The first three fields anew; `_replace`, which looks names up, takes three times as long.
-    return None, UsageRow(today, spent_fen + amount_fen, spent_count + 1, *usage[3:])
+    if spent_count > caps.day_count:
+        return ErrorCode.COUNT_LIMIT_EXCEEDED, usage
+    if month_fen > caps.month_fen:
+        return ErrorCode.MONTHLY_LIMIT_EXCEEDED, usage
+    refusal, year_fen, life_fen = _outgoing(usage, amount_fen if from_balance else 0, today, caps)
+    if refusal is not None:
+        return refusal, usage
+    # All fields anew; `_replace`, which looks names up, takes three times as long.
+    return None, UsageRow(today, spent_fen, spent_count, *usage[3:8], month_fen, year_fen, life_fen)
 
 
-def give_back(usage: UsageRow, amount_fen: int, day: date) -> UsageRow:
-    """Give a reversed sale's limits back; `day` is the sale's business date, and only that day's count holds it."""
+def count_transfer(usage: UsageRow, amount_fen: int, today: date, caps: Caps) -> tuple[ErrorCode | None, UsageRow]:
+    """Count a transfer against what may leave the balance in a year and ever. Refused: the usage is unchanged."""
+    refusal, year_fen, life_fen = _outgoing(usage, amount_fen, today, caps)
+    if refusal is not None:
+        return refusal, usage
+    return None, _on(usage, today)._replace(year_fen=year_fen, life_fen=life_fen)
+
+
+def _outgoing(usage: UsageRow, amount_fen: int, today: date, caps: Caps) -> tuple[ErrorCode | None, int, int]:
+    """What left the balance in the year and ever, with `amount_fen` more."""
+    year_fen = (usage.year_fen if usage.day.year == today.year else 0) + amount_fen
+    life_fen = usage.life_fen + amount_fen
+    if not amount_fen:
+        return None, year_fen, life_fen
+    if year_fen > caps.year_fen:
+        return ErrorCode.YEARLY_LIMIT_EXCEEDED, year_fen, life_fen
+    return (ErrorCode.LIFETIME_LIMIT_EXCEEDED if life_fen > caps.life_fen else None), year_fen, life_fen
+
+
+def _on(usage: UsageRow, today: date) -> UsageRow:
+    """The usage as it stands on business date `today`, where nothing was counted yet."""
+    if usage.day == today:
+        return usage
+    return usage._replace(
+        day=today,
+        spent_fen=0,
+        spent_count=0,
+        month_fen=usage.month_fen if same_month(usage.day, today) else 0,
+        year_fen=usage.year_fen if usage.day.year == today.year else 0,
+    )
+
+
+def give_back(usage: UsageRow, amount_fen: int, day: date, *, from_balance: bool = True) -> UsageRow:
+    """Give a reversed sale's limits back; `day` is the sale's business date, whose day, month and year hold it."""
+    if from_balance:
+        usage = give_back_transfer(usage, amount_fen, day)
+    if not same_month(usage.day, day):
+        return usage
+    usage = usage._replace(month_fen=max(usage.month_fen - amount_fen, 0))
     if usage.day != day:
         return usage
     return usage._replace(spent_fen=max(usage.spent_fen - amount_fen, 0), spent_count=max(usage.spent_count - 1, 0))
+
+
+def give_back_transfer(usage: UsageRow, amount_fen: int, day: date) -> UsageRow:
+    """Give the year and the lifetime of a transfer back that returned to its payer; `day` is its business date."""
+    left = usage._replace(life_fen=max(usage.life_fen - amount_fen, 0))
+    return left._replace(year_fen=max(left.year_fen - amount_fen, 0)) if usage.day.year == day.year else left
 
 
 def spent_on(usage: UsageRow, today: date) -> int:

@@ -64,7 +64,8 @@ class AccountRow(NamedTuple):
     """An account as decisions see it. `phone` is E.164; `password_digest` was made under version `password_key`.
 
     Life, loss, the stop by BOSS, dormancy and the whole freezes (`freezes`) are facts apart; accounts/state.py makes
-    one effective state of them. `loss_until` is of an oral report, `user_freeze_until` of the user's own freeze.
+    one effective state of them. `loss_until` is of an oral report, `user_freeze_until` of the user's own freeze. The
+    customer's own lower limits are `daily_limit_fen`, of payments, and those that begin with `own_`.
     """
 
     id: UUID
@@ -85,6 +86,11 @@ class AccountRow(NamedTuple):
     dormant_since: datetime | None = None
     freezes: tuple[FreezeKind, ...] = ()
     user_freeze_until: datetime | None = None
+    own_payment_single_fen: int | None = None
+    own_transfer_single_fen: int | None = None
+    own_transfer_daily_fen: int | None = None
+    own_withdrawal_single_fen: int | None = None
+    own_withdrawal_daily_fen: int | None = None
 
 
 class UsageRow(NamedTuple):
@@ -92,7 +98,8 @@ class UsageRow(NamedTuple):
 
     `spent_fen` and `spent_count` are of business date `day`; `wrong_today` of `wrong_day`; `wrong_in_a_row` since the
     last right payment password; `voucher_wrong` wrong voucher passwords since the last right one; until
-    `locked_until` the payment password is not looked at.
+    `locked_until` the payment password is not looked at. `month_fen` is what was paid in the month of `day`, `year_fen`
+    and `life_fen` what was paid and transferred from the balance in its year, and ever.
     """
 
     day: date
@@ -103,3 +110,6 @@ class UsageRow(NamedTuple):
     wrong_in_a_row: int
     voucher_wrong: int
     locked_until: datetime | None
+    month_fen: int = 0
+    year_fen: int = 0
+    life_fen: int = 0

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
+from mpss.accounts.limit_store import CUSTOMER_USAGE
 from mpss.accounts.model import AccountClass, AccountKind, AccountRow, FreezeKind, Life, Loss, UsageRow
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import InsertSet, RowSet
@@ -33,7 +34,7 @@ def _account(record: Sequence[Any]) -> tuple[UUID, AccountRow]:
             _LOSSES[record[12]],
             *record[13:16],
             tuple(map(FreezeKind, record[16])) if record[16] else _NO_FREEZES,
-            record[17],
+            *record[17:],
         )
     )
     return row.id, row
@@ -54,11 +55,13 @@ ACCOUNTS: RowSet[UUID, AccountRow] = RowSet(
     load="""
         SELECT id, phone, home_province, kind, life, ledger_account_id,
                password_digest, password_key, daily_limit_fen, language, account_class, customer_id,
-               loss, loss_until, boss_stopped, dormant_since, freezes, user_freeze_until
+               loss, loss_until, boss_stopped, dormant_since, freezes, user_freeze_until,
+               own_payment_single_fen, own_transfer_single_fen, own_transfer_daily_fen,
+               own_withdrawal_single_fen, own_withdrawal_daily_fen
           FROM account WHERE id = ANY(%(keys)b::uuid[])
     """,
     make=_account,
-    leads=(BALANCES, lambda row: row.ledger_account_id),
+    leads=((BALANCES, lambda row: row.ledger_account_id), (CUSTOMER_USAGE, lambda row: row.customer_id)),
 )
 
 USAGE: RowSet[UUID, UsageRow] = RowSet(
@@ -66,7 +69,8 @@ USAGE: RowSet[UUID, UsageRow] = RowSet(
     order=10,
     load="""
         SELECT account_id, day, spent_fen, spent_count,
-               wrong_day, wrong_today, wrong_in_a_row, voucher_wrong, locked_until, ctid
+               wrong_day, wrong_today, wrong_in_a_row, voucher_wrong, locked_until,
+               month_fen, year_fen, life_fen, ctid
           FROM account_usage WHERE account_id = ANY(%(keys)b::uuid[]) ORDER BY account_id FOR UPDATE
     """,
     make=_usage,
@@ -74,12 +78,13 @@ USAGE: RowSet[UUID, UsageRow] = RowSet(
         UPDATE account_usage u
            SET day = n.day, spent_fen = n.spent_fen, spent_count = n.spent_count, wrong_day = n.wrong_day,
                wrong_today = n.wrong_today, wrong_in_a_row = n.wrong_in_a_row, voucher_wrong = n.voucher_wrong,
-               locked_until = n.locked_until
+               locked_until = n.locked_until, month_fen = n.month_fen, year_fen = n.year_fen, life_fen = n.life_fen
           FROM unnest(%(places)b::tid[], %(day)b::date[], %(spent_fen)b::bigint[], %(spent_count)b::integer[],
                       %(wrong_day)b::date[], %(wrong_today)b::smallint[], %(wrong_in_a_row)b::smallint[],
-                      %(voucher_wrong)b::smallint[], %(locked_until)b::timestamptz[])
+                      %(voucher_wrong)b::smallint[], %(locked_until)b::timestamptz[],
+                      %(month_fen)b::bigint[], %(year_fen)b::bigint[], %(life_fen)b::bigint[])
             AS n (place, day, spent_fen, spent_count, wrong_day, wrong_today, wrong_in_a_row, voucher_wrong,
-                  locked_until)
+                  locked_until, month_fen, year_fen, life_fen)
          WHERE u.ctid = n.place
     """,
     columns=_usage_columns,
@@ -108,7 +113,7 @@ _SAVE_USAGE: LiteralString = """
     UPDATE account_usage
        SET day = %(day)s, spent_fen = %(spent_fen)s, spent_count = %(spent_count)s, wrong_day = %(wrong_day)s,
            wrong_today = %(wrong_today)s, wrong_in_a_row = %(wrong_in_a_row)s, voucher_wrong = %(voucher_wrong)s,
-           locked_until = %(locked_until)s
+           locked_until = %(locked_until)s, month_fen = %(month_fen)s, year_fen = %(year_fen)s, life_fen = %(life_fen)s
      WHERE account_id = %(id)s
 """
 _FIND_BY_PHONE: LiteralString = """

@@ -25,7 +25,7 @@ class RowSet(Generic[K, R]):
     `ORDER BY` key, whatever the order of the array. `order` is the place in the lock order, lower first. `make` turns
     a fetched record into (key, row).
     `save` takes the arrays that `columns` makes of the changed rows; their locks are held, so their order is free.
-    `leads` names another set and how a row of this one gives the key to load there.
+    `leads` names other sets and how a row of this one gives the key to load there; None leads nowhere.
     With `by_place`, `load`'s first column is the key and its last the locked row's ctid, where `save` finds the row
     again by `%(places)b::tid[]`: an index searched twice costs 2 µs a row more.
     """
@@ -36,7 +36,7 @@ class RowSet(Generic[K, R]):
     make: Callable[[Sequence[Any]], tuple[K, R]]
     save: LiteralString | None = None
     columns: Callable[[Sequence[tuple[K, R]]], dict[str, list[Any]]] | None = None
-    leads: tuple[RowSet[Any, Any], Callable[[Any], Hashable]] | None = None
+    leads: tuple[tuple[RowSet[Any, Any], Callable[[Any], Hashable | None]], ...] = ()
     by_place: bool = False
     refill: Callable[[UnitOfWork, Iterable[tuple[K, int]], int], Any] | None = field(default=None)
     """Async; called with (uow, ((key, quantity needed), …), slot) when a decision raises `NeedsMore` for this set."""

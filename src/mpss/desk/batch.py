@@ -140,11 +140,11 @@ async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, T
     led: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
     for (rows, _), records in zip(named, loaded, strict=True):
         found = take(rows, records)
-        if rows.leads is not None:
-            target, key_of = rows.leads
+        for target, key_of in rows.leads:
             led[target].update(map(key_of, found.values()))
-    if led:
-        followers = sorted(led.items(), key=lambda item: item[0].order)
+            led[target].discard(None)
+    followers = sorted(((rows, keys) for rows, keys in led.items() if keys), key=lambda item: item[0].order)
+    if followers:
         loaded = await pipeline.run(_loads(followers, batch.slot))
         for (rows, _), records in zip(followers, loaded, strict=True):
             take(rows, records)

@@ -89,7 +89,10 @@ class ErrorCode(StrEnum):
     # limits
     SINGLE_LIMIT_EXCEEDED = "single_limit_exceeded"
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
+    COUNT_LIMIT_EXCEEDED = "count_limit_exceeded"
     MONTHLY_LIMIT_EXCEEDED = "monthly_limit_exceeded"
+    YEARLY_LIMIT_EXCEEDED = "yearly_limit_exceeded"
+    LIFETIME_LIMIT_EXCEEDED = "lifetime_limit_exceeded"
     BALANCE_LIMIT_EXCEEDED = "balance_limit_exceeded"
     # risk rules
     RISK_REFUSED = "risk_refused"

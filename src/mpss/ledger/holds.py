@@ -64,7 +64,7 @@ HOLDS: RowSet[UUID, Hold] = RowSet(
         ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, ended_at = EXCLUDED.ended_at
     """,
     columns=_columns,
-    leads=(BALANCES, lambda row: row.ledger_account_id),
+    leads=((BALANCES, lambda row: row.ledger_account_id),),
 )
 
 

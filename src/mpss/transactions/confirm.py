@@ -76,8 +76,9 @@ class ReplyToPurchase(Replying):
         today = snapshot.business_date
         funding = Funding.WALLET if self.collection is None else self.collection.funding
         terms = settle_terms(
-            self._sale, parties, parties.usage, snapshot, today, self.policy, at=waiting.created_at, funding=funding
-        )
+            self._sale, parties, parties.usage, snapshot, today, self.policy, at=waiting.created_at,
+            channel=waiting.channel, funding=funding,
+        )  # fmt: skip
         if isinstance(terms, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, terms)
         if self.collection is None:

@@ -187,7 +187,8 @@ class TestLimits:
     def test_what_is_given_back_belongs_to_its_day(self) -> None:
         _, usage = spend(FRESH, ACCOUNT, 300, TODAY, POLICY)
         assert give_back(usage, 300, TODAY) == FRESH
-        assert give_back(usage, 300, TODAY - timedelta(days=1)) is usage
+        late = give_back(usage, 300, TODAY - timedelta(days=1))
+        assert (late.spent_fen, late.spent_count, late.month_fen) == (300, 1, 300)
         assert give_back(FRESH, 300, TODAY) == FRESH
 
     @given(st.lists(st.integers(1, 200_000), max_size=20))

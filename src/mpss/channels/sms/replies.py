@@ -125,6 +125,12 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.BLACKLISTED: _text("暂不能办理，请联系客服。", "This cannot be done. Please ask customer service."),
     ErrorCode.SINGLE_LIMIT_EXCEEDED: _text("金额超过单笔限额。", "The amount is above the limit for one payment."),
     ErrorCode.DAILY_LIMIT_EXCEEDED: _text("金额超过您的日消费限额。", "This is above your daily spending limit."),
+    ErrorCode.COUNT_LIMIT_EXCEEDED: _text("已达当日次数上限。", "You have reached the number of times for today."),
+    ErrorCode.YEARLY_LIMIT_EXCEEDED: _text("已超过年累计限额。", "This is above your limit for the year."),
+    ErrorCode.LIFETIME_LIMIT_EXCEEDED: _text(
+        "已超过开户以来累计限额，请办理实名升级。",
+        "This is above your limit since opening. Register your real name to raise it.",
+    ),
     ErrorCode.MONTHLY_LIMIT_EXCEEDED: _text(
         "超过话费支付月限额。", "The monthly limit of paying from the phone bill is exceeded."
     ),

@@ -240,7 +240,7 @@ class Step:
         sale, snapshot = self.sale, self.snapshot
         assert sale.account_id is not None
         total_fen = sale.amount_fen + sale.fee_fen
-        usage = give_back(snapshot[USAGE][sale.account_id], sale.amount_fen, sale.business_date)
+        usage = give_back(snapshot[USAGE][sale.account_id], sale.amount_fen, sale.business_date, from_balance=False)
         puts: list[tuple[RowSet[Any, Any], Any, Any]] = [(USAGE, sale.account_id, usage)]
         if sale.funding is Funding.PHONE_BILL:
             bill = give_back_to_bill(snapshot[BILL_USAGE][sale.account_id], total_fen, sale.business_date)

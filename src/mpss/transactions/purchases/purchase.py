@@ -126,8 +126,9 @@ class PurchaseCommand(Asking):
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
         source_open = self.confirm_code is not None and self.bill_offered
         terms = settle_terms(
-            sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, funding=self.funding,
-            source_open=source_open, card_id=self.card_id, proven=self.proof is None or self.proof.proven,
+            sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, channel=self.asked.channel,
+            funding=self.funding, source_open=source_open, card_id=self.card_id,
+            proven=self.proof is None or self.proof.proven,
         )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import give_back
+from mpss.accounts.limit_model import uncount_customer
+from mpss.accounts.limit_store import CUSTOMER_USAGE
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.model import StockRow
 from mpss.catalog.store import PRODUCTS, STOCK
@@ -194,6 +196,11 @@ class ReversalCommand(Asking):
                 (USAGE, account_id, give_back(usage, original.amount_fen, original.business_date)),
             ],
         )
+        customer_id = account.customer_id
+        customer = None if customer_id is None else snapshot[CUSTOMER_USAGE].get(customer_id)
+        if customer is not None:
+            left = uncount_customer(customer, original.amount_fen, original.business_date)
+            decision.puts.append((CUSTOMER_USAGE, customer_id, left))
         product = snapshot[PRODUCTS].get(product_id) if product_id is not None else None
         if product is not None and product.has_stock:
             stock = snapshot[STOCK].get(product.id, StockRow(0, False))

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import check_state, spend
+from mpss.accounts.limit_model import CustomerUsageRow, LimitOperation, caps_of, count_customer
+from mpss.accounts.limit_store import CUSTOMER_USAGE, LIMITS
 from mpss.accounts.model import AccountRow, UsageRow
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -74,6 +76,7 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     yield LISTED, sale.merchant_id
     yield from risk_touches(sale.account_id)
     yield FEES, _FEE_KIND
+    yield LIMITS, LimitOperation.PAYMENT.value
     if sale.product_id is not None:
         yield PRODUCTS, sale.product_id
         yield STOCK, sale.product_id
@@ -130,6 +133,7 @@ class Terms(NamedTuple):
     usage: UsageRow
     stock: StockRow | None
     bill: BillUsageRow | None = None
+    customer: CustomerUsageRow | None = None
 
 
 def settle_terms(
@@ -141,6 +145,7 @@ def settle_terms(
     policy: Policy,
     *,
     at: datetime,
+    channel: str,
     funding: Funding = Funding.WALLET,
     source_open: bool = False,
     card_id: UUID | None = None,
@@ -162,7 +167,14 @@ def settle_terms(
     limit_fen = policy.single_limit_fen
     if above_grey_limit(snapshot, sale.account_id, amount_fen, limit_fen, policy.grey_limit_percent):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    refusal, usage = spend(usage, parties.account, amount_fen, today, policy)
+    account, from_balance = parties.account, funding is Funding.WALLET
+    caps = caps_of(snapshot[LIMITS].get(LimitOperation.PAYMENT), account.account_class, channel, at)
+    refusal, usage = spend(usage, account, amount_fen, today, policy, caps, from_balance=from_balance)
+    customer = None
+    if refusal is None and from_balance and account.customer_id is not None:
+        refusal, customer = count_customer(snapshot[CUSTOMER_USAGE].get(account.customer_id), amount_fen, today, caps)
+    if refusal is None and amount_fen > caps.channel_fen:
+        refusal = ErrorCode.SINGLE_LIMIT_EXCEEDED
     if refusal is None:
         refusal = screen(
             snapshot, sale.account_id, TransactionKind.PURCHASE, amount_fen, at=at, proven=proven,
@@ -196,7 +208,7 @@ def settle_terms(
     if balance.balance_fen - balance.held_fen < total_fen and not source_open:
         return ErrorCode.INSUFFICIENT_FUNDS
     # What may not be withdrawn is spent first.
-    return Terms(amount_fen, fee_fen, min(balance.restricted_fen, total_fen), usage, stock)
+    return Terms(amount_fen, fee_fen, min(balance.restricted_fen, total_fen), usage, stock, customer=customer)
 
 
 def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
@@ -216,6 +228,8 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
         ),
     )
     decision.puts.append((USAGE, account.id, terms.usage))
+    if terms.customer is not None:
+        decision.puts.append((CUSTOMER_USAGE, account.customer_id, terms.customer))
     if product is not None and terms.stock is not None:
         decision.puts.append((STOCK, product.id, terms.stock))
     total_fen = terms.amount_fen + terms.fee_fen

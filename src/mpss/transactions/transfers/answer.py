@@ -41,7 +41,9 @@ class ReplyToTransfer(Replying):
         parties = find_parties(self.order, snapshot, self.policy, at=self.at)
         if isinstance(parties, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, parties)
-        terms = settle_terms(self.order, parties, snapshot, snapshot.business_date, self.policy, at=self.at)
+        terms = settle_terms(
+            self.order, parties, snapshot, snapshot.business_date, self.policy, at=self.at, channel=waiting.channel
+        )
         if isinstance(terms, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, terms)
         decision = self.moved(waiting, Event.HOLD if parties.payee is None else Event.CONFIRM, snapshot)

@@ -26,11 +26,13 @@ class TransferRow(NamedTuple):
 
 
 class SentRow(NamedTuple):
-    """What a wallet sent on business date `day`: in all, and of it without a relation."""
+    """What a wallet sent on business date `day`: in all, of it without a relation, how often; and in its month."""
 
     day: date
     sent_fen: int
     free_fen: int
+    sent_count: int = 0
+    month_fen: int = 0
 
 
 def _make_transfer(record: Sequence[Any]) -> tuple[UUID, TransferRow]:
@@ -79,13 +81,18 @@ SENT: RowSet[UUID, SentRow] = RowSet(
     name="transfer_usage",
     order=14,
     # Not locked: whoever changes it holds the account's usage row, which the desk locked before it read this.
-    load="SELECT account_id, day, sent_fen, free_fen FROM transfer_usage WHERE account_id = ANY(%(keys)b::uuid[])",
+    load="""
+        SELECT account_id, day, sent_fen, free_fen, sent_count, month_fen
+          FROM transfer_usage WHERE account_id = ANY(%(keys)b::uuid[])
+    """,
     make=_make_sent,
     save="""
-        INSERT INTO transfer_usage (account_id, day, sent_fen, free_fen)
-        SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(sent_fen)b::bigint[], %(free_fen)b::bigint[])
+        INSERT INTO transfer_usage (account_id, day, sent_fen, free_fen, sent_count, month_fen)
+        SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(sent_fen)b::bigint[], %(free_fen)b::bigint[],
+                             %(sent_count)b::integer[], %(month_fen)b::bigint[])
         ON CONFLICT (account_id) DO UPDATE
-           SET day = EXCLUDED.day, sent_fen = EXCLUDED.sent_fen, free_fen = EXCLUDED.free_fen
+           SET day = EXCLUDED.day, sent_fen = EXCLUDED.sent_fen, free_fen = EXCLUDED.free_fen,
+               sent_count = EXCLUDED.sent_count, month_fen = EXCLUDED.month_fen
     """,
     columns=_sent_columns,
 )

@@ -11,7 +11,18 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
+from mpss.accounts.checks import check_state, count_transfer
+from mpss.accounts.limit_model import (
+    NO_LIMIT,
+    Counts,
+    CustomerUsageRow,
+    LimitOperation,
+    caps_of,
+    check_counts,
+    count_customer,
+    counted,
+)
+from mpss.accounts.limit_store import CUSTOMER_USAGE, LIMITS
 from mpss.accounts.model import AccountRow, UsageRow
 from mpss.accounts.payee_model import PayeeRow
 from mpss.accounts.payee_store import PAYEES
@@ -63,6 +74,8 @@ class Terms(NamedTuple):
 
     sent: SentRow
     relation: PayeeRow | None
+    usage: UsageRow
+    customer: CustomerUsageRow | None
 
 
 def order_touches(order: Order) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
@@ -72,6 +85,7 @@ def order_touches(order: Order) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield ACCOUNTS, account_id
         yield LISTED, account_id
     yield SENT, order.payer_id
+    yield LIMITS, LimitOperation.TRANSFER.value
     yield from risk_touches(order.payer_id)
     if order.relation_id is not None:
         yield PAYEES, order.relation_id
@@ -123,9 +137,11 @@ def settle_terms(
     policy: Policy,
     *,
     at: datetime,
+    channel: str,
     proven: bool = True,
 ) -> Terms | ErrorCode:
-    """Lists → limits of the wallet, then of the relation or what goes freely → the payee's highest balance → funds."""
+    """Lists → limits of the wallet, its customer and the channel, then of the relation or what goes freely → the
+    payee's highest balance → risk rules → funds."""
     if blacklisted(snapshot, (order.payer_id, order.payee_id)):
         return ErrorCode.BLACKLISTED
     amount_fen, relation = order.amount_fen, parties.relation
@@ -133,14 +149,28 @@ def settle_terms(
     limit_fen = policy.transfer_single_limit_fen
     if above_grey_limit(snapshot, order.payer_id, amount_fen, limit_fen, policy.grey_limit_percent):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    if amount_fen > min(policy.transfer_single_limit_fen, single_fen):
+    payer = parties.payer
+    if amount_fen > min(policy.transfer_single_limit_fen, single_fen, _or_none(payer.own_transfer_single_fen)):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     sent = snapshot[SENT].get(order.payer_id)
-    if sent is None or sent.day != today:
-        sent = SentRow(today, 0, 0)
-    sent = sent._replace(sent_fen=sent.sent_fen + amount_fen)
-    if sent.sent_fen > policy.transfer_daily_limit_fen:
+    before = None if sent is None else Counts(sent.day, sent.sent_fen, sent.sent_count, sent.month_fen)
+    counts = counted(before, amount_fen, today)
+    free_fen = sent.free_fen if sent is not None and sent.day == today else 0
+    sent = SentRow(today, counts.day_fen, free_fen, counts.day_count, counts.month_fen)
+    if sent.sent_fen > min(policy.transfer_daily_limit_fen, _or_none(payer.own_transfer_daily_fen)):
         return ErrorCode.DAILY_LIMIT_EXCEEDED
+    tables = snapshot[LIMITS].get(LimitOperation.TRANSFER)
+    caps = caps_of(tables, payer.account_class, channel, at)
+    refusal = check_counts(caps, amount_fen, counts)
+    usage, customer = parties.usage, None
+    if refusal is None:
+        refusal, usage = count_transfer(parties.usage, amount_fen, today, caps)
+    if refusal is None and payer.customer_id is not None:
+        refusal, customer = count_customer(snapshot[CUSTOMER_USAGE].get(payer.customer_id), amount_fen, today, caps)
+    if refusal is None and amount_fen > caps.channel_fen:
+        refusal = ErrorCode.SINGLE_LIMIT_EXCEEDED
+    if refusal is not None:
+        return refusal
     if relation is None:
         sent = sent._replace(free_fen=sent.free_fen + amount_fen)
         if sent.free_fen > policy.free_transfer_daily_limit_fen:
@@ -151,7 +181,10 @@ def settle_terms(
         if relation.sent_fen > relation.daily_limit_fen:
             return ErrorCode.DAILY_LIMIT_EXCEEDED
     has_fen = 0 if parties.payee_balance is None else parties.payee_balance.balance_fen
-    if has_fen + amount_fen > policy.balance_limit_fen:
+    highest_fen = policy.balance_limit_fen
+    if parties.payee is not None:
+        highest_fen = min(highest_fen, caps_of(tables, parties.payee.account_class, channel, at).balance_fen)
+    if has_fen + amount_fen > highest_fen:
         return ErrorCode.BALANCE_LIMIT_EXCEEDED
     refusal = screen(snapshot, order.payer_id, TransactionKind.TRANSFER, amount_fen, at=at, proven=proven)
     if refusal is not None:
@@ -160,7 +193,12 @@ def settle_terms(
     # What may not be withdrawn may not be transferred either.
     if balance.withdrawable_fen < amount_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
-    return Terms(sent, relation)
+    return Terms(sent, relation, usage, customer)
+
+
+def _or_none(own_fen: int | None) -> int:
+    """The customer's own limit, where there is one."""
+    return NO_LIMIT if own_fen is None else own_fen
 
 
 def state_of(parties: Parties) -> TransactionState:
@@ -194,7 +232,9 @@ def carry_out(
         got = {"amount_fen": amount_fen, "counterpart": from_, "balance_fen": has_fen}
         add_notice(decision, payee.phone, payee.language, "transfer_received", got, at=at)
     decision.entry = JournalEntry(done.id, done.kind, legs)
-    decision.puts.append((SENT, payer.id, terms.sent))
+    decision.puts += [(SENT, payer.id, terms.sent), (USAGE, payer.id, terms.usage)]
+    if terms.customer is not None:
+        decision.puts.append((CUSTOMER_USAGE, payer.customer_id, terms.customer))
     if terms.relation is not None:
         decision.puts.append((PAYEES, order.relation_id, terms.relation))
     row = TransferRow(

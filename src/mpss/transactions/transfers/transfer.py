@@ -72,25 +72,28 @@ class TransferCommand(Asking):
         parties = find_parties(order, snapshot, self.policy, at=asked.at)
         if isinstance(parties, ErrorCode):
             return Decision(self.declined(parties, today))
-        payer, usage = parties.payer, parties.usage
+        payer, before = parties.payer, parties.usage
+        usage = before
         if self.proof is not None:
             refusal, usage = authenticate(asked, self.proof, payer, usage, today, self.policy)
             if refusal is not None:
                 declined = self.declined(refusal, today)
-                return unauthenticated(asked, self.proof, declined, payer, parties.usage, usage, self.policy)
+                return unauthenticated(asked, self.proof, declined, payer, before, usage, self.policy)
         if self.confirm_code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
+        parties = parties._replace(usage=usage)
         terms = settle_terms(
-            order, parties, snapshot, today, self.policy, at=asked.at, proven=self.proof is None or self.proof.proven
-        )
+            order, parties, snapshot, today, self.policy, at=asked.at, channel=asked.channel,
+            proven=self.proof is None or self.proof.proven,
+        )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
         elif self.confirm_code is not None:
             decision = self._ask_payer(self.confirm_code, parties, today)
         else:
             moved = Decision(self._transaction(state_of(parties), today))
-            decision = carry_out(moved, order, parties, terms, self.policy, at=asked.at)
-        if usage is not parties.usage:
+            return carry_out(moved, order, parties, terms, self.policy, at=asked.at)
+        if usage is not before:
             decision.puts.append((USAGE, payer.id, usage))
         return decision
 

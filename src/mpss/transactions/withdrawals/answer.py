@@ -149,7 +149,9 @@ class ReplyToWithdrawal(Replying):
         if account is None or refusal is not None:
             return self.moved(waiting, Event.REFUSE, snapshot, refusal)
         today = snapshot.business_date
-        terms = settle_terms(self.order, account, snapshot, today, self.policy, quoted_at=waiting.created_at)
+        terms = settle_terms(
+            self.order, account, snapshot, today, self.policy, quoted_at=waiting.created_at, channel=waiting.channel
+        )
         if isinstance(terms, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, terms)
         decision = self.moved(waiting, Event.CONFIRM, snapshot)

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from mpss.accounts.limit_model import Counts, counted, uncounted
+
 
 class Mode(StrEnum):
     """How the card's bank takes orders."""
@@ -60,20 +62,25 @@ class WithdrawalRow(NamedTuple):
 
 
 class WithdrawnRow(NamedTuple):
-    """What an account asked to withdraw on business date `day`, without fees and without what failed."""
+    """What an account asked to withdraw on business date `day`, how often, and in its month; without fees and without
+    what failed."""
 
     day: date
     asked_fen: int
+    asked_count: int = 0
+    month_fen: int = 0
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.day, self.asked_fen, self.asked_count, self.month_fen)
 
 
 def count_asked(before: WithdrawnRow | None, amount_fen: int, today: date) -> WithdrawnRow:
     """The day's count with `amount_fen` more."""
-    asked_fen = before.asked_fen if before is not None and before.day == today else 0
-    return WithdrawnRow(today, asked_fen + amount_fen)
+    return WithdrawnRow._make(counted(None if before is None else before.counts, amount_fen, today))
 
 
-def give_back_asked(counted: WithdrawnRow, amount_fen: int, day: date) -> WithdrawnRow:
-    """The count without a withdrawal that failed or came back; only that of its own business date holds it."""
-    if counted.day != day:
-        return counted
-    return WithdrawnRow(counted.day, max(counted.asked_fen - amount_fen, 0))
+def give_back_asked(asked: WithdrawnRow, amount_fen: int, day: date) -> WithdrawnRow:
+    """The count without a withdrawal that failed or came back; only that of its own day and month holds it."""
+    left = uncounted(asked.counts, amount_fen, day)
+    return asked if left == asked.counts else WithdrawnRow._make(left)

@@ -63,12 +63,18 @@ WITHDRAWN: RowSet[UUID, WithdrawnRow] = RowSet(
     name="withdrawal_usage",
     order=14,
     # Not locked: whoever changes it holds the account's usage row, which the desk locked before it read this.
-    load="SELECT account_id, day, asked_fen FROM withdrawal_usage WHERE account_id = ANY(%(keys)b::uuid[])",
+    load="""
+        SELECT account_id, day, asked_fen, asked_count, month_fen
+          FROM withdrawal_usage WHERE account_id = ANY(%(keys)b::uuid[])
+    """,
     make=_make_withdrawn,
     save="""
-        INSERT INTO withdrawal_usage (account_id, day, asked_fen)
-        SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(asked_fen)b::bigint[])
-        ON CONFLICT (account_id) DO UPDATE SET day = EXCLUDED.day, asked_fen = EXCLUDED.asked_fen
+        INSERT INTO withdrawal_usage (account_id, day, asked_fen, asked_count, month_fen)
+        SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(asked_fen)b::bigint[], %(asked_count)b::integer[],
+                             %(month_fen)b::bigint[])
+        ON CONFLICT (account_id) DO UPDATE
+           SET day = EXCLUDED.day, asked_fen = EXCLUDED.asked_fen, asked_count = EXCLUDED.asked_count,
+               month_fen = EXCLUDED.month_fen
     """,
     columns=_withdrawn_columns,
 )

@@ -11,6 +11,8 @@ from collections.abc import Hashable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+from mpss.accounts.limit_model import Caps, LimitOperation, caps_of, check_counts
+from mpss.accounts.limit_store import LIMITS
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
@@ -54,6 +56,7 @@ def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Ha
     yield from risk_touches(order.account_id)
     yield WITHDRAWN, order.account_id
     yield FEES, FEE_KIND
+    yield LIMITS, LimitOperation.WITHDRAWAL.value
 
 
 def settle_terms(
@@ -64,15 +67,19 @@ def settle_terms(
     policy: Policy,
     *,
     quoted_at: datetime,
+    channel: str,
     proven: bool = True,
 ) -> Terms | ErrorCode:
-    """Lists → limits → fee → funds. The fee is that of `quoted_at`, when the payer was shown it or asked."""
+    """Lists → limits → risk rules → fee → funds. The fee and the table of limits are those of `quoted_at`, when the
+    payer was shown the fee or asked. Money to the customer's own card does not count by year and lifetime."""
     if blacklisted(snapshot, (order.account_id, order.card_id)):
         return ErrorCode.BLACKLISTED
     withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
-    refusal = None if order.closing else _above_limits(order, withdrawn, snapshot, policy)
-    if refusal is not None:
-        return refusal
+    if not order.closing:
+        caps = caps_of(snapshot[LIMITS].get(LimitOperation.WITHDRAWAL), account.account_class, channel, quoted_at)
+        refusal = _above_limits(order, account, withdrawn, caps, snapshot, policy)
+        if refusal is not None:
+            return refusal
     refusal = screen(snapshot, account.id, TransactionKind.WITHDRAWAL, order.amount_fen, at=quoted_at, proven=proven)
     if refusal is not None:
         return refusal
@@ -86,14 +93,19 @@ def settle_terms(
 
 
 def _above_limits(
-    order: WithdrawalOrder, withdrawn: WithdrawnRow, snapshot: Snapshot, policy: Policy
+    order: WithdrawalOrder, account: AccountRow, withdrawn: WithdrawnRow, caps: Caps, snapshot: Snapshot, policy: Policy
 ) -> ErrorCode | None:
-    single_fen = policy.withdrawal_single_limit_fen
-    if above_grey_limit(snapshot, order.account_id, order.amount_fen, single_fen, policy.grey_limit_percent):
+    """Ours, the customer's own, the table's, the grey list's."""
+    limit_fen, day_fen = policy.withdrawal_single_limit_fen, policy.withdrawal_daily_limit_fen
+    if above_grey_limit(snapshot, order.account_id, order.amount_fen, limit_fen, policy.grey_limit_percent):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    if order.amount_fen > single_fen:
+    own_single_fen, own_day_fen = account.own_withdrawal_single_fen, account.own_withdrawal_daily_fen
+    single_fen = min(limit_fen, caps.channel_fen)
+    if order.amount_fen > (single_fen if own_single_fen is None else min(single_fen, own_single_fen)):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    return ErrorCode.DAILY_LIMIT_EXCEEDED if withdrawn.asked_fen > policy.withdrawal_daily_limit_fen else None
+    if withdrawn.asked_fen > (day_fen if own_day_fen is None else min(day_fen, own_day_fen)):
+        return ErrorCode.DAILY_LIMIT_EXCEEDED
+    return check_counts(caps, order.amount_fen, withdrawn.counts)
 
 
 def hold_back(

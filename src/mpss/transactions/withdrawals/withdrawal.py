@@ -96,14 +96,9 @@ class WithdrawCommand(Asking):
         if self.confirm_code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
         terms = settle_terms(
-            order,
-            account,
-            snapshot,
-            today,
-            self.policy,
-            quoted_at=asked.at,
+            order, account, snapshot, today, self.policy, quoted_at=asked.at, channel=asked.channel,
             proven=self.proof is None or self.proof.proven,
-        )
+        )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
         elif self.confirm_code is not None:

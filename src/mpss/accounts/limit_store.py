@@ -1,0 +1,107 @@
+"""The SQL of limits: the tables in force, and what is counted for customers and for top-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from mpss.accounts.limit_model import Counts, CustomerUsageRow, Measure, Tables, make_table
+from mpss.db.rows import RowSet
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=64)
+def _tables(text: str) -> Tables:
+    """The tables as `LIMITS` loads them, one rule a line; parsed once, as they seldom change."""
+    lines = [line.split(" ") for line in text.split("\n")]
+    made = []
+    for begins_at, rules in groupby(lines, key=lambda line: line[0]):
+        found = [(line[1], line[2], Measure(line[3]), int(line[4])) for line in rules]
+        made.append((_EPOCH + timedelta(microseconds=int(begins_at)), make_table(found)))
+    return tuple(made)
+
+
+def _make_tables(record: Sequence[Any]) -> tuple[str, Tables]:
+    return record[0], _tables(record[1])
+
+
+LIMITS: RowSet[str, Tables] = RowSet(
+    name="limit_rule",
+    order=33,
+    load="""
+        -- All tables of an operation, few in a lifetime: which is in force is told by the command's own instant.
+        SELECT k.operation,
+               string_agg(concat_ws(' ', (extract(epoch FROM v.effective_from) * 1000000)::bigint, r.account_class,
+                                    r.channel, r.measure, r.value), E'\\n' ORDER BY v.effective_from DESC)
+          FROM unnest(%(keys)b::text[]) AS k (operation)
+          JOIN limit_rule AS r ON r.operation IN (k.operation, '*')
+          JOIN limit_version AS v ON v.version = r.version
+         GROUP BY k.operation
+    """,
+    make=_make_tables,
+)
+"""The tables of an operation, with what is limited for all operations together."""
+
+
+def _customer(record: Sequence[Any]) -> tuple[UUID, CustomerUsageRow]:
+    return record[0], CustomerUsageRow._make(record[1:])
+
+
+def _customer_columns(rows: Sequence[tuple[UUID, CustomerUsageRow]]) -> dict[str, list[Any]]:
+    return {
+        "ids": [key for key, _ in rows],
+        "day": [row.day for _, row in rows],
+        "year_fen": [row.year_fen for _, row in rows],
+    }
+
+
+CUSTOMER_USAGE: RowSet[UUID, CustomerUsageRow] = RowSet(
+    name="customer_usage",
+    order=18,
+    load="""
+        SELECT customer_id, day, year_fen
+          FROM customer_usage WHERE customer_id = ANY(%(keys)b::uuid[]) ORDER BY customer_id FOR UPDATE
+    """,
+    make=_customer,
+    save="""
+        UPDATE customer_usage AS c SET day = n.day, year_fen = n.year_fen
+          FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(year_fen)b::bigint[]) AS n (id, day, year_fen)
+         WHERE c.customer_id = n.id
+    """,
+    columns=_customer_columns,
+)
+
+
+def _counts(record: Sequence[Any]) -> tuple[UUID, Counts]:
+    return record[0], Counts._make(record[1:])
+
+
+def _counts_columns(rows: Sequence[tuple[UUID, Counts]]) -> dict[str, list[Any]]:
+    columns = {name: [row[place] for _, row in rows] for place, name in enumerate(Counts._fields)}
+    return {"ids": [key for key, _ in rows], **columns}
+
+
+TOPPED: RowSet[UUID, Counts] = RowSet(
+    name="topup_usage",
+    order=14,
+    # Not locked: whoever changes it holds the account's usage row, which the desk locked before it read this.
+    load="""
+        SELECT account_id, day, day_fen, day_count, month_fen
+          FROM topup_usage WHERE account_id = ANY(%(keys)b::uuid[])
+    """,
+    make=_counts,
+    save="""
+        INSERT INTO topup_usage (account_id, day, day_fen, day_count, month_fen)
+        SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(day_fen)b::bigint[], %(day_count)b::integer[],
+                             %(month_fen)b::bigint[])
+        ON CONFLICT (account_id) DO UPDATE
+           SET day = EXCLUDED.day, day_fen = EXCLUDED.day_fen, day_count = EXCLUDED.day_count,
+               month_fen = EXCLUDED.month_fen
+    """,
+    columns=_counts_columns,
+)
