@@ -254,7 +254,7 @@ class StaffClosingView(ClosingView):
     currency: str = Field(examples=["CNY"])
 
 
-class PhoneBody(Body):
+class ClosingPayoutBody(Body):
     phone: Phone
 
 
@@ -292,7 +292,7 @@ async def close_at_hall(request: Request, body: DocumentBody) -> Response:
     ),
     clauses=("CM 5.2.3.4", "CM 6.2"),
 )
-async def pay_rest(request: Request, body: PhoneBody) -> Response:
+async def pay_rest(request: Request, body: ClosingPayoutBody) -> Response:
     """The whole balance at once."""
     told = exchange(request)
     return answered(told, await pay_out_cash(told.runtime, staff=told.staff, key=told.key, phone=body.phone))

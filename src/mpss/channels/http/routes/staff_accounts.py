@@ -35,7 +35,9 @@ SUBJECT = Subject("Staff")
 
 class CounterOpenBody(IdentityBody):
     phone: Phone = Field(description="the customer's number")
-    real_name: bool = Field(description="true: verified now, with images; false: name and number as told")
+    real_name: bool = Field(
+        description="true: verified now, with images; false: name and number as told", examples=[True]
+    )
     images: list[ImageBody] = Field(default=[], max_length=3)
     verifications: list[Verification] = Field(
         default=[], max_length=len(Verification), description="channels that confirmed the name", examples=[["police"]]

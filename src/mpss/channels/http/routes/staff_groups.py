@@ -40,7 +40,7 @@ class QuotaBody(MemberBody):
     currency: Currency
 
 
-class MemberView(View):
+class GroupMemberView(View):
     """A member; amounts in fen of CNY."""
 
     phone: str = Field(examples=["+86189****0002"])
@@ -50,13 +50,13 @@ class MemberView(View):
     added_at: At
 
 
-class MembersView(View):
-    items: list[MemberView]
+class GroupMembersView(View):
+    items: list[GroupMemberView]
     next_cursor: NextCursor
 
 
-def _view(member: MemberRow) -> MemberView:
-    return MemberView(
+def _view(member: MemberRow) -> GroupMemberView:
+    return GroupMemberView(
         phone=mask_phone(member.phone),
         quota_month_fen=member.quota_month_fen,
         quota_single_fen=member.quota_single_fen,
@@ -148,7 +148,7 @@ async def remove_from_group(request: Request, body: MemberBody) -> Response:
     summary="List the members of a group",
     access=Access.STAFF,
     permission=Permission.ACCOUNT_OPEN,
-    says={200: Said("A page, in the order they came", MembersView)},
+    says={200: Said("A page, in the order they came", GroupMembersView)},
     errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE),
     clauses=("CM 5.2.1.2",),
 )
@@ -159,4 +159,4 @@ async def list_group(request: Request, body: MembersBody) -> Response:
         told.runtime, by=told.staff, master_phone=body.master_phone, after=after, limit=body.limit + 1
     )
     found, following = cut(found, body.limit, lambda member: encode_id(member.id))
-    return reply(MembersView(items=[_view(member) for member in found], next_cursor=following))
+    return reply(GroupMembersView(items=[_view(member) for member in found], next_cursor=following))

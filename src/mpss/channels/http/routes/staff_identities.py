@@ -76,7 +76,7 @@ def _view(found: Reviewed) -> ReviewedView:
     says={200: Said("A page, newest first, masked", ReviewedListView)},
     clauses=("CM 5.2.2",),
 )
-async def list_submitted(
+async def list_identities(
     request: Request,
     state: Annotated[SubmissionState | None, Query()] = None,
     phone: Annotated[Phone | None, Query()] = None,
