@@ -17,6 +17,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from mpss.adapters.bank_iso8583 import BankLine, Iso8583Banks
+from mpss.adapters.boss_http import BossHttp
 from mpss.adapters.charging_diameter import DiameterCharging
 from mpss.adapters.iso8583_session import Line
 from mpss.adapters.key_store_file import FileKeyStore
@@ -117,6 +118,7 @@ def make_runtime(settings: Settings) -> Runtime:
         charging=make_charging(settings),
         recharge_card=_recharge(settings),
         online_bank=_online_bank(settings),
+        boss=BossHttp(secret=settings.boss_secret) if settings.boss_secret else None,
     )
     desk = Desk(database, batch_size=settings.desk_batch)
     return Runtime(database, desk, make_clock(settings), ports, settings)

@@ -137,6 +137,7 @@ class Settings:
     )
     payment_debtor_name: str = _setting("MPSS", "Our name in payment orders")
     payment_debtor_account: str = _setting("RESERVE", "Number of our account at the banks, in payment orders")
+    boss_secret: str = _setting("", "Secret shared with BOSS, which signs its events: whsec_ and base 64; empty: none")
     recharge_url: str = _setting("", "Address of the operator's recharge platform; empty: none is connected")
     recharge_secret: str = _setting("", "Secret shared with the recharge platform: whsec_ and base 64")
     recharge_card_prefix: str = _setting("19", "What the recharge platform's card numbers begin with")
@@ -274,6 +275,7 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "port": _range(1, 65_535),
     "smsc_port": _range(1, 65_535),
     "recharge_url": _address("http", "https"),
+    "boss_secret": _shared_secret,
     "recharge_secret": _shared_secret,
     "recharge_card_prefix": lambda value: "" if value.isascii() and value.isdigit() else "must be digits",
     "recharge_card_digits": _range(10, 32),

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mpss.accounts.boss_status import BOSS_EFFECTS
 from mpss.accounts.machine import BANK_CARD
 from mpss.accounts.state import ALLOWED, EffectiveState, Operation
 from mpss.accounts.state import MEANINGS as OPERATIONS
@@ -111,6 +112,30 @@ def machines() -> str:
     """Every state machine, drawn."""
     drawn = [f"## {_capital(machine.name)}\n\n```mermaid\n{machine.mermaid()}\n```" for machine in MACHINES]
     return _page("State machines", "Every table of moves, drawn from the code.", *drawn)
+
+
+def boss() -> str:
+    """What each event of BOSS does to an account."""
+    rows = [
+        (
+            f"`{kind}`",
+            effect.meaning,
+            effect.aspect,
+            effect.status or "as before",
+            {True: "stopped", False: "stop lifted", None: "as before"}[effect.stopped],
+            "`pre_closed`" if effect.pre_closed else "as before",
+            "ended" if effect.sessions_ended else "kept",
+            "none" if effect.notice is None else f"`{effect.notice}`",
+        )
+        for kind, effect in BOSS_EFFECTS.items()
+    ]
+    head = ("Event", "What it is", "Aspect", "BOSS status", "Stop", "Life", "Sessions", "Notice")
+    return _page(
+        "BOSS events",
+        "What an event of BOSS does to the account of its subscription (CM 7.8). Within an aspect an event that comes "
+        "late never undoes a newer one; an end is final. A change of number keeps the account and its bank cards.",
+        _table(head, rows),
+    )
 
 
 def states() -> str:
@@ -219,6 +244,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "errors": errors,
     "machines": machines,
     "states": states,
+    "boss": boss,
     "chart": chart,
     "permissions": permissions,
     "grammar": grammar,

@@ -91,6 +91,11 @@ class Event(StrEnum):
     CLOSING_ASKED = "closing_asked"
     CLOSING_PAID = "closing_paid"
     CLOSED = "closed"
+    NUMBER_STOPPED = "number_stopped"
+    NUMBER_RESUMED = "number_resumed"
+    NUMBER_CANCELLED = "number_cancelled"
+    NUMBER_CHANGED = "number_changed"
+    SIM_SWAPPED = "sim_swapped"
     CODE = "code"
     REPLY = "reply"
 
@@ -170,6 +175,11 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.CLOSING_ASKED: (),
     Event.CLOSING_PAID: ("amount_fen",),
     Event.CLOSED: (),
+    Event.NUMBER_STOPPED: (),
+    Event.NUMBER_RESUMED: (),
+    Event.NUMBER_CANCELLED: (),
+    Event.NUMBER_CHANGED: (),
+    Event.SIM_SWAPPED: (),
     Event.CODE: ("code", "purpose", "minutes"),
     Event.REPLY: ("text",),
 }

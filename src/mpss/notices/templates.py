@@ -323,6 +323,26 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的手机支付账户已注销。",
         "en": "Your wallet is closed.",
     },
+    Event.NUMBER_STOPPED: {
+        "zh-CN": "您的号码已停机，账户暂停支付，复机后自动恢复。",
+        "en": "Your number is stopped, and your wallet with it, until the number is in service again.",
+    },
+    Event.NUMBER_RESUMED: {
+        "zh-CN": "您的号码已复机，账户恢复使用。",
+        "en": "Your number is in service again, and so is your wallet.",
+    },
+    Event.NUMBER_CANCELLED: {
+        "zh-CN": "您的号码已销号，账户停止使用。如有余额，请持证件到营业厅办理。",
+        "en": "Your number is given up and your wallet ended. Bring your ID to a service hall for what is left in it.",
+    },
+    Event.NUMBER_CHANGED: {
+        "zh-CN": "您的账户已随换号转到新号码，请重新登录。",
+        "en": "Your wallet moved to your new number. Please sign in again.",
+    },
+    Event.SIM_SWAPPED: {
+        "zh-CN": "您的号码已换卡，请重新登录。如非本人操作，请立即挂失。",
+        "en": "Your SIM card was replaced; please sign in again. If it was not you, report loss at once.",
+    },
     Event.CODE: {
         "zh-CN": "验证码{code}，用于{purpose}，{minutes}分钟内有效。切勿告诉他人。",
         "en": "Code {code} to {purpose}, good for {minutes} minutes. Tell nobody.",

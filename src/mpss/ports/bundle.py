@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpss.ports.bank import BankPort
+from mpss.ports.boss import BossPort
 from mpss.ports.charging import ChargingPort
 from mpss.ports.key_store import KeyStore
 from mpss.ports.merchant import MerchantPort
@@ -26,3 +27,4 @@ class Ports:
     banks: BankPort | None = None
     purse: PursePort | None = None
     payment_files: PaymentFilesPort | None = None
+    boss: BossPort | None = None

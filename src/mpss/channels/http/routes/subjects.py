@@ -6,6 +6,7 @@ from mpss.channels.http.operation import Subject
 from mpss.channels.http.routes import (
     account,
     account_state,
+    boss,
     card_topups,
     cards,
     deliveries,
@@ -58,6 +59,6 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_accounts.SUBJECT, staff_groups.SUBJECT, staff_identities.SUBJECT,
         passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
         preferences.SUBJECT,
-        platform.SUBJECT,
+        boss.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always

@@ -1,0 +1,142 @@
+"""What BOSS tells of a subscription takes effect on the account: stop, resume, deactivation, owner, number, card.
+
+Invariants: (1) an event has its effect once, however often it comes; (2) within an aspect (accounts/boss_status.py) an
+older event never undoes a newer one; (3) an account follows its subscription, not its number: an event of another
+subscription on the same number does nothing to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from mpss.accounts.boss_status import BOSS_EFFECTS, Aspect, BossEffect, BossKind, is_newer
+from mpss.accounts.boss_store import (
+    Subscription,
+    end_sessions,
+    insert_boss_event,
+    lock_subscription,
+    record_result,
+    save_subscription,
+    set_boss_stopped,
+    set_phone,
+)
+from mpss.accounts.change import changed
+from mpss.accounts.model import AccountRow, Life
+from mpss.accounts.notify import tell
+from mpss.accounts.state_store import insert_event, set_life
+from mpss.accounts.store import find_wallet, lock_account
+from mpss.db.database import UnitOfWork
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.phone import home_province, parse_phone
+from mpss.ports.boss import BossEvent
+from mpss.runtime import Runtime
+
+ACTOR = "boss"
+
+
+async def take_boss_event(runtime: Runtime, headers: Mapping[str, str], body: bytes) -> str:
+    """Record a signed event and let it take effect; what became of it. Said again, it changes nothing ("repeated").
+
+    Raises:
+        SignatureInvalid: BOSS did not sign it.
+        MalformedField: it says nothing that can be understood, naming the field.
+        Refused: NOT_FOUND, no BOSS is connected.
+
+    Spec: CM 5.2.4, 5.2.6, 5.2.7, 5.2.8, 6.3, 7.8.
+    """
+    if runtime.ports.boss is None:
+        raise Refused(ErrorCode.NOT_FOUND, detail="no BOSS is connected")
+    event = runtime.ports.boss.read_event(headers, body)
+    if event.kind not in set(map(str, BossKind)):
+        raise MalformedField(field="kind", problem=f"must be of: {', '.join(BossKind)}")
+    kind, phone = BossKind(event.kind), parse_phone(event.phone)
+    if kind is BossKind.CHANGE_NUMBER and event.new_phone is None:
+        raise MalformedField(field="new_phone", problem="is missing")
+    new_phone = None if event.new_phone is None else parse_phone(event.new_phone, field="new_phone")
+    now = runtime.clock.now()
+    payload = {"new_phone": new_phone, "sim_serial": event.sim_serial}
+    values = {
+        "id": event.event_id, "kind": kind.value, "phone": phone, "subscription_id": event.subscription_id,
+        "sequence": event.sequence, "occurred_at": event.occurred_at, "now": now, "payload": json.dumps(payload),
+    }  # fmt: skip
+    async with runtime.database.transaction() as uow:
+        if not await insert_boss_event(uow, values):
+            return "repeated"
+        bound = await lock_subscription(
+            uow, subscription_id=event.subscription_id, phone=phone, occurred_at=event.occurred_at
+        )
+        locked = None if bound is None else await lock_account(uow, bound.account_id)
+        if bound is None or locked is None:
+            return "no_account"
+        result = await _apply(uow, event, kind, bound, locked[0], new_phone=new_phone, now=now)
+        applied_at = now if result == "applied" else None
+        await record_result(uow, event.event_id, result, account_id=bound.account_id, applied_at=applied_at)
+    return result
+
+
+async def _apply(
+    uow: UnitOfWork,
+    event: BossEvent,
+    kind: BossKind,
+    bound: Subscription,
+    account: AccountRow,
+    *,
+    new_phone: str | None,
+    now: datetime,
+) -> str:
+    effect = BOSS_EFFECTS[kind]
+    if account.life in (Life.PRE_CLOSED, Life.CLOSED) and effect.aspect is not Aspect.END:
+        return "ended"
+    if account.life is Life.CLOSED or (account.life is Life.PRE_CLOSED and bound.boss_status == effect.status):
+        return "ended"
+    if not is_newer(kind, event.sequence, _last(bound, effect.aspect)):
+        return "stale"
+    if new_phone is not None and kind is BossKind.CHANGE_NUMBER and new_phone != account.phone:
+        if await find_wallet(uow, phone=new_phone) is not None:
+            return "number_taken"
+        await set_phone(uow, account.id, phone=new_phone, province=home_province(new_phone))
+    if effect.stopped is not None:
+        await set_boss_stopped(uow, account.id, effect.stopped)
+    if effect.pre_closed:
+        await set_life(uow, account.id, Life.PRE_CLOSED, now=now)
+    if effect.sessions_ended:
+        await end_sessions(uow, account.id)
+    await save_subscription(uow, _moved(bound, effect, event.sequence), sim_serial=event.sim_serial)
+    await _tell(uow, event, effect, account, new_phone=new_phone, now=now)
+    return "applied"
+
+
+async def _tell(
+    uow: UnitOfWork, event: BossEvent, effect: BossEffect, account: AccountRow, *, new_phone: str | None, now: datetime
+) -> None:
+    detail = {"kind": event.kind, "event_id": event.event_id}
+    if effect.notice is None:
+        await insert_event(uow, account.id, "number_transferred", detail=detail, actor=ACTOR, now=now)
+        return
+    await changed(uow, account, effect.notice, actor=ACTOR, now=now, detail=detail)
+    if effect.aspect is Aspect.NUMBER and new_phone is not None:
+        await tell(uow, effect.notice, reference=account.id, phone=new_phone, language=account.language, now=now)
+
+
+def _last(bound: Subscription, aspect: Aspect) -> int:
+    by_aspect = {
+        Aspect.STATUS: bound.status_sequence,
+        Aspect.NUMBER: bound.number_sequence,
+        Aspect.CARD: bound.card_sequence,
+    }
+    return by_aspect.get(aspect, 0)
+
+
+def _moved(bound: Subscription, effect: BossEffect, sequence: int) -> Subscription:
+    status = bound.boss_status if effect.status is None else effect.status
+    match effect.aspect:
+        case Aspect.STATUS:
+            return bound._replace(boss_status=status, status_sequence=sequence)
+        case Aspect.NUMBER:
+            return bound._replace(number_sequence=sequence)
+        case Aspect.CARD:
+            return bound._replace(card_sequence=sequence)
+        case Aspect.END:
+            return bound._replace(boss_status=status)
