@@ -189,7 +189,7 @@ async def read_identity(request: Request) -> Response:
     errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.UPGRADE), ErrorCode.ILLEGAL_STATE, ErrorCode.BLACKLISTED),
     clauses=("CM 5.2.2",),
 )
-async def submit_identity(request: Request, body: SubmitBody) -> Response:
+async def submit_own_identity(request: Request, body: SubmitBody) -> Response:
     """To make the account real-name (实名). The result comes by SMS; one that was refused may be submitted again."""
     told = exchange(request)
     row = await submit_identity(
