@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mpss.accounts import token_store
-from mpss.accounts.checks import is_locked, must_reset, password_cleared
+from mpss.accounts.checks import check_state, is_locked, must_reset, password_cleared
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.links import find_link, send_link
 from mpss.accounts.model import AccountRow, Life, UsageRow
@@ -21,6 +21,7 @@ from mpss.accounts.password_store import Retired, retire_password, retired_passw
 from mpss.accounts.password_tries import count_try
 from mpss.accounts.sign_in import Session
 from mpss.accounts.spray import hot, noticed
+from mpss.accounts.state import Operation
 from mpss.accounts.store import find_wallet, lock_account, save_usage, set_password
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
@@ -34,13 +35,14 @@ async def request_link(runtime: Runtime, *, phone: str) -> None:
 
     Raises:
         MalformedField: `phone` is no mobile number of the mainland.
-        Refused: UNKNOWN_ACCOUNT; RATE_LIMITED.
+        Refused: UNKNOWN_ACCOUNT, what the state refuses with; RATE_LIMITED.
 
     Spec: CT 5.2; CM 7.5.
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, _ = await _lock_wallet(uow, parse_phone(phone))
+        _refuse_stopped(account, now)
         await send_link(uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now)
 
 
@@ -49,8 +51,8 @@ async def set_by_link(runtime: Runtime, *, token: str, password: str) -> None:
 
     Raises:
         MalformedField: `password` is not six digits.
-        Refused: CODE_EXPIRED (the link ran out, was used, or never was), WEAK_PASSWORD, PASSWORD_REUSED. A password
-            that will not do leaves the link as it was.
+        Refused: CODE_EXPIRED (the link ran out, was used, or never was), WEAK_PASSWORD, PASSWORD_REUSED, what
+            the state refuses with. A password that will not do leaves the link as it was.
 
     Spec: CT 5.2; CM 7.4.
     """
@@ -59,6 +61,7 @@ async def set_by_link(runtime: Runtime, *, token: str, password: str) -> None:
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, usage = await _lock(uow, account_id)
+        _refuse_stopped(account, now)
         check_new(password, phone=account.phone)
         if not await token_store.use_link(uow, token_digest(token), now=now):
             raise Refused(ErrorCode.CODE_EXPIRED, detail="ask for a new link")
@@ -70,7 +73,7 @@ async def set_by_code(runtime: Runtime, *, phone: str, code: str, password: str)
 
     Raises:
         MalformedField: `phone`, `code` or `password`.
-        Refused: WEAK_PASSWORD, PASSWORD_REUSED, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT.
+        Refused: WEAK_PASSWORD, PASSWORD_REUSED, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with.
 
     Spec: CT 5.2; CM 7.4, 7.5.
     """
@@ -80,6 +83,7 @@ async def set_by_code(runtime: Runtime, *, phone: str, code: str, password: str)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, usage = await _lock_wallet(uow, phone)
+        _refuse_stopped(account, now)
         await use_code(uow, code_id, now=now)
         await _replace(uow, runtime, account, usage, password, now)
 
@@ -174,6 +178,12 @@ async def _replace(
 
 async def _tell(uow: UnitOfWork, event: str, account: AccountRow, now: datetime) -> None:
     await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now)
+
+
+def _refuse_stopped(account: AccountRow, now: datetime) -> None:
+    refusal = check_state(account, Operation.SET_PASSWORD, at=now)
+    if refusal is not None:
+        raise Refused(refusal)
 
 
 async def _lock_wallet(uow: UnitOfWork, phone: str) -> tuple[AccountRow, UsageRow]:

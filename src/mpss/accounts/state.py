@@ -44,6 +44,7 @@ class Operation(StrEnum):
     UNBIND_CARD = "unbind_card"
     SET_PAYEE = "set_payee"
     SET_LIMIT = "set_limit"
+    SET_PASSWORD = "set_password"  # noqa: S105 - an operation
     UPGRADE = "upgrade"
     REPORT_LOSS = "report_loss"
     LIFT_LOSS = "lift_loss"
@@ -64,6 +65,7 @@ MEANINGS: dict[Operation, str] = {
     Operation.UNBIND_CARD: "unbinding one, dissolving a directed relation",
     Operation.SET_PAYEE: "setting up or changing a directed relation",
     Operation.SET_LIMIT: "changing the holder's own limits",
+    Operation.SET_PASSWORD: "setting or resetting the payment password by what the phone was sent",
     Operation.UPGRADE: "from weak real-name to real-name",
     Operation.REPORT_LOSS: "reporting loss, by voice, portal or in writing",
     Operation.LIFT_LOSS: "lifting a loss report",
@@ -86,13 +88,16 @@ ALLOWED: dict[EffectiveState, frozenset[Operation]] = {
     EffectiveState.FROZEN_FOR_RISK: frozenset({_O.RECEIVE, _O.TOP_UP, *_UPKEEP, _O.UPGRADE}),
     # A frozen account takes no part in trading (CT 5.2, 6.1.3).
     EffectiveState.FROZEN_BY_USER: frozenset({*_UPKEEP, _O.UPGRADE}),
-    EffectiveState.STOPPED: frozenset({_O.RECEIVE, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
-    EffectiveState.PENDING: frozenset({*_UPKEEP, _O.UPGRADE, _O.CLOSE}),
-    EffectiveState.PASSWORD_LOCKED: frozenset({_O.RECEIVE, _O.TOP_UP, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
-    EffectiveState.DORMANT: frozenset({_O.RECEIVE, _O.TOP_UP, *_UPKEEP, _O.UPGRADE, _O.WAKE, _O.CLOSE}),
+    EffectiveState.STOPPED: frozenset({_O.RECEIVE, _O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
+    EffectiveState.PENDING: frozenset({_O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
+    EffectiveState.PASSWORD_LOCKED: frozenset({_O.RECEIVE, _O.TOP_UP, _O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
+    EffectiveState.DORMANT: frozenset(
+        {_O.RECEIVE, _O.TOP_UP, _O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.WAKE, _O.CLOSE}
+    ),
     EffectiveState.ACTIVE: frozenset(_O) - {_O.LIFT_LOSS, _O.WAKE, _O.PAY_OUT},
 }
-"""What each state allows. Queries and what is insisted upon (a refund, a reversal, a return) are always allowed."""
+"""What each state allows. Whoever holds a lost phone holds its codes, so no password is set while loss is reported or
+the account is frozen. Queries and what is insisted upon (a refund, a reversal, a return) are always allowed."""
 
 REFUSALS: dict[EffectiveState, ErrorCode] = {
     EffectiveState.CLOSED: ErrorCode.ACCOUNT_CLOSED,

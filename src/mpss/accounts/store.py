@@ -121,7 +121,8 @@ _FIND_BY_PHONE: LiteralString = """
 """
 _PHONE: LiteralString = "SELECT phone FROM account WHERE id = %(id)s"
 _REPLACE_DIGEST: LiteralString = """
-    UPDATE account SET password_digest = %(digest)s, password_key = %(key)s, life = 'active'
+    UPDATE account SET password_digest = %(digest)s, password_key = %(key)s,
+           life = CASE life WHEN 'pending' THEN 'active' ELSE life END
      WHERE id = %(id)s AND life <> 'closed'
 """
 _SET_DAILY_LIMIT: LiteralString = "UPDATE account SET daily_limit_fen = %(daily_limit_fen)s WHERE id = %(id)s"

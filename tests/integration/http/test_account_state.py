@@ -120,6 +120,15 @@ class TestLoss:
         problem(await clerk.post("/v1/staff/accounts/loss/lift", asked), 409, "illegal_state")
         assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
 
+    @clause("CM 6.7")
+    async def test_keeps_whoever_holds_the_phone_from_a_new_password(self, shop: Counter) -> None:
+        payer = await shop.subscriber()
+        assert (await payer.post("/v1/account/loss", {})).status_code == 201
+        code = await sms_code(shop.runtime, PHONE, Purpose.SET_PASSWORD)
+        body = {"phone": PHONE, "code": code, "password": "520943"}
+        problem(await payer.post("/v1/account/password/reset", body), 403, "loss_oral")
+        assert (await payer.post("/v1/account/loss/lift", await proofs(shop))).status_code == 204
+
     async def test_in_writing_is_for_the_clerk_of_a_hall(self, shop: Counter) -> None:
         nobody = await shop.staff(Permission.LOSS_WRITTEN, name="no hall")
         asked = {"phone": PHONE, "document": SEEN}
@@ -279,6 +288,11 @@ async def _set_payee(shop: Counter, payer: Caller) -> Any:
     )
 
 
+async def _set_password(shop: Counter, payer: Caller) -> Any:
+    code = await sms_code(shop.runtime, PHONE, Purpose.SET_PASSWORD)
+    return await payer.post("/v1/account/password/reset", {"phone": PHONE, "code": code, "password": "520943"})
+
+
 async def _report(shop: Counter, payer: Caller) -> Any:
     return await payer.post("/v1/account/loss", {})
 
@@ -310,6 +324,8 @@ TRIES: dict[Operation, Try] = {
     Operation.FREEZE: _freeze,
     Operation.UNFREEZE: _unfreeze,
     Operation.WAKE: _wake,
+    # The last, for the others prove themselves by the old one.
+    Operation.SET_PASSWORD: _set_password,
 }
 NOTHING_TO_DO = {ErrorCode.ILLEGAL_STATE}
 """An allowed operation may find nothing to do: no loss to lift, no freeze of one's own to release, loss reported."""

@@ -81,6 +81,7 @@ async def report_own_loss(request: Request, body: EmptyBody) -> Response:
     """An oral report (口头挂失): it ends by itself after some days. Every other session of the account ends."""
     told = exchange(request)
     until = await report_loss(told.runtime, account_id=told.account_id, channel="http", kept=told.session.token_digest)
+    told.context.sessions.forget_account(told.account_id)
     return reply(LossView(until=until), 201)
 
 
@@ -223,4 +224,5 @@ async def close_own_account(request: Request, body: ClosingBody) -> Response:
         card_id=body.card_id,
         proofs=_proofs(told, body),
     )
+    told.context.sessions.forget_account(told.account_id)
     return reply(ClosingView(life=life), 201)

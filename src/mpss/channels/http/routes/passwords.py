@@ -13,6 +13,7 @@ from mpss.accounts.links import find_link
 from mpss.accounts.login_password import set_login_password
 from mpss.accounts.password import change, set_by_code, set_by_link, unlock
 from mpss.accounts.password_at_counter import reset_at_counter
+from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import Body, LoginPassword, PaymentPassword, Phone, SmsCode, text
@@ -97,6 +98,7 @@ async def change_password(request: Request, body: ChangeBody) -> Response:
     says={204: Said("Set; the lock is off, and the account's sessions have ended")},
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
+        *refusals_of(Operation.SET_PASSWORD),
         ErrorCode.WEAK_PASSWORD,
         ErrorCode.PASSWORD_REUSED,
         ErrorCode.WRONG_CODE,
@@ -173,6 +175,7 @@ async def unlock_password(request: Request, body: UnlockBody) -> Response:
     says={204: Said("Set; the link is used up")},
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
+        *refusals_of(Operation.SET_PASSWORD),
         ErrorCode.WEAK_PASSWORD,
         ErrorCode.PASSWORD_REUSED,
         ErrorCode.CODE_EXPIRED,
