@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 
+from mpss.accounts.codes import Purpose
 from mpss.channels.sms.handlers import handle
 from mpss.config import Policy
 from mpss.db.database import Database
 from mpss.fees.model import Schedule
 from mpss.fees.store import add_schedule
 from mpss.simulators.bank_faults import Fault, FaultKind
+from mpss.transactions.closings.close import finish_closings
 from mpss.transactions.resolve import resolve_due
 from mpss.transactions.verify import verify
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, Connected
 from tests.support.clauses import clause
-from tests.support.house import PASSWORD, events, last_secret, notices
+from tests.support.house import PASSWORD, events, last_secret, notices, sms_code
 from tests.support.http import Caller, Counter, counter
 from tests.support.market import PHONE, market
 
@@ -259,3 +261,33 @@ async def _requested(scene: Scene, text: str) -> str:
     assert await _sent(scene, text) is None
     told = [facts for event, facts in await notices(scene.shop.runtime, PHONE) if event == "confirm_withdrawal"]
     return str(told[-1]["code"])
+
+
+@clause("CM 5.2.3.4")
+class TestTheRestOfAClosedAccount:
+    async def closing(self, scene: Scene) -> Any:
+        code = await sms_code(scene.shop.runtime, PHONE, Purpose.ACCOUNT)
+        body = {"payout": "bank_card", "card_id": scene.card_id, "payment_password": PASSWORD, "code": code}
+        return await scene.payer.post("/v1/account/closing", body)
+
+    async def test_goes_to_the_card_whole_without_fee_and_beyond_the_limits(self, scene: Scene) -> None:
+        rest_fen = await scene.shop.balance_fen()
+        assert rest_fen > POLICY.withdrawal_daily_limit_fen
+        told = await self.closing(scene)
+        assert (told.status_code, told.json()) == (201, {"life": "closed"})
+        assert await scene.shop.balance_fen() == 0
+        lines = [line for line in scene.connected.bank.store.lines() if line["card"] == CARD]
+        assert [line["amount_fen"] for line in lines] == [rest_fen]
+        async with scene.shop.runtime.database.read() as uow:
+            assert [check for check in await verify(uow) if not check.holds] == []
+            assert await uow.value("SELECT count(*) FROM bank_card WHERE state = 'bound'") == 0
+
+    async def test_in_doubt_keeps_the_account_until_the_bank_says(self, scene: Scene) -> None:
+        scene.fault(FaultKind.LOSE_REPLY)
+        assert (await self.closing(scene)).json() == {"life": "pre_closed"}
+        assert await finish_closings(scene.shop.runtime) == 0
+        await scene.resolve()
+        assert await finish_closings(scene.shop.runtime) == 1
+        assert await scene.shop.balance_fen() == 0
+        lines = [line for line in scene.connected.bank.store.lines() if line["card"] == CARD]
+        assert len(lines) == 1
