@@ -39,6 +39,7 @@ BAD_FIELDS = [
     ("a negative quantity", {"quantity": -1}, MALFORMED, "quantity"),
     ("a negative fee", {"fee_fen": -1}, "amount_out_of_range", "fee_fen"),
     ("a province that is none", {"visited_province": "XX"}, MALFORMED, "visited_province"),
+    ("a province that is no text", {"visited_province": [[]]}, MALFORMED, "visited_province"),
     ("a field that is none", {"amout_fen": 1}, MALFORMED, "amout_fen"),
     ("a merchant's field", {"phone": PHONE}, MALFORMED, "phone"),
     ("another merchant's field", {"merchant_order_no": "A-1"}, MALFORMED, "merchant_order_no"),
@@ -247,7 +248,8 @@ class TestABadAddress:
             ({"limit": "x"}, "limit"),
             ({"cursor": "x"}, "cursor"),
             ({"cursor": "=" * 20}, "cursor"),
-            ({"cursor": "A" * 22}, None),
+            ({"cursor": "A" * 22}, "cursor"),
+            ({"cursor": "A" * 32}, None),
             ({"cursor": "A" * 65}, "cursor"),
         ],
     )

@@ -142,9 +142,9 @@ Phone = Annotated[str, PlainValidator(of_form(parse_phone)), WithJsonSchema(_PHO
 
 
 def _province(value: Any) -> str:
-    if value not in PROVINCE_CODES:
+    if not isinstance(value, str) or value not in PROVINCE_CODES:
         raise malformed('must be a province\'s letter code, such as "GD"')
-    return str(value)
+    return value
 
 
 Province = Annotated[

@@ -38,6 +38,7 @@ KINDS: dict[TransactionKind, dict[str, str]] = {
     K.TRANSFER_RETURN: {"zh-CN": "转账退回", "en": "Transfer returned"},
     K.WITHDRAWAL: {"zh-CN": "提现", "en": "Withdrawal"},
     K.WITHDRAWAL_RETURN: {"zh-CN": "提现退回", "en": "Withdrawal returned"},
+    K.CLOSING_PAYOUT: {"zh-CN": "销户付款", "en": "Closing payout"},
 }
 STATES: dict[TransactionState, dict[str, str]] = {
     S.CONFIRMING: {"zh-CN": "待确认", "en": "waits for a reply"},
