@@ -33,7 +33,8 @@ def parse_phone(text: str, *, field: str = "phone") -> str:
     # phonenumbers reads leniently (extensions, letters, "tel:"); a number that names a wallet must be nothing but one.
     match = _FORM.fullmatch(text.replace(" ", "")) if len(text) <= 20 else None
     if match is not None:
-        number = phonenumbers.parse(match[1], "CN")
+        # With its country: a national one is searched for dialling prefixes, and "110…" has one of nowhere.
+        number = phonenumbers.parse(f"+86{match[1]}")
         if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.MOBILE:
             return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     raise MalformedField(field=field, problem='must be a mobile number of the mainland, such as "18912340001"')

@@ -26,7 +26,7 @@ class TestParsing:
         "given_as",
         [
             "", " ", "10086", "1891234000", "189123400011", "02012345678", "12012345678", "+14155552671",
-            "+85251234567", "tel:18912340001", "18912340001x5", "18912340001;ext=5", "18912340001x",
+            "+8611072003840", "+85251234567", "tel:18912340001", "18912340001x5", "18912340001;ext=5", "18912340001x",
             "１８９１２３４０００１", "018912340001", "1-8-9-1-2-3-4-0-0-0-1", "(189)12340001",
             "+86+8618912340001", "18912340001\n", "1" * 21, "'; DROP TABLE",
         ],
@@ -35,6 +35,14 @@ class TestParsing:
         with pytest.raises(MalformedField) as refused:
             parse_phone(given_as, field="payer_phone")
         assert refused.value.field == "payer_phone"
+
+    @given(digits=integers(10_000_000_000, 19_999_999_999))
+    def test_of_any_eleven_digits_gives_that_number_or_refuses(self, digits: int) -> None:
+        try:
+            phone = parse_phone(str(digits))
+        except MalformedField:
+            return
+        assert phone == f"+86{digits}"
 
     @given(given_as=text(max_size=25))
     def test_of_any_text_gives_a_number_or_refuses(self, given_as: str) -> None:
