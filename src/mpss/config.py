@@ -89,6 +89,7 @@ class Policy:
     online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")
     loss_oral_days: int = _setting(5, "How long an oral report of loss holds", "d")
     user_freeze_days: int = _setting(365, "How far off the end of one's own freeze may be set", "d")
+    staff_freeze_days: int = _setting(365, "How far off the end of a freeze for a risk or by law may be set", "d")
     dormancy_days: int = _setting(180, "Without a movement for so long, a wallet falls dormant", "d")
     dormancy_warning_days: int = _setting(30, "How long before that its holder is warned", "d")
     grey_limit_percent: int = _setting(50, "What a payer on the grey list may pay at once, of the single limit", "%")

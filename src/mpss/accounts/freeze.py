@@ -1,45 +1,41 @@
 """Freezes of an account (冻结): the holder's own until a date, ours for a risk, a court's or authority's.
 
     the holder   frozen at once by portal or SMS ──the date at 00:00, or the holder with password and code──► released
-    risk, law    one member of staff proposes ──another approves──► frozen; released the same way, by two
+    risk, law    one member of staff proposes ──another approves──► frozen ──the date, or two people──► released
+                 the whole account or an amount; extended, and released in part, by two as well
 
-A frozen account takes no part in trading (CT 5.2). Freezes stand beside each other: releasing one leaves the others.
-Spec: CT 5.2, 6.1.3. Decision: ADR-0021.
+A frozen account takes no part in trading (CT 5.2); of an amount that is frozen, only what is beyond it may leave.
+Freezes stand beside each other: releasing one leaves the others. What an approval does is in freeze_change.py.
+Spec: CT 5.2, 6.1.3. Decisions: ADR-0021, ADR-0028.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
-from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff, lock_by_phone
+from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, lock_by_phone
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
-from mpss.accounts.model import AccountRow, FreezeKind
+from mpss.accounts.freeze_change import CARRIED_OUT, OPERATIONS, Proposed, check_part, require_standing
+from mpss.accounts.freeze_store import end_due_freezes, freezes_of, insert_freeze, release_of_user
+from mpss.accounts.model import AccountRow, Freeze, FreezeKind
 from mpss.accounts.proven import Proofs, proven
 from mpss.accounts.state import Operation
-from mpss.accounts.state_store import Freeze, end_user_freezes, freezes_of, insert_freeze, release_freezes
-from mpss.accounts.store import lock_account
+from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, ApprovalId, FreezeId
+from mpss.kernel.money import MAX_FEN
+from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.approvals import decide, propose, waiting
 from mpss.staff.model import ApprovalRow, StaffMember
 from mpss.staff.permissions import Permission
 
 _LONGEST = 200
-
-
-class Proposed(StrEnum):
-    """The kinds of proposal that a second member of staff decides."""
-
-    FREEZE = "account_freeze"
-    RELEASE = "account_release"
 
 
 async def freeze_by_user(runtime: Runtime, *, account_id: UUID, until: date | None, channel: str) -> datetime | None:
@@ -54,21 +50,16 @@ async def freeze_by_user(runtime: Runtime, *, account_id: UUID, until: date | No
     Spec: CT 5.2, 6.1.3.
     """
     now = runtime.clock.now()
-    ends_at = None
-    if until is not None:
-        days = (until - now.astimezone(SHANGHAI).date()).days
-        if not 1 <= days <= runtime.policy.user_freeze_days:
-            raise MalformedField(field="until", problem=f"must be 1 to {runtime.policy.user_freeze_days} days from now")
-        ends_at = datetime.combine(until, time(0, 0), SHANGHAI).astimezone(UTC)
+    ends_at = _ends_at(until, now, within_days=runtime.policy.user_freeze_days)
     async with runtime.database.transaction() as uow:
         locked = await lock_account(uow, account_id)
         refusal = check_state(None if locked is None else locked[0], Operation.FREEZE, at=now)
         if locked is None or refusal is not None:
             raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
         account = locked[0]
-        await release_freezes(uow, account.id, FreezeKind.USER, by=SUBSCRIBER, now=now)
-        made = Freeze(FreezeId.new(now), FreezeKind.USER, channel, "", ends_at, SUBSCRIBER, now, None, None)
-        await insert_freeze(uow, account.id, made)
+        await release_of_user(uow, account.id, by=SUBSCRIBER, now=now)
+        made = Freeze(FreezeId.new(now), account.id, FreezeKind.USER, None, None, channel, "", ends_at, SUBSCRIBER, now)
+        await insert_freeze(uow, made)
         detail = {"channel": channel, "until": None if until is None else until.isoformat()}
         params = {"until": "" if until is None else until.isoformat()}
         await changed(uow, account, "frozen", actor=SUBSCRIBER, now=now, detail=detail, params=params)
@@ -91,7 +82,7 @@ async def unfreeze_by_user(runtime: Runtime, *, account_id: UUID, proofs: Proofs
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="you have not frozen the account")
 
     async def release(uow: UnitOfWork, account: AccountRow, _: None) -> None:
-        await release_freezes(uow, account.id, FreezeKind.USER, by=SUBSCRIBER, now=now)
+        await release_of_user(uow, account.id, by=SUBSCRIBER, now=now)
         await changed(uow, account, "unfrozen", actor=SUBSCRIBER, now=now)
 
     await proven(
@@ -101,12 +92,24 @@ async def unfreeze_by_user(runtime: Runtime, *, account_id: UUID, proofs: Proofs
 
 
 async def propose_freeze(
-    runtime: Runtime, *, staff: StaffMember, phone: str, kind: FreezeKind, reason: str, document: str
+    runtime: Runtime,
+    *,
+    staff: StaffMember,
+    phone: str,
+    kind: FreezeKind,
+    reason: str,
+    document: str,
+    amount_fen: int | None = None,
+    until: date | None = None,
 ) -> ApprovalId:
     """Propose to freeze an account for a risk or by law; `document` is the court's or authority's, of a law freeze.
 
+    `amount_fen` None: the whole account; else so much must not leave, whether it is there yet or comes in later.
+    `until` None: until it is released; else it ends at 00:00 in Shanghai of that day.
+
     Raises:
-        MalformedField: `phone`, `kind` is the user's, `reason`, or `document` is missing of a freeze by law.
+        MalformedField: `phone`, `kind` is the user's, `reason`, `amount_fen`, or `document` is missing of a freeze by
+            law; `until` is not after today, or further than `policy.staff_freeze_days`.
         Refused: FORBIDDEN; UNKNOWN_ACCOUNT, what the state refuses with.
 
     Spec: CM 7.6.
@@ -117,7 +120,10 @@ async def propose_freeze(
     _check_line(reason, field="reason")
     if kind is FreezeKind.LAW or document:
         _check_line(document, field="document")
+    if amount_fen is not None and not 0 < amount_fen <= MAX_FEN:
+        raise MalformedField(field="amount_fen", problem="must be above zero")
     now = runtime.clock.now()
+    _ends_at(until, now, within_days=runtime.policy.staff_freeze_days)
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
         refusal = check_state(account, Operation.FREEZE, at=now)
@@ -125,17 +131,18 @@ async def propose_freeze(
             raise Refused(refusal)
         payload = {
             "account_id": AccountId.outside(account.id), "kind": kind.value, "reason": reason, "document": document,
+            "amount_fen": amount_fen, "until": None if until is None else until.isoformat(),
         }  # fmt: skip
         return await propose(uow, kind=Proposed.FREEZE, payload=payload, by=staff, now=now)
 
 
 async def propose_release(
-    runtime: Runtime, *, staff: StaffMember, freeze_id: UUID, phone: str, reason: str
+    runtime: Runtime, *, staff: StaffMember, freeze_id: UUID, phone: str, reason: str, amount_fen: int | None = None
 ) -> ApprovalId:
-    """Propose to release a freeze for a risk or by law.
+    """Propose to release a freeze for a risk or by law; `amount_fen` of a freeze of an amount: only so much of it.
 
     Raises:
-        MalformedField: `phone` or `reason`.
+        MalformedField: `phone` or `reason`; `amount_fen` is more than still stands, or the freeze is of the whole.
         Refused: FORBIDDEN; UNKNOWN_ACCOUNT; NOT_FOUND, the account has no such freeze; ILLEGAL_STATE, it has ended, or
             is the holder's own.
 
@@ -146,16 +153,46 @@ async def propose_release(
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
-        found = next((freeze for freeze in await freezes_of(uow, account.id) if freeze.id == freeze_id), None)
-        if found is None:
-            raise Refused(ErrorCode.NOT_FOUND, detail="the account has no such freeze")
-        if found.released_at is not None or found.kind is FreezeKind.USER:
-            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the freeze has ended, or is the holder's own")
+        found = await require_standing(uow, account, freeze_id)
+        if amount_fen is not None:
+            check_part(found, amount_fen)
         payload = {
             "account_id": AccountId.outside(account.id), "freeze_id": FreezeId.outside(freeze_id),
-            "kind": found.kind.value, "reason": reason,
+            "kind": found.kind.value, "reason": reason, "amount_fen": amount_fen,
         }  # fmt: skip
         return await propose(uow, kind=Proposed.RELEASE, payload=payload, by=staff, now=now)
+
+
+async def propose_extension(
+    runtime: Runtime, *, staff: StaffMember, freeze_id: UUID, phone: str, until: date, reason: str, document: str
+) -> ApprovalId:
+    """Propose that a freeze with a date ends later (续冻); `document` as of the freeze.
+
+    Raises:
+        MalformedField: `phone`, `reason`, `document`; `until` is not after the present end, or further off than
+            `policy.staff_freeze_days`.
+        Refused: FORBIDDEN; UNKNOWN_ACCOUNT; NOT_FOUND; ILLEGAL_STATE, it has ended, has no date, or is the holder's.
+
+    Spec: CM 7.6.
+    """
+    staff.require(Permission.ACCOUNT_FREEZE)
+    _check_line(reason, field="reason")
+    now = runtime.clock.now()
+    ends_at = _ends_at(until, now, within_days=runtime.policy.staff_freeze_days)
+    async with runtime.database.transaction() as uow:
+        account = await lock_by_phone(uow, phone)
+        found = await require_standing(uow, account, freeze_id)
+        if found.kind is FreezeKind.LAW or document:
+            _check_line(document, field="document")
+        if found.until is None:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the freeze has no date to extend")
+        if ends_at is None or ends_at <= found.until:
+            raise MalformedField(field="until", problem="must be after the day on which the freeze ends now")
+        payload = {
+            "account_id": AccountId.outside(account.id), "freeze_id": FreezeId.outside(freeze_id),
+            "kind": found.kind.value, "reason": reason, "document": document, "until": until.isoformat(),
+        }  # fmt: skip
+        return await propose(uow, kind=Proposed.EXTENSION, payload=payload, by=staff, now=now)
 
 
 async def decide_freeze(
@@ -164,8 +201,8 @@ async def decide_freeze(
     """Approve or refuse what another member proposed; what is approved holds at once.
 
     Raises:
-        Refused: FORBIDDEN; NOT_FOUND; ILLEGAL_STATE, decided already, or the freeze has ended; SAME_PERSON;
-            what the account's state refuses with.
+        Refused: FORBIDDEN; NOT_FOUND; ILLEGAL_STATE, decided already, or the freeze or its date has ended;
+            SAME_PERSON; what the account's state refuses with.
 
     Spec: CM 7.6.
     """
@@ -176,50 +213,50 @@ async def decide_freeze(
         if not approve:
             return
         locked = await lock_account(uow, AccountId.parse(payload["account_id"], field="account_id"))
-        operation = Operation.FREEZE if kind is Proposed.FREEZE else Operation.UNFREEZE
-        refusal = check_state(None if locked is None else locked[0], operation, at=now)
+        refusal = check_state(None if locked is None else locked[0], OPERATIONS[kind], at=now)
         if locked is None or refusal is not None:
             raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        if kind is Proposed.FREEZE:
-            await _freeze(uow, locked[0], payload, staff, now)
-        else:
-            await _release(uow, locked[0], payload, staff, now)
+        await CARRIED_OUT[kind](uow, locked[0], payload, staff, now)
 
 
-async def _freeze(
-    uow: UnitOfWork, account: AccountRow, payload: Mapping[str, Any], staff: StaffMember, now: datetime
-) -> None:
-    kind = FreezeKind(payload["kind"])
-    made = Freeze(FreezeId.new(now), kind, payload["reason"], payload["document"], None, str(staff.id), now, None, None)
-    await insert_freeze(uow, account.id, made)
-    detail = {"freeze_id": FreezeId.outside(made.id), "kind": kind.value, "reason": payload["reason"]}
-    await changed_by_staff(uow, account, f"frozen_{kind.value}", staff=staff, now=now, detail=detail)
-
-
-async def _release(
-    uow: UnitOfWork, account: AccountRow, payload: Mapping[str, Any], staff: StaffMember, now: datetime
-) -> None:
-    kind = FreezeKind(payload["kind"])
-    freeze_id = FreezeId.parse(payload["freeze_id"], field="freeze_id")
-    if not await release_freezes(uow, account.id, kind, by=str(staff.id), now=now, freeze_id=freeze_id):
-        raise Refused(ErrorCode.ILLEGAL_STATE, detail="the freeze has ended")
-    detail = {"freeze_id": str(freeze_id), "kind": kind.value, "reason": payload["reason"]}
-    await changed_by_staff(uow, account, "unfrozen", staff=staff, now=now, detail=detail)
-
-
-async def open_proposals(runtime: Runtime, *, kind: Proposed) -> list[ApprovalRow]:
+async def open_proposals(runtime: Runtime, *, kind: StrEnum) -> list[ApprovalRow]:
     """What waits for a second member, oldest first."""
     async with runtime.database.read() as uow:
         return await waiting(uow, kind=kind)
 
 
+async def freezes_by_phone(runtime: Runtime, *, staff: StaffMember, phone: str) -> list[Freeze]:
+    """The newest hundred freezes of the number's account, standing and ended.
+
+    Raises:
+        MalformedField: `phone`.
+        Refused: FORBIDDEN; UNKNOWN_ACCOUNT.
+    """
+    staff.require(Permission.ACCOUNT_FREEZE)
+    async with runtime.database.read() as uow:
+        account_id = await find_wallet(uow, phone=parse_phone(phone))
+        if account_id is None:
+            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        return await freezes_of(uow, account_id)
+
+
 async def end_dated_freezes(runtime: Runtime) -> int:
-    """Release the users' freezes whose date has come, and tell; how many. For a job."""
+    """Release the freezes whose date has come, and tell; of how many accounts. For a job."""
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        owners = await end_user_freezes(uow, now=now)
+        owners = await end_due_freezes(uow, now=now)
         await changed_by_clock(uow, owners, "unfrozen", now=now)
     return len(owners)
+
+
+def _ends_at(until: date | None, now: datetime, *, within_days: int) -> datetime | None:
+    """00:00 in Shanghai of the day."""
+    if until is None:
+        return None
+    days = (until - now.astimezone(SHANGHAI).date()).days
+    if not 1 <= days <= within_days:
+        raise MalformedField(field="until", problem=f"must be 1 to {within_days} days from now")
+    return datetime.combine(until, time(0, 0), SHANGHAI).astimezone(UTC)
 
 
 def _check_line(text: str, *, field: str) -> None:

@@ -60,6 +60,33 @@ class FreezeKind(StrEnum):
     LAW = "law"
 
 
+class Freeze(NamedTuple):
+    """A freeze of an account. `made_by`: the subscriber, a member of staff, a rule.
+
+    `amount_fen` is what was ordered and `left_fen` what of it still stands, both None of the whole account.
+    """
+
+    id: UUID
+    account_id: UUID
+    kind: FreezeKind
+    amount_fen: int | None
+    left_fen: int | None
+    reason: str
+    document: str
+    until: datetime | None
+    made_by: str
+    made_at: datetime
+    released_by: str | None = None
+    released_at: datetime | None = None
+
+    def reduced(self, fen: int, *, by: str, at: datetime) -> Freeze:
+        """With so much less frozen, of a freeze of an amount; it has ended where nothing is left."""
+        assert self.left_fen is not None
+        assert 0 < fen <= self.left_fen
+        left = self._replace(left_fen=self.left_fen - fen)
+        return left if left.left_fen else left._replace(released_by=by, released_at=at)
+
+
 class AccountRow(NamedTuple):
     """An account as decisions see it. `phone` is E.164; `password_digest` was made under version `password_key`.
 

@@ -16,6 +16,7 @@ from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId
 from mpss.kernel.phone import parse_phone
+from mpss.ledger.model import Balance
 from mpss.runtime import Runtime
 
 _OVERVIEW: LiteralString = """
@@ -23,7 +24,7 @@ _OVERVIEW: LiteralString = """
            a.daily_limit_fen, a.password_digest IS NOT NULL AS password_set, a.account_class,
            a.loss, a.loss_until, a.boss_stopped, a.dormant_since, a.freezes, a.user_freeze_until,
            u.day, u.spent_fen, u.spent_count, u.wrong_day, u.wrong_today, u.wrong_in_a_row, u.voucher_wrong,
-           u.locked_until, b.balance_fen, b.restricted_fen, b.held_fen,
+           u.locked_until, b.balance_fen, b.restricted_fen, b.held_fen, b.frozen_fen,
            coalesce((SELECT business_date FROM business_day WHERE cut_at IS NULL), %(today)s) AS today
       FROM account AS a
       JOIN account_usage AS u ON u.account_id = a.id
@@ -37,6 +38,7 @@ _OF_LEDGER: LiteralString = "SELECT id FROM account WHERE ledger_account_id = AN
 class AccountOverview:
     """An account as it stands. Amounts in fen; `withdrawable_fen` is what of the available balance may be withdrawn.
 
+    `frozen_fen` is what of the balance freezes of amounts keep there, which may be less than was ordered.
     `locked_until` is set while the password is locked for the day; with `must_reset` only a new password helps.
     """
 
@@ -58,6 +60,7 @@ class AccountOverview:
     spent_today_fen: int
     balance_fen: int
     held_fen: int
+    frozen_fen: int
     available_fen: int
     withdrawable_fen: int
 
@@ -92,6 +95,7 @@ class _Record:
     balance_fen: int
     restricted_fen: int
     held_fen: int
+    frozen_fen: int
     today: date
 
 
@@ -160,7 +164,7 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
     )
     locked = is_locked(usage, now, runtime.policy)
     reset = must_reset(usage, runtime.policy)
-    available_fen = record.balance_fen - record.held_fen
+    balance = Balance(record.balance_fen, record.restricted_fen, record.held_fen, record.frozen_fen)
     return AccountOverview(
         id=AccountId.from_uuid(record.id),
         phone=record.phone,
@@ -180,6 +184,7 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
         spent_today_fen=spent_on(usage, record.today),
         balance_fen=record.balance_fen,
         held_fen=record.held_fen,
-        available_fen=available_fen,
-        withdrawable_fen=max(0, available_fen - record.restricted_fen),
+        frozen_fen=record.balance_fen - record.held_fen - balance.available_fen,
+        available_fen=balance.available_fen,
+        withdrawable_fen=balance.withdrawable_fen,
     )

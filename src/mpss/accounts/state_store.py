@@ -1,4 +1,4 @@
-"""The SQL of an account's state: loss, freezes, dormancy, life, and the record of every change of them."""
+"""The SQL of an account's state: loss, dormancy, life, and the record of every change of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
-from mpss.accounts.model import FreezeKind, Life, Loss
+from mpss.accounts.model import Life, Loss
 from mpss.db.database import UnitOfWork
+from mpss.db.rows import InsertSet
 from mpss.kernel.ids import Id
 
 _SET_LOSS: LiteralString = "UPDATE account SET loss = %(loss)s, loss_until = %(until)s WHERE id = %(id)s"
@@ -20,27 +21,12 @@ _SET_LIFE: LiteralString = """
 _SET_AWAKE: LiteralString = """
     UPDATE account SET dormant_since = NULL, dormancy_warned_at = NULL, woken_at = %(now)s WHERE id = %(id)s
 """
-_INSERT_FREEZE: LiteralString = """
-    INSERT INTO account_freeze (id, account_id, kind, reason, document, until, made_by, made_at)
-    VALUES (%(id)s, %(account_id)s, %(kind)s, %(reason)s, %(document)s, %(until)s, %(made_by)s, %(made_at)s)
-"""
-_RELEASE: LiteralString = """
-    UPDATE account_freeze SET released_by = %(by)s, released_at = %(now)s
-     WHERE account_id = %(account_id)s AND kind = %(kind)s AND amount_fen IS NULL AND released_at IS NULL
-       AND (%(id)s::uuid IS NULL OR id = %(id)s)
-"""
-_COPY_FREEZES: LiteralString = """
-    UPDATE account AS a
-       SET freezes = coalesce(f.kinds, '{}'), user_freeze_until = f.until
-      FROM (SELECT array_agg(DISTINCT kind ORDER BY kind) AS kinds, max(until) FILTER (WHERE kind = 'user') AS until
-              FROM account_freeze
-             WHERE account_id = %(id)s AND amount_fen IS NULL AND released_at IS NULL) AS f
-     WHERE a.id = %(id)s
-"""
-_FREEZES: LiteralString = """
-    SELECT id, kind, reason, document, until, made_by, made_at, released_by, released_at
-      FROM account_freeze WHERE account_id = %(account_id)s ORDER BY made_at DESC, id DESC LIMIT 100
-"""
+ACCOUNT_EVENTS = InsertSet(
+    name="account_event",
+    copy="COPY account_event (id, account_id, event, detail, actor, at) FROM STDIN (FORMAT BINARY)",
+    types=("uuid", "uuid", "text", "text", "text", "timestamptz"),
+)
+"""For a decision that changes an account's state."""
 _INSERT_EVENT: LiteralString = """
     INSERT INTO account_event (id, account_id, event, detail, actor, at)
     VALUES (%(id)s, %(account_id)s, %(event)s, %(detail)s, %(actor)s, %(at)s)
@@ -57,19 +43,6 @@ _END_LOSSES: LiteralString = """
          ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
     UPDATE account AS a SET loss = 'none', loss_until = NULL FROM due
      WHERE a.id = due.id AND a.loss = 'oral' AND a.loss_until <= %(now)s
-    RETURNING a.id, a.phone, a.language
-"""
-_END_FREEZES: LiteralString = """
-    WITH due AS (
-        SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
-         WHERE a.user_freeze_until <= %(now)s
-         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED),
-    ended AS (
-        UPDATE account_freeze AS f SET released_by = 'clock', released_at = %(now)s FROM due
-         WHERE f.account_id = due.id AND f.kind = 'user' AND f.released_at IS NULL AND f.until <= %(now)s
-        RETURNING f.account_id)
-    UPDATE account AS a SET freezes = array_remove(a.freezes, 'user'), user_freeze_until = NULL
-      FROM ended WHERE a.id = ended.account_id
     RETURNING a.id, a.phone, a.language
 """
 # Opened, woken and moved before the date. The first two are on the account; the newest posting is its index's last.
@@ -102,29 +75,6 @@ _FALL_DORMANT: LiteralString = """
      WHERE a.id = due.id AND a.dormant_since IS NULL
     RETURNING a.id, a.phone, a.language
 """
-_COPIES_DIFFER: LiteralString = """
-    SELECT count(*) FROM account AS a
-      LEFT JOIN (SELECT account_id, array_agg(DISTINCT kind ORDER BY kind) AS kinds,
-                        max(until) FILTER (WHERE kind = 'user') AS until
-                   FROM account_freeze WHERE amount_fen IS NULL AND released_at IS NULL GROUP BY account_id) AS f
-        ON f.account_id = a.id
-     WHERE a.freezes <> coalesce(f.kinds, '{}') OR a.user_freeze_until IS DISTINCT FROM f.until
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """A whole freeze of an account, standing or ended. `made_by`: the subscriber, a member of staff, a rule."""
-
-    id: UUID
-    kind: FreezeKind
-    reason: str
-    document: str
-    until: datetime | None
-    made_by: str
-    made_at: datetime
-    released_by: str | None
-    released_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,30 +110,9 @@ async def set_awake(uow: UnitOfWork, account_id: UUID, *, now: datetime) -> None
     await uow.execute(_SET_AWAKE, {"id": account_id, "now": now})
 
 
-async def insert_freeze(uow: UnitOfWork, account_id: UUID, freeze: Freeze) -> None:
-    """Write a whole freeze of a locked account, and its kind on the account."""
-    values = {
-        "id": freeze.id, "account_id": account_id, "kind": freeze.kind.value, "reason": freeze.reason,
-        "document": freeze.document, "until": freeze.until, "made_by": freeze.made_by, "made_at": freeze.made_at,
-    }  # fmt: skip
-    await uow.execute(_INSERT_FREEZE, values)
-    await uow.execute(_COPY_FREEZES, {"id": account_id})
-
-
-async def release_freezes(
-    uow: UnitOfWork, account_id: UUID, kind: FreezeKind, *, by: str, now: datetime, freeze_id: UUID | None = None
-) -> int:
-    """End the standing whole freezes of the kind, or the one named; how many."""
-    values = {"account_id": account_id, "kind": kind.value, "by": by, "now": now, "id": freeze_id}
-    ended = await uow.execute(_RELEASE, values)
-    await uow.execute(_COPY_FREEZES, {"id": account_id})
-    return ended
-
-
-async def freezes_of(uow: UnitOfWork, account_id: UUID) -> list[Freeze]:
-    """The newest hundred freezes of the account, standing and ended."""
-    rows = await uow.dicts(_FREEZES, {"account_id": account_id})
-    return [Freeze(**{**row, "kind": FreezeKind(row["kind"])}) for row in rows]
+def event_row(account_id: UUID, event: str, *, detail: Mapping[str, Any], actor: str, now: datetime) -> tuple[Any, ...]:
+    """The row for ACCOUNT_EVENTS."""
+    return Id.new(now), account_id, event, json.dumps(dict(detail), ensure_ascii=False, sort_keys=True), actor, now
 
 
 async def insert_event(
@@ -205,11 +134,6 @@ async def end_losses(uow: UnitOfWork, *, now: datetime) -> list[Owner]:
     return _owners(await uow.dicts(_END_LOSSES, {"now": now}))
 
 
-async def end_user_freezes(uow: UnitOfWork, *, now: datetime) -> list[Owner]:
-    """Users' own freezes whose date has come, at most 500; whose they were."""
-    return _owners(await uow.dicts(_END_FREEZES, {"now": now}))
-
-
 async def warn_of_dormancy(uow: UnitOfWork, *, now: datetime, before: datetime) -> list[Owner]:
     """Active accounts without a movement since `before`, not yet warned, at most 500; they are marked as warned."""
     return _owners(await uow.dicts(_WARN, {"now": now, "before": before, "first": _first_id(before)}))
@@ -223,11 +147,6 @@ async def fall_dormant(uow: UnitOfWork, *, now: datetime, warned: datetime, befo
     params = {"now": now, "warned": warned, "first": _first_id(before)}
     await uow.execute(_UNWARN, params)
     return _owners(await uow.dicts(_FALL_DORMANT, params))
-
-
-async def freezes_differ(uow: UnitOfWork) -> int:
-    """How many accounts' copies of their freezes are not what the freezes say; for `mpss verify`."""
-    return int(await uow.value(_COPIES_DIFFER))
 
 
 def _first_id(at: datetime) -> UUID:

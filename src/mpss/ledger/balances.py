@@ -13,7 +13,7 @@ from mpss.db.database import UnitOfWork
 from mpss.ledger.model import Balance
 
 _STORED: LiteralString = """
-    SELECT balance_fen, restricted_fen, held_fen FROM ledger_balance WHERE ledger_account_id = %(id)s
+    SELECT balance_fen, restricted_fen, held_fen, frozen_fen FROM ledger_balance WHERE ledger_account_id = %(id)s
 """
 _GATHERED: LiteralString = """
     SELECT coalesce(b.balance_fen, 0) + coalesce((

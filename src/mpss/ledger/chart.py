@@ -28,6 +28,7 @@ class Code(StrEnum):
     TRANSFERS_HELD = "2031"  # 待领转账款: transfers whose payee has no wallet yet
     WITHDRAWALS_IN_TRANSIT = "2032"  # 在途提现款: paid out by banks, not yet taken from the reserve
     CARD_VERIFICATIONS = "2033"  # 待退验证款: small debits that verify bank cards, on their way back
+    LAW_DEDUCTIONS = "2034"  # 待付司法扣划款: deducted by law, not yet paid to the authority
     MERCHANT_PAYABLE = "2021"  # 应付商户款
     FEE_INCOME = "6011"  # 手续费收入
 
@@ -67,6 +68,7 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(Code.TRANSFERS_HELD, "待领转账款", "Transfers waiting for their payee", Side.CREDIT, False, 31, True),
         ChartLine(Code.WITHDRAWALS_IN_TRANSIT, "在途提现款", "Withdrawals in transit", Side.CREDIT, False, 32, True),
         ChartLine(Code.CARD_VERIFICATIONS, "待退验证款", "Card verifications", Side.CREDIT, False, 33, True),
+        ChartLine(Code.LAW_DEDUCTIONS, "待付司法扣划款", "Deductions by law", Side.CREDIT, False, 34, True),
         ChartLine(Code.MERCHANT_PAYABLE, "应付商户款", "Merchant payable", Side.CREDIT, False, None, True),
         ChartLine(Code.FEE_INCOME, "手续费收入", "Fee income", Side.CREDIT, False, 61, True),
     )
@@ -84,4 +86,5 @@ VOUCHERS_SOLD = 12
 TRANSFERS_HELD = 31
 WITHDRAWALS_IN_TRANSIT = 32
 CARD_VERIFICATIONS = 33
+LAW_DEDUCTIONS = 34
 FEE_INCOME = 61

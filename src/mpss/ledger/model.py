@@ -40,18 +40,20 @@ class JournalEntry(NamedTuple):
 class Balance(NamedTuple):
     """The stored balance of a floored account, in its own direction: what the platform owes.
 
-    `restricted_fen` is the part of `balance_fen` that may be spent but not withdrawn; `held_fen` is spoken for.
+    `restricted_fen` is the part of `balance_fen` that may be spent but not withdrawn; `held_fen` is spoken for;
+    `frozen_fen` must not leave, and may be more than there is: then it takes in what comes (ADR-0028).
     """
 
     balance_fen: int
     restricted_fen: int
     held_fen: int
+    frozen_fen: int = 0
 
     @property
     def available_fen(self) -> int:
-        return self.balance_fen - self.held_fen
+        return max(0, self.balance_fen - self.held_fen - self.frozen_fen)
 
     @property
     def withdrawable_fen(self) -> int:
-        """What may go to a bank or to another wallet. What is held is taken to be of this part: a withdrawal's is."""
-        return max(0, self.available_fen - self.restricted_fen)
+        """What may go to a bank or to another wallet. What is held or frozen is taken to be of this part."""
+        return max(0, self.balance_fen - self.held_fen - self.frozen_fen - self.restricted_fen)

@@ -37,7 +37,7 @@ class BelowFloor(MpssError):
 
 
 def _make_balance(record: Sequence[Any]) -> tuple[int, Balance]:
-    return record[0], Balance(record[1], record[2], record[3])
+    return record[0], Balance(record[1], record[2], record[3], record[4])
 
 
 def _balance_columns(rows: Sequence[tuple[int, Balance]]) -> dict[str, list[Any]]:
@@ -45,6 +45,7 @@ def _balance_columns(rows: Sequence[tuple[int, Balance]]) -> dict[str, list[Any]
         "balances": [row.balance_fen for _, row in rows],
         "restricted": [row.restricted_fen for _, row in rows],
         "held": [row.held_fen for _, row in rows],
+        "frozen": [row.frozen_fen for _, row in rows],
     }
 
 
@@ -53,15 +54,16 @@ BALANCES: RowSet[int, Balance] = RowSet(
     order=20,
     load="""
         -- In id order, so that two batches on the same accounts cannot deadlock.
-        SELECT ledger_account_id, balance_fen, restricted_fen, held_fen, ctid FROM ledger_balance
+        SELECT ledger_account_id, balance_fen, restricted_fen, held_fen, frozen_fen, ctid FROM ledger_balance
          WHERE ledger_account_id = ANY(%(keys)b::bigint[]) ORDER BY ledger_account_id FOR UPDATE
     """,
     make=_make_balance,
     save="""
         UPDATE ledger_balance AS b
-           SET balance_fen = n.balance_fen, restricted_fen = n.restricted_fen, held_fen = n.held_fen
-          FROM unnest(%(places)b::tid[], %(balances)b::bigint[], %(restricted)b::bigint[], %(held)b::bigint[])
-               AS n (place, balance_fen, restricted_fen, held_fen)
+           SET balance_fen = n.balance_fen, restricted_fen = n.restricted_fen, held_fen = n.held_fen,
+               frozen_fen = n.frozen_fen
+          FROM unnest(%(places)b::tid[], %(balances)b::bigint[], %(restricted)b::bigint[], %(held)b::bigint[],
+                      %(frozen)b::bigint[]) AS n (place, balance_fen, restricted_fen, held_fen, frozen_fen)
          WHERE b.ctid = n.place
     """,
     columns=_balance_columns,
@@ -97,7 +99,7 @@ def apply(entry: JournalEntry, balances: dict[int, Balance]) -> list[int]:
             continue
         before = balances[ledger_account_id]
         restricted_fen = before.restricted_fen - amount_fen if part is Part.RESTRICTED else before.restricted_fen
-        after = Balance(before.balance_fen - amount_fen, restricted_fen, before.held_fen)
+        after = Balance(before.balance_fen - amount_fen, restricted_fen, before.held_fen, before.frozen_fen)
         balances[ledger_account_id] = after
         changed.append(ledger_account_id)
     if total:

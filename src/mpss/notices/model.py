@@ -85,6 +85,10 @@ class Event(StrEnum):
     FROZEN_RISK = "frozen_risk"
     FROZEN_LAW = "frozen_law"
     UNFROZEN = "unfrozen"
+    AMOUNT_FROZEN = "amount_frozen"
+    AMOUNT_RELEASED = "amount_released"
+    FREEZE_EXTENDED = "freeze_extended"
+    DEDUCTED = "deducted"
     DORMANCY_NEAR = "dormancy_near"
     FALLEN_DORMANT = "fallen_dormant"
     WOKEN = "woken"
@@ -169,6 +173,10 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.FROZEN_RISK: (),
     Event.FROZEN_LAW: (),
     Event.UNFROZEN: (),
+    Event.AMOUNT_FROZEN: ("amount_fen",),
+    Event.AMOUNT_RELEASED: ("amount_fen",),
+    Event.FREEZE_EXTENDED: ("until",),
+    Event.DEDUCTED: ("amount_fen", "balance_fen"),
     Event.DORMANCY_NEAR: (),
     Event.FALLEN_DORMANT: (),
     Event.WOKEN: (),

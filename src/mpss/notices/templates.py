@@ -7,6 +7,7 @@ that may be empty.
 from __future__ import annotations
 
 from mpss.notices.model import Event
+from mpss.notices.state_templates import STATE_TEMPLATES
 
 TEMPLATES: dict[Event, dict[str, str]] = {
     Event.OPENED: {
@@ -264,85 +265,7 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "向{merchant}支付{amount}元{goods}，{fee}确认请回复“Y {code}”，{by_bill}取消请回复“N {code}”。",
         "en": 'Pay {amount} yuan to {merchant}{goods}?{fee} Reply "Y {code}" to pay, {by_bill}"N {code}" to cancel.',
     },
-    Event.LOSS_REPORTED: {
-        "zh-CN": "您的账户已口头挂失，{days}天内有效，期间不能支付。请尽快到营业厅办理书面挂失。",
-        "en": "Loss of your phone was reported; your wallet pays nothing for {days} days. "
-        "Report it in writing at a service hall.",
-    },
-    Event.LOSS_WRITTEN: {
-        "zh-CN": "您的账户已书面挂失，请持证件到营业厅办理解挂或销户。",
-        "en": "Loss was reported in writing. Lift the report or close the wallet at a service hall, "
-        "with your document.",
-    },
-    Event.LOSS_LIFTED: {
-        "zh-CN": "您的账户已解除挂失，可正常使用。",
-        "en": "The loss report on your wallet was lifted.",
-    },
-    Event.LOSS_EXPIRED: {
-        "zh-CN": "您的账户口头挂失已到期自动解除；如手机仍未找回，请立即重新挂失。",
-        "en": "The loss report on your wallet ran out. If your phone is still lost, report it again at once.",
-    },
-    Event.FROZEN: {
-        "zh-CN": "您的账户已冻结{until}，期间不参与交易。",
-        "en": "You froze your wallet{until}; it takes no part in any transaction.",
-    },
-    Event.FROZEN_RISK: {
-        "zh-CN": "您的账户因风险控制被冻结，请联系客服。",
-        "en": "Your wallet is frozen for a risk. Contact customer care.",
-    },
-    Event.FROZEN_LAW: {
-        "zh-CN": "您的账户已被依法冻结，请联系客服。",
-        "en": "Your wallet is frozen by law. Contact customer care.",
-    },
-    Event.UNFROZEN: {
-        "zh-CN": "您的账户冻结已解除。",
-        "en": "A freeze of your wallet was released.",
-    },
-    Event.DORMANCY_NEAR: {
-        "zh-CN": "您的账户长期未使用，如继续不使用将转为沉默账户并暂停支付。",
-        "en": "Your wallet was not used for long. Use it, or it falls dormant and pays nothing.",
-    },
-    Event.FALLEN_DORMANT: {
-        "zh-CN": "您的账户长期未使用已转为沉默账户，重新验证身份后可恢复支付。",
-        "en": "Your wallet fell dormant. Verify again to pay with it.",
-    },
-    Event.WOKEN: {
-        "zh-CN": "您的账户已恢复使用。",
-        "en": "Your wallet is awake again.",
-    },
-    Event.CLOSING_ASKED: {
-        "zh-CN": "您的账户已申请销户，余额结清后即注销。如非本人操作，请立即联系客服。",
-        "en": "The closing of your wallet was asked for; it is closed once the rest is paid "
-        "out. If this was not you, contact customer care at once.",
-    },
-    Event.CLOSING_PAID: {
-        "zh-CN": "您的销户余额{amount}元已以现金付清。",
-        "en": "The rest of your wallet, {amount} yuan, was paid out as cash.",
-    },
-    Event.CLOSED: {
-        "zh-CN": "您的手机支付账户已注销。",
-        "en": "Your wallet is closed.",
-    },
-    Event.NUMBER_STOPPED: {
-        "zh-CN": "您的号码已停机，账户暂停支付，复机后自动恢复。",
-        "en": "Your number is stopped, and your wallet with it, until the number is in service again.",
-    },
-    Event.NUMBER_RESUMED: {
-        "zh-CN": "您的号码已复机，账户恢复使用。",
-        "en": "Your number is in service again, and so is your wallet.",
-    },
-    Event.NUMBER_CANCELLED: {
-        "zh-CN": "您的号码已销号，账户停止使用。如有余额，请持证件到营业厅办理。",
-        "en": "Your number is given up and your wallet ended. Bring your ID to a service hall for what is left in it.",
-    },
-    Event.NUMBER_CHANGED: {
-        "zh-CN": "您的账户已随换号转到新号码，请重新登录。",
-        "en": "Your wallet moved to your new number. Please sign in again.",
-    },
-    Event.SIM_SWAPPED: {
-        "zh-CN": "您的号码已换卡，请重新登录。如非本人操作，请立即挂失。",
-        "en": "Your SIM card was replaced; please sign in again. If it was not you, report loss at once.",
-    },
+    **STATE_TEMPLATES,
     Event.CODE: {
         "zh-CN": "验证码{code}，用于{purpose}，{minutes}分钟内有效。切勿告诉他人。",
         "en": "Code {code} to {purpose}, good for {minutes} minutes. Tell nobody.",

@@ -32,6 +32,7 @@ class Permission(StrEnum):
     LOSS_REPORT = "loss_report"
     LOSS_WRITTEN = "loss_written"
     ACCOUNT_FREEZE = "account_freeze"
+    LAW_DEDUCT = "law_deduct"
     RISK_VIEW = "risk_view"
     RISK_MANAGE = "risk_manage"
     RISK_APPROVE = "risk_approve"
@@ -61,6 +62,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.LOSS_REPORT: "report loss for a caller on the phone (10086)",
     Permission.LOSS_WRITTEN: "report loss in writing and lift reports, at a hall, the customer's document in hand",
     Permission.ACCOUNT_FREEZE: "propose and approve freezes for a risk or by law, and their release (two people)",
+    Permission.LAW_DEDUCT: "propose and approve what a court has deducted of a frozen account (two people)",
     Permission.RISK_VIEW: "look at the grey and the black list",
     Permission.RISK_MANAGE: "put on the grey list and release; propose for the black list and its release",
     Permission.RISK_APPROVE: "approve and refuse what another proposed for the black list or its release",

@@ -147,13 +147,19 @@ def balances_after(legs: Iterable[Posting], balances: dict[int, Balance]) -> dic
             continue
         before = after.get(leg.ledger_account_id) or balances[leg.ledger_account_id]
         restricted_fen = before.restricted_fen - (leg.amount_fen if leg.part is Part.RESTRICTED else 0)
-        after[leg.ledger_account_id] = Balance(before.balance_fen - leg.amount_fen, restricted_fen, before.held_fen)
-    if any(
-        balance.restricted_fen < 0 or balance.balance_fen - balance.restricted_fen < balance.held_fen
-        for balance in after.values()
-    ):
+        after[leg.ledger_account_id] = before._replace(
+            balance_fen=before.balance_fen - leg.amount_fen, restricted_fen=restricted_fen
+        )
+    if any(_too_low(balance, balances[wallet]) for wallet, balance in after.items()):
         return None
     return after
+
+
+def _too_low(after: Balance, before: Balance) -> bool:
+    if after.restricted_fen < 0 or after.balance_fen - after.restricted_fen < after.held_fen:
+        return True
+    # Nothing is taken of what is frozen, of which there may be less than was ordered.
+    return after.balance_fen < before.balance_fen and after.balance_fen - after.held_fen < after.frozen_fen
 
 
 async def propose_adjustment(runtime: Runtime, *, staff: StaffMember, legs: Sequence[Posting], memo: str) -> ApprovalId:

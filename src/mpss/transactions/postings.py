@@ -16,6 +16,8 @@
     transfer, held      Dr payer's wallet, withdrawable        Cr transfers held, until the payee has a wallet
     transfer claim      Dr transfers held                      Cr payee's wallet, withdrawable
     withdrawal          Dr wallet, withdrawable                Cr withdrawals in transit, Cr fee income
+    closing, cash       Dr wallet, both parts                  Cr cash in transit
+    deduction by law    Dr wallet, withdrawable part first     Cr deductions by law
     reversal, undo,
     transfer return,
     withdrawal return   the original's legs, turned round
@@ -33,6 +35,7 @@ from mpss.ledger.chart import (
     CARD_VERIFICATIONS,
     CASH_IN_TRANSIT,
     FEE_INCOME,
+    LAW_DEDUCTIONS,
     ONLINE_BANK_IN_TRANSIT,
     RECHARGE_RECEIVABLE,
     TRANSFERS_HELD,
@@ -124,11 +127,17 @@ def withdrawal_legs(*, wallet: int, amount_fen: int, fee_fen: int) -> tuple[Post
 
 def cash_payout_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:
     """The whole balance, `restricted_fen` of it of the restricted part."""
+    return _of_both_parts(wallet, amount_fen, restricted_fen, CASH_IN_TRANSIT)
+
+
+def law_deduction_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:
+    """`restricted_fen` of the amount is of the restricted part."""
+    return _of_both_parts(wallet, amount_fen, restricted_fen, LAW_DEDUCTIONS)
+
+
+def _of_both_parts(wallet: int, amount_fen: int, restricted_fen: int, to: int) -> tuple[Posting, ...]:
     parts = ((Part.WITHDRAWABLE, amount_fen - restricted_fen), (Part.RESTRICTED, restricted_fen))
-    return (
-        *(Posting(wallet, part_fen, part) for part, part_fen in parts if part_fen),
-        Posting(CASH_IN_TRANSIT, -amount_fen),
-    )
+    return (*(Posting(wallet, part_fen, part) for part, part_fen in parts if part_fen), Posting(to, -amount_fen))
 
 
 def turned_round(legs: Iterable[Posting]) -> tuple[Posting, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-from mpss.accounts.state_store import freezes_differ
+from mpss.accounts.freeze_store import freezes_differ, frozen_differs
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
 from mpss.transactions.purchases.verify import verify_funding
@@ -59,7 +59,7 @@ _NOTICES: LiteralString = """
       LEFT JOIN (SELECT reference, count(*) AS copies FROM outbox
                   WHERE kind = 'notice'
                     AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted',
-                                                          'closing_paid',
+                                                          'closing_paid', 'deducted',
                                                           'bill_paid', 'bill_refunded', 'card_paid', 'card_refunded',
                                                           'refunded_to_wallet',
                                                           'bank_topup_reversed',
@@ -93,6 +93,17 @@ _REDEEMED: LiteralString = """
         ON t.id = v.transaction_id
      WHERE (v.digest IS NULL) OR (t.id IS NULL AND v.redeemed_by IS NOT NULL)
 """
+_CLOSED_WITH_MONEY: LiteralString = """
+    SELECT count(*) FROM account AS a JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
+     WHERE a.life = 'closed' AND (b.balance_fen <> 0 OR b.held_fen <> 0 OR b.frozen_fen <> 0)
+"""
+_DEDUCTED: LiteralString = """
+    -- A deduction puts its amount there; correcting entries pay it over.
+    SELECT (coalesce((SELECT -sum(p.amount_fen) FROM posting AS p JOIN journal_entry AS e ON e.id = p.entry_id
+                       WHERE p.ledger_account_id = 34 AND e.kind <> 'adjustment'), 0)
+            <> coalesce((SELECT sum(amount_fen) FROM transaction
+                          WHERE kind = 'law_deduction' AND state = 'SUCCEEDED'), 0))::int
+"""
 _KEYS: LiteralString = """
     SELECT count(*) FROM (SELECT caller, idempotency_key FROM transaction
                            GROUP BY caller, idempotency_key HAVING count(*) > 1) AS twice
@@ -108,6 +119,9 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         *await verify_topups(uow),
         *await verify_withdrawals(uow),
         Check("each account says which whole freezes stand", await freezes_differ(uow)),
+        Check("of each wallet as much is frozen as its freezes say", await frozen_differs(uow)),
+        Check("a closed account has nothing", int(await uow.value(_CLOSED_WITH_MONEY))),
+        Check("deductions by law are what is owed to authorities", int(await uow.value(_DEDUCTED))),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
         Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),

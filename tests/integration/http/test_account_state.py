@@ -15,9 +15,9 @@ import pytest
 from mpss.accounts.codes import Purpose
 from mpss.accounts.dormancy import find_dormant
 from mpss.accounts.freeze import end_dated_freezes
+from mpss.accounts.freeze_store import freezes_differ
 from mpss.accounts.loss import end_oral_losses
 from mpss.accounts.state import ALLOWED, REFUSALS, EffectiveState, Operation
-from mpss.accounts.state_store import freezes_differ
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
+from mpss.accounts.model import FreezeKind
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
@@ -50,7 +51,11 @@ class CashPayoutCommand(Asking):
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         balance = snapshot[BALANCES][account.ledger_account_id]
-        if balance.held_fen:
+        if any(kind is not FreezeKind.USER for kind in account.freezes):
+            # Frozen after the closing was asked for, or the number was cancelled while it was frozen.
+            law = FreezeKind.LAW in account.freezes
+            return Decision(self.declined(ErrorCode.FROZEN_BY_LAW if law else ErrorCode.FROZEN_FOR_RISK, today))
+        if balance.held_fen or balance.frozen_fen:
             return Decision(self.declined(ErrorCode.CLOSING_BLOCKED, today))
         if not balance.balance_fen:
             return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today))

@@ -19,6 +19,7 @@ class Block(StrEnum):
 
     PENDING_TRANSACTIONS = "pending_transactions"
     HELD_MONEY = "held_money"
+    FROZEN_MONEY = "frozen_money"
     BALANCE = "balance"
     NOT_WITHDRAWABLE = "not_withdrawable"
 
@@ -29,6 +30,7 @@ class Standing:
 
     balance_fen: int
     held_fen: int
+    frozen_fen: int
     restricted_fen: int
     pending: int
 
@@ -43,6 +45,8 @@ def blocks(standing: Standing, payout: Payout) -> list[Block]:
         found.append(Block.PENDING_TRANSACTIONS)
     if standing.held_fen:
         found.append(Block.HELD_MONEY)
+    if standing.frozen_fen:
+        found.append(Block.FROZEN_MONEY)
     if payout is Payout.NONE and standing.balance_fen:
         found.append(Block.BALANCE)
     if payout is Payout.BANK_CARD and standing.restricted_fen:

@@ -13,7 +13,7 @@ from mpss.transactions.closings.model import Payout, Standing
 _PENDING = "('CONFIRMING', 'FUNDING', 'IN_DOUBT', 'AUTHORIZED', 'COMPLETING', 'RELEASING', 'REVERSING', 'WAITING')"
 _STANDING: LiteralString = (
     """
-    SELECT b.balance_fen, b.held_fen, b.restricted_fen,
+    SELECT b.balance_fen, b.held_fen, b.frozen_fen, b.restricted_fen,
            (SELECT count(*) FROM transaction AS t WHERE t.account_id = a.id AND t.state IN """
     + _PENDING
     + """) AS pending
@@ -34,7 +34,7 @@ _FINISH: LiteralString = (
           JOIN account_usage AS u ON u.account_id = a.id
           JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
          WHERE a.life = 'pre_closed' AND (%(id)s::uuid IS NULL OR a.id = %(id)s)
-           AND b.balance_fen = 0 AND b.held_fen = 0
+           AND b.balance_fen = 0 AND b.held_fen = 0 AND b.frozen_fen = 0
            AND NOT EXISTS (SELECT FROM transaction AS t WHERE t.account_id = a.id AND t.state IN """
     + _PENDING
     + """)

@@ -205,7 +205,7 @@ def settle_terms(
         return Terms(amount_fen, fee_fen, 0, usage, stock)
     balance = parties.balance
     total_fen = amount_fen + fee_fen
-    if balance.balance_fen - balance.held_fen < total_fen and not source_open:
+    if balance.balance_fen - balance.held_fen - balance.frozen_fen < total_fen and not source_open:
         return ErrorCode.INSUFFICIENT_FUNDS
     # What may not be withdrawn is spent first.
     return Terms(amount_fen, fee_fen, min(balance.restricted_fen, total_fen), usage, stock, customer=customer)

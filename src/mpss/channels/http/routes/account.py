@@ -81,6 +81,7 @@ class AccountView(View):
     spent_today_fen: int = Field(examples=[2500])
     balance_fen: int = Field(examples=[7500])
     held_fen: int = Field(examples=[0])
+    frozen_fen: int = Field(description="kept by freezes of amounts", examples=[0])
     available_fen: int = Field(examples=[7500])
     withdrawable_fen: int = Field(examples=[7500])
     currency: str = Field(examples=["CNY"])
@@ -108,6 +109,7 @@ def account_view(found: AccountOverview) -> AccountView:
         spent_today_fen=found.spent_today_fen,
         balance_fen=found.balance_fen,
         held_fen=found.held_fen,
+        frozen_fen=found.frozen_fen,
         available_fen=found.available_fen,
         withdrawable_fen=found.withdrawable_fen,
         currency="CNY",

@@ -164,6 +164,7 @@ class ClosingStandingView(View):
 
     balance_fen: int = Field(examples=[7500])
     held_fen: int = Field(examples=[0])
+    frozen_fen: int = Field(description="ordered to be kept", examples=[0])
     restricted_fen: int = Field(description="what cannot be paid to a bank card", examples=[0])
     pending_transactions: int = Field(examples=[0])
     ways: list[ClosingWayView]
@@ -189,6 +190,7 @@ async def read_closing(request: Request) -> Response:
     view = ClosingStandingView(
         balance_fen=found.balance_fen,
         held_fen=found.held_fen,
+        frozen_fen=found.frozen_fen,
         restricted_fen=found.restricted_fen,
         pending_transactions=found.pending,
         ways=[ClosingWayView(payout=payout, blocks=blocks) for payout, blocks in ways.items()],

@@ -1,29 +1,22 @@
-"""Staff: loss reported and lifted, freezes for a risk or by law by two people. Spec: CM 6.7.1, 6.7.3, 6.8, 7.6."""
+"""Staff: loss reported and lifted, accounts closed at a hall. Spec: CM 5.2.5, 6.2, 6.7.1, 6.7.3, 6.8."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import Path, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mpss.accounts.freeze import Proposed, decide_freeze, open_proposals, propose_freeze, propose_release
 from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, report_loss_in_writing
-from mpss.accounts.model import FreezeKind
 from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import ApprovalIdField, Body, FreezeIdField, Phone, View, text
+from mpss.channels.http.fields import Body, Phone, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.routes.account_state import ClosingView, LossView
-from mpss.channels.http.views import AT_EXAMPLE, TransactionView, answered, reply
+from mpss.channels.http.views import TransactionView, answered, reply
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import ApprovalId, StaffId
-from mpss.staff.model import ApprovalRow
 from mpss.staff.permissions import Permission
 from mpss.transactions.closings.close import close_at_counter, pay_out_cash
 
@@ -41,59 +34,6 @@ class VoiceLossBody(Body):
 class DocumentBody(Body):
     phone: Phone
     document: Annotated[str, *_LINE, Field(description="what the customer showed", examples=["resident ID, seen"])]
-
-
-class StaffFreezeBody(Body):
-    phone: Phone
-    kind: Literal[FreezeKind.RISK, FreezeKind.LAW] = Field(examples=["law"])
-    reason: Annotated[str, *_LINE, Field(examples=["preservation order"])]
-    document: Annotated[str, Field(max_length=200, description="of the court or authority", examples=["(2026) 12"])] = (
-        ""
-    )
-
-
-class FreezeReleaseBody(Body):
-    phone: Phone
-    freeze_id: FreezeIdField
-    reason: Annotated[str, *_LINE, Field(examples=["the order was lifted"])]
-
-
-class FreezeDecision(Body):
-    kind: Proposed = Field(examples=["account_freeze"])
-
-
-class FreezeProposedView(View):
-    approval_id: str = Field(examples=["apv_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"])
-
-
-class FreezeProposalView(FreezeProposedView):
-    kind: Proposed = Field(examples=["account_freeze"])
-    account_id: str = Field(examples=["acc_019e6b3bf1a6766d8e7f9a0b1c2d3e4f"])
-    freeze_kind: FreezeKind = Field(examples=["law"])
-    freeze_id: str | None = Field(description="the freeze to release", examples=[None])
-    reason: str = Field(examples=["preservation order"])
-    document: str = Field(examples=["(2026) 12"])
-    proposed_by: str = Field(examples=["stf_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"])
-    proposed_at: datetime = Field(examples=[AT_EXAMPLE])
-
-
-class FreezeProposalsView(View):
-    items: list[FreezeProposalView]
-
-
-def _view(row: ApprovalRow) -> FreezeProposalView:
-    payload = json.loads(row.payload)
-    return FreezeProposalView(
-        approval_id=ApprovalId.outside(row.id),
-        kind=Proposed(row.kind),
-        account_id=payload["account_id"],
-        freeze_kind=FreezeKind(payload["kind"]),
-        freeze_id=payload.get("freeze_id"),
-        reason=payload["reason"],
-        document=payload.get("document", ""),
-        proposed_by=StaffId.outside(row.proposed_by),
-        proposed_at=row.proposed_at,
-    )
 
 
 @SUBJECT.operation(
@@ -144,108 +84,6 @@ async def lift_at_counter(request: Request, body: DocumentBody) -> Response:
     """For the clerk of a service hall; of a report of either kind."""
     told = exchange(request)
     await lift_loss_at_counter(told.runtime, staff=told.staff, phone=body.phone, document=body.document)
-    return Response(status_code=204)
-
-
-@SUBJECT.operation(
-    "POST",
-    "/v1/staff/freezes",
-    summary="Propose a freeze",
-    access=Access.STAFF,
-    permission=Permission.ACCOUNT_FREEZE,
-    says={201: Said("It waits for another member of staff", FreezeProposedView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.FREEZE)),
-    clauses=("CM 7.6",),
-)
-async def propose_account_freeze(request: Request, body: StaffFreezeBody) -> Response:
-    """For a risk, or by law with the authority's document."""
-    told = exchange(request)
-    approval_id = await propose_freeze(
-        told.runtime, staff=told.staff, phone=body.phone, kind=body.kind, reason=body.reason, document=body.document
-    )
-    return reply(FreezeProposedView(approval_id=str(approval_id)), 201)
-
-
-@SUBJECT.operation(
-    "POST",
-    "/v1/staff/freezes/release",
-    summary="Propose the release of a freeze",
-    access=Access.STAFF,
-    permission=Permission.ACCOUNT_FREEZE,
-    says={201: Said("It waits for another member of staff", FreezeProposedView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE),
-    clauses=("CM 7.6",),
-)
-async def propose_freeze_release(request: Request, body: FreezeReleaseBody) -> Response:
-    """Of a freeze for a risk or by law; the holder's own is the holder's to release."""
-    told = exchange(request)
-    approval_id = await propose_release(
-        told.runtime, staff=told.staff, freeze_id=body.freeze_id, phone=body.phone, reason=body.reason
-    )
-    return reply(FreezeProposedView(approval_id=str(approval_id)), 201)
-
-
-@SUBJECT.operation(
-    "GET",
-    "/v1/staff/freezes/proposals",
-    summary="List what waits for a second person",
-    access=Access.STAFF,
-    permission=Permission.ACCOUNT_FREEZE,
-    says={200: Said("Freezes or releases that were proposed, oldest first", FreezeProposalsView)},
-    clauses=("CM 7.6",),
-)
-async def read_freeze_proposals(
-    request: Request, kind: Annotated[Proposed, Query(description="freezes, or releases")] = Proposed.FREEZE
-) -> Response:
-    """What is decided is no longer listed; the audit record has it."""
-    told = exchange(request)
-    return reply(FreezeProposalsView(items=[_view(row) for row in await open_proposals(told.runtime, kind=kind)]))
-
-
-_DECIDED = (
-    ErrorCode.NOT_FOUND,
-    ErrorCode.ILLEGAL_STATE,
-    ErrorCode.SAME_PERSON,
-    ErrorCode.UNKNOWN_ACCOUNT,
-    *refusals_of(Operation.FREEZE),
-)
-
-
-@SUBJECT.operation(
-    "POST",
-    "/v1/staff/freezes/proposals/{approval_id}/approve",
-    summary="Approve a freeze or a release",
-    access=Access.STAFF,
-    permission=Permission.ACCOUNT_FREEZE,
-    says={204: Said("Carried out")},
-    errors=_DECIDED,
-    clauses=("CM 7.6",),
-)
-async def approve_freeze(
-    request: Request, body: FreezeDecision, approval_id: Annotated[ApprovalIdField, Path()]
-) -> Response:
-    """Never by whoever proposed it."""
-    told = exchange(request)
-    await decide_freeze(told.runtime, staff=told.staff, approval_id=approval_id, kind=body.kind, approve=True)
-    return Response(status_code=204)
-
-
-@SUBJECT.operation(
-    "POST",
-    "/v1/staff/freezes/proposals/{approval_id}/refuse",
-    summary="Refuse a freeze or a release",
-    access=Access.STAFF,
-    permission=Permission.ACCOUNT_FREEZE,
-    says={204: Said("Refused")},
-    errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE, ErrorCode.SAME_PERSON),
-    clauses=("CM 7.6",),
-)
-async def refuse_freeze(
-    request: Request, body: FreezeDecision, approval_id: Annotated[ApprovalIdField, Path()]
-) -> Response:
-    """Nothing happens to the account."""
-    told = exchange(request)
-    await decide_freeze(told.runtime, staff=told.staff, approval_id=approval_id, kind=body.kind, approve=False)
     return Response(status_code=204)
 
 
