@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpss.channels.bank.replies import APPROVED, RESPONSES
 from mpss.channels.http.problems import REPLIES
-from mpss.channels.sms.grammar import Mistake
+from mpss.channels.sms.arguments import Mistake
 from mpss.channels.sms.replies import MISTAKES, REFUSALS
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.language import LANGUAGES

@@ -40,6 +40,7 @@ class AccountOverview:
 
     `frozen_fen` is what of the balance freezes of amounts keep there, which may be less than was ordered.
     `locked_until` is set while the password is locked for the day; with `must_reset` only a new password helps.
+    `state_until`: when what makes the state ends by itself, None where nothing does.
     """
 
     id: AccountId
@@ -48,6 +49,7 @@ class AccountOverview:
     kind: AccountKind
     life: Life
     state: EffectiveState
+    state_until: datetime | None
     account_class: AccountClass
     ledger_account_id: int
     language: str
@@ -165,19 +167,26 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
     locked = is_locked(usage, now, runtime.policy)
     reset = must_reset(usage, runtime.policy)
     balance = Balance(record.balance_fen, record.restricted_fen, record.held_fen, record.frozen_fen)
+    state = effective_state(facts, at=now, locked=locked)
+    locked_until = record.locked_until if locked and not reset else None
     return AccountOverview(
         id=AccountId.from_uuid(record.id),
         phone=record.phone,
         home_province=record.home_province,
         kind=AccountKind(record.kind),
         life=life,
-        state=effective_state(facts, at=now, locked=locked),
+        state=state,
+        state_until={
+            EffectiveState.LOSS_ORAL: record.loss_until,
+            EffectiveState.FROZEN_BY_USER: record.user_freeze_until,
+            EffectiveState.PASSWORD_LOCKED: locked_until,
+        }.get(state),
         account_class=AccountClass(record.account_class),
         ledger_account_id=record.ledger_account_id,
         language=record.language,
         opened_at=record.opened_at,
         password_set=record.password_set,
-        locked_until=record.locked_until if locked and not reset else None,
+        locked_until=locked_until,
         must_reset=reset,
         voucher_barred=check_voucher_tries(usage, runtime.policy) is not None,
         daily_limit_fen=record.daily_limit_fen,

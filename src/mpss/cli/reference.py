@@ -25,6 +25,7 @@ from mpss.channels.bank.replies import RESPONSES
 from mpss.channels.http.app import operations_of
 from mpss.channels.http.problems import REPLIES
 from mpss.channels.sms import grammar as sms_grammar
+from mpss.channels.sms.arguments import Mistake
 from mpss.channels.sms.replies import MISTAKES, REFUSALS
 from mpss.cli.clauses import Clause, ClauseState, read_clauses
 from mpss.config import Policy, Settings
@@ -214,9 +215,7 @@ def clauses() -> str:
 def grammar() -> str:
     """What a subscriber may send to our number, and what is answered to what is no command."""
     _, _, described = inspect.cleandoc(sms_grammar.__doc__ or "").partition("\n\n")
-    mistakes = [
-        (f"`{mistake}`", MISTAKES[mistake]["en"], MISTAKES[mistake]["zh-CN"]) for mistake in sms_grammar.Mistake
-    ]
+    mistakes = [(f"`{mistake}`", MISTAKES[mistake]["en"], MISTAKES[mistake]["zh-CN"]) for mistake in Mistake]
     return _page(
         "SMS commands",
         "What a subscriber may send to our number. No secret but a card password is read from an SMS.",

@@ -12,6 +12,7 @@ import pytest
 
 from mpss.accounts.password import set_by_link
 from mpss.accounts.queries import AccountOverview, overview_by_phone
+from mpss.accounts.state import EffectiveState
 from mpss.adapters.sms_smpp import SmppSms
 from mpss.channels.sms.listener import listen, on_message
 from mpss.db.database import Database
@@ -186,6 +187,66 @@ class TestBuy:
     async def test_says_why_not(self, phones: Phones, text: str, reply: str) -> None:
         assert reply in (await phones.ask(phones.li, text)).text
         assert await phones.count("confirmation") == 0
+
+
+@clause("CT 5.2", "CM 8.2.2")
+class TestOwnAccount:
+    @clause("CM 5.2.9", "CM 6.7.2")
+    async def test_reports_loss_once(self, phones: Phones) -> None:
+        assert (await phones.ask(phones.li, "挂失")).text.startswith("您的账户已口头挂失，5天内有效")
+        assert (await phones.ask(phones.li, "GS")).text.startswith("您的账户已挂失。")
+        question = await phones.ask(phones.li, f"ZF {phones.market.merchant.sms_code} 1")
+        assert question.text.startswith("您的账户已口头挂失，请先办理解挂")
+        assert "状态口头挂失（至2026-03-06 " in (await phones.ask(phones.li, "ZT")).text
+        assert (await phones.account()).balance_fen == 100_000
+
+    @clause("CT 6.1.3")
+    async def test_freezes_until_a_day(self, phones: Phones) -> None:
+        assert (await phones.ask(phones.li, "DJ 7")).text.startswith("您的账户已冻结至2026-03-08，期间不参与交易。")
+        assert "状态本人冻结（至2026-03-08 00:00）" in (await phones.ask(phones.li, "ZT")).text
+        assert (await phones.ask(phones.li, "DJ 366")).text.startswith("冻结天数应为1至365，例如：DJ 7")
+        assert (await phones.ask(phones.li, "冻结")).text.startswith("您的账户已冻结，期间不参与交易。")
+        phones.market.clock.advance(timedelta(days=8))
+        assert (await phones.account()).state is EffectiveState.FROZEN_BY_USER
+
+    async def test_reads_and_sets_the_daily_limit(self, phones: Phones) -> None:
+        await phones.market.buy(amount_fen=2500)
+        await phones.li.wait_for("您已向Kiosk支付25.00元")
+        told = await phones.ask(phones.li, "XE")
+        assert told.text.startswith("日消费限额5000.00元，今日已用25.00元，尚可用4975.00元。")
+        assert (await phones.ask(phones.li, "XE 30")).text.startswith("您的日消费限额已设为30.00元。")
+        refused = await phones.ask(phones.li, f"ZF {phones.market.merchant.sms_code} 6")
+        assert refused.text.startswith("金额超过您的日消费限额。")
+        assert "日消费限额应为0至" in (await phones.ask(phones.li, "XE 999999")).text
+
+    @clause("CM 5.4")
+    async def test_shows_state_and_last_movements(self, phones: Phones) -> None:
+        await phones.market.buy(amount_fen=2500)
+        await phones.li.wait_for("您已向Kiosk支付25.00元")
+        shown = await phones.ask(phones.li, "明细 5")
+        assert shown.text.startswith("03-01 消费-25.00 Kiosk；03-01 现金充值+1000.00【MPSS")
+        state = await phones.ask(phones.li, "ZT")
+        assert state.text.startswith("手机支付账户，弱实名，状态正常，2026-03-01开户，日消费限额5000.00元。")
+        assert "持证件到营业厅办理实名升级" in (await phones.ask(phones.li, "SJ")).text
+
+    @clause("CM 5.5", "CT 5.4")
+    async def test_says_what_it_wants_to_be_told_and_in_which_language(self, phones: Phones) -> None:
+        assert "通知：入账关，退款开，设置开；免打扰未设。" in (await phones.ask(phones.li, "TZ 关 入账")).text
+        assert "免打扰22:00-07:30。" in (await phones.ask(phones.li, "MD 22:00 7:30")).text
+        english = await phones.ask(phones.li, "YY EN")
+        assert english.text.startswith("Our SMS to you are in English now. [No. ")
+        assert (
+            "Notices: IN on, BACK on, SETTINGS on; quiet hours 22:00-07:30."
+            in (await phones.ask(phones.li, "TZ on")).text
+        )
+        assert "quiet hours none." in (await phones.ask(phones.li, "MD off")).text
+        assert (await phones.ask(phones.li, "ye")).text.startswith("Available 1000.00 yuan; active;")
+        assert (await phones.ask(phones.li, "BZ 2")).text.startswith("ZT state;")
+
+    @pytest.mark.parametrize("text", ["GS", "DJ", "ZT", "XE 5", "MX", "TZ", "YY EN", "SJ"])
+    async def test_needs_a_wallet(self, phones: Phones, text: str) -> None:
+        reply = (await phones.ask(phones.newcomer, text)).text
+        assert "Send KT to open one." in reply or "尚未开通" in reply
 
 
 @clause("CT 5.4")

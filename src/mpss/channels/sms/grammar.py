@@ -10,192 +10,70 @@
     TX <yuan> [last four digits] 提现            withdraw an amount to the bound card, or to the one that ends so
     Y <code>                     确认            confirm a purchase, a transfer or a withdrawal
     N <code>                     取消            cancel it
-    BZ                           帮助            help
+    YHK                          银行卡          the bound bank cards
+    JB <last four digits>        解绑            unbind a bank card
+    ZT                           状态            the account's type, state, opening time and daily limit
+    MX [lines]                   明细, 账单      the last movements
+    XE [yuan]                    限额            the daily limit, or set it
+    GS                           挂失            report the phone's loss
+    DJ [days]                    冻结            freeze the account, for so many days or until it is released
+    YY EN | ZH                   语言            the language of our SMS
+    TZ [ON | OFF [group …]]      通知            which notices are sent; switch those of IN, BACK or SETTINGS, or all
+    MD <from> <until> | OFF      免打扰          the hours in which only what is urgent is sent
+    SJ                           升级, 实名      the real-name level, and how to raise it
+    BZ [2]                       帮助            help; 2, of the commands that look after the account
 
-English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, TRANSFER, WITHDRAW, YES, NO, HELP. Full-width
-characters, capitals or not, separators and the space after the keyword make no difference:
-"ＺＦ＃１００００１" is "zf 100001".
+English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, TRANSFER, WITHDRAW, YES, NO, CARDS, UNBIND, STATE,
+HISTORY, LIMITS, LOSS, FREEZE, LANG, NOTICES, QUIET, UPGRADE, HELP. Full-width characters, capitals or not, separators
+and the space after the keyword make no difference: "ＺＦ＃１００００１" is "zf 100001".
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 
+from mpss.channels.sms import arguments as read
+from mpss.channels.sms.arguments import Mistake, NotUnderstood
+from mpss.channels.sms.commands import (
+    Balance,
+    BuyProduct,
+    Cancel,
+    Command,
+    Confirm,
+    Freeze,
+    Help,
+    ListCards,
+    Open,
+    PayMerchant,
+    Recharge,
+    RechargeForm,
+    ReportLoss,
+    SetDailyLimit,
+    SetLanguage,
+    SetPassword,
+    SetQuietHours,
+    ShowLimits,
+    ShowNotices,
+    ShowState,
+    ShowStatement,
+    ShowUpgrade,
+    SwitchNotices,
+    TopUp,
+    TopUpFromCard,
+    Transfer,
+    UnbindCard,
+    Withdraw,
+)
 from mpss.desk.model import Funding
-from mpss.kernel.errors import ErrorCode, MalformedField, MpssError
-from mpss.kernel.money import Money
-from mpss.kernel.phone import parse_phone
 
 FIRST_PRODUCT_CODE = 100_001
 """Numbers from here up are products', below are merchants'."""
-MAX_QUANTITY = 1000
-MAX_AMOUNT_FEN = 10**9
 _LONGEST = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """`language` is that of the account's notices; None where the command does not say."""
-
-    language: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class SetPassword:
-    """Asks for a one-time link; the password itself is never sent by SMS."""
-
-
-@dataclass(frozen=True, slots=True)
-class TopUp:
-    """`card_password` is 16 digits and a secret."""
-
-    card_password: str
-
-    def __repr__(self) -> str:
-        return "TopUp(***)"
-
-
-@dataclass(frozen=True, slots=True)
-class RechargeForm:
-    """What card numbers of the operator's recharge platform look like."""
-
-    prefix: str
-    digits: int
-
-    def fits(self, number: str) -> bool:
-        return len(number) == self.digits and number.startswith(self.prefix)
-
-
-@dataclass(frozen=True, slots=True)
-class Recharge:
-    """`card_number` is the recharge platform's, and a secret."""
-
-    card_number: str
-
-    def __repr__(self) -> str:
-        return "Recharge(***)"
-
-
-@dataclass(frozen=True, slots=True)
-class TopUpFromCard:
-    """From the bound card with these last digits, or from the only one."""
-
-    amount_fen: int
-    last_digits: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListCards:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class UnbindCard:
-    """The bound card with these last four digits."""
-
-    last_digits: str
-
-
-@dataclass(frozen=True, slots=True)
-class BuyProduct:
-    sms_code: int
-    quantity: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class PayMerchant:
-    sms_code: int
-    amount_fen: int
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """`payee_phone` is E.164."""
-
-    payee_phone: str
-    amount_fen: int
-
-
 _BANK_CARD = ("YHK", "银行卡", "CARD")
 _SOURCES = dict.fromkeys(("HF", "话费", "BILL"), Funding.PHONE_BILL) | dict.fromkeys(_BANK_CARD, Funding.BANK_CARD)
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """`last_digits` are the card's last four; None where one bound card is meant."""
-
-    amount_fen: int
-    last_digits: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """`funding` is what pays; a bank card is the one that was bound first."""
-
-    code: str
-    funding: Funding = Funding.WALLET
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    pass
-
-
-Command = (
-    Open
-    | Balance
-    | SetPassword
-    | TopUp
-    | Recharge
-    | TopUpFromCard
-    | ListCards
-    | UnbindCard
-    | BuyProduct
-    | PayMerchant
-    | Transfer
-    | Withdraw
-    | Confirm
-    | Cancel
-    | Help
-)
-
-
-class Mistake(StrEnum):
-    """What is wrong with a message that is no command."""
-
-    KEYWORD = "keyword"
-    LANGUAGE = "language"
-    CARD_PASSWORD = "card_password"  # noqa: S105 - a name, not a password
-    PRODUCT_OR_MERCHANT = "product_or_merchant"
-    QUANTITY = "quantity"
-    PAYEE = "payee"
-    AMOUNT = "amount"
-    CARD_DIGITS = "card_digits"
-    CONFIRM_CODE = "confirm_code"
-    EXTRA = "extra"
-
-
-class NotUnderstood(MpssError):
-    """The message is no command of ours; `mistake` names what is wrong. It does not repeat the message."""
-
-    code = ErrorCode.MALFORMED_REQUEST
-
-    def __init__(self, mistake: Mistake) -> None:
-        super().__init__(mistake.value)
-        self.mistake = mistake
+_ACCOUNT_HELP = ("2", "ACCOUNT", "账户")
 
 
 class _Verb(StrEnum):
@@ -210,6 +88,15 @@ class _Verb(StrEnum):
     WITHDRAW = "withdraw"
     CONFIRM = "confirm"
     CANCEL = "cancel"
+    REPORT_LOSS = "report_loss"
+    FREEZE = "freeze"
+    SHOW_STATE = "show_state"
+    LIMITS = "limits"
+    STATEMENT = "statement"
+    LANGUAGE = "language"
+    NOTICES = "notices"
+    QUIET_HOURS = "quiet_hours"
+    UPGRADE = "upgrade"
     HELP = "help"
 
 
@@ -228,14 +115,20 @@ _KEYWORDS: dict[str, _Verb] = {
     "Y": _Verb.CONFIRM, "YES": _Verb.CONFIRM, "确认": _Verb.CONFIRM, "是": _Verb.CONFIRM,
     "N": _Verb.CANCEL, "NO": _Verb.CANCEL, "取消": _Verb.CANCEL, "否": _Verb.CANCEL,
     "BZ": _Verb.HELP, "HELP": _Verb.HELP, "帮助": _Verb.HELP,
+    "GS": _Verb.REPORT_LOSS, "LOSS": _Verb.REPORT_LOSS, "挂失": _Verb.REPORT_LOSS,
+    "DJ": _Verb.FREEZE, "FREEZE": _Verb.FREEZE, "冻结": _Verb.FREEZE,
+    "ZT": _Verb.SHOW_STATE, "STATE": _Verb.SHOW_STATE, "STATUS": _Verb.SHOW_STATE, "状态": _Verb.SHOW_STATE,
+    "XE": _Verb.LIMITS, "LIMITS": _Verb.LIMITS, "LIMIT": _Verb.LIMITS, "限额": _Verb.LIMITS,
+    "MX": _Verb.STATEMENT, "HISTORY": _Verb.STATEMENT, "明细": _Verb.STATEMENT, "账单": _Verb.STATEMENT,
+    "YY": _Verb.LANGUAGE, "LANG": _Verb.LANGUAGE, "LANGUAGE": _Verb.LANGUAGE, "语言": _Verb.LANGUAGE,
+    "TZ": _Verb.NOTICES, "NOTICES": _Verb.NOTICES, "通知": _Verb.NOTICES,
+    "MD": _Verb.QUIET_HOURS, "QUIET": _Verb.QUIET_HOURS, "免打扰": _Verb.QUIET_HOURS,
+    "SJ": _Verb.UPGRADE, "UPGRADE": _Verb.UPGRADE, "升级": _Verb.UPGRADE, "实名": _Verb.UPGRADE,
 }  # fmt: skip
-_LANGUAGES = {"EN": "en", "ZH": "zh-CN", "ENGLISH": "en", "英文": "en", "中文": "zh-CN"}
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]")
 _SEPARATORS = re.compile(r"[\s#*+,;:、。·!?/_=()\[\]{}<>\"']+")
 _KEYWORD = re.compile(r"([A-Z]+|[一-鿿]+)(.*)", re.DOTALL)
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
-_AMOUNT = re.compile(r"¥?([0-9.]+)(?:元|块|YUAN|CNY)?", re.ASCII)
 
 
 def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
@@ -254,124 +147,80 @@ def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
         raise NotUnderstood(Mistake.KEYWORD)
     arguments = found[2].split()
     match verb:
-        case _Verb.OPEN:
-            return _open(arguments)
-        case _Verb.BALANCE:
-            return _alone(Balance(), arguments)
-        case _Verb.SET_PASSWORD:
-            return _alone(SetPassword(), arguments)
+        case (
+            _Verb.BALANCE | _Verb.SET_PASSWORD | _Verb.LIST_CARDS | _Verb.REPORT_LOSS | _Verb.SHOW_STATE | _Verb.UPGRADE
+        ):
+            read.alone(arguments)
+            return _BARE[verb]
+        case _Verb.HELP:
+            return Help(account=bool(arguments) and arguments[0] in _ACCOUNT_HELP)
+        case _Verb.CONFIRM:
+            funding = _SOURCES.get(arguments[-1]) if arguments else None
+            return Confirm(read.confirm_code(arguments[:-1] if funding else arguments), funding or Funding.WALLET)
+        case _Verb.CANCEL:
+            return Cancel(read.confirm_code(arguments))
         case _Verb.TOP_UP:
             return _top_up(arguments, recharge)
-        case _Verb.LIST_CARDS:
-            return _alone(ListCards(), arguments)
-        case _Verb.UNBIND_CARD:
-            return UnbindCard(_last_digits("".join(arguments)))
         case _Verb.BUY:
             return _buy(arguments)
         case _Verb.TRANSFER:
-            return _transfer(arguments)
+            return Transfer(*read.payee_and_amount(arguments))
         case _Verb.WITHDRAW:
-            return _withdraw(arguments)
-        case _Verb.CONFIRM:
-            funding = _SOURCES.get(arguments[-1]) if arguments else None
-            return Confirm(_confirm_code(arguments[:-1] if funding else arguments), funding or Funding.WALLET)
-        case _Verb.CANCEL:
-            return Cancel(_confirm_code(arguments))
-        case _Verb.HELP:
-            return Help()
+            return Withdraw(*read.amount_and_card(arguments))
+        case _Verb.UNBIND_CARD:
+            return UnbindCard(read.last_digits("".join(arguments)))
+        case _Verb.OPEN:
+            return Open(read.language(arguments, Mistake.LANGUAGE)) if arguments else Open()
+        case _:
+            return _of_account(verb, arguments)
 
 
-def _alone(command: Command, arguments: list[str]) -> Command:
-    if arguments:
-        raise NotUnderstood(Mistake.EXTRA)
-    return command
+_BARE: dict[_Verb, Command] = {
+    _Verb.BALANCE: Balance(),
+    _Verb.SET_PASSWORD: SetPassword(),
+    _Verb.LIST_CARDS: ListCards(),
+    _Verb.REPORT_LOSS: ReportLoss(),
+    _Verb.SHOW_STATE: ShowState(),
+    _Verb.UPGRADE: ShowUpgrade(),
+}
+"""The commands of keywords that stand alone."""
 
 
-def _open(arguments: list[str]) -> Open:
-    if not arguments:
-        return Open()
-    language = _LANGUAGES.get(arguments[0])
-    if language is None or len(arguments) > 1:
-        raise NotUnderstood(Mistake.LANGUAGE)
-    return Open(language)
+def _of_account(verb: _Verb, arguments: list[str]) -> Command:
+    match verb:
+        case _Verb.FREEZE:
+            return Freeze(read.freeze_days(arguments)) if arguments else Freeze()
+        case _Verb.LIMITS:
+            return SetDailyLimit(read.limit_fen(arguments)) if arguments else ShowLimits()
+        case _Verb.STATEMENT:
+            return ShowStatement(read.lines(arguments)) if arguments else ShowStatement()
+        case _Verb.LANGUAGE:
+            return SetLanguage(read.language(arguments, Mistake.NEW_LANGUAGE))
+        case _Verb.NOTICES:
+            return SwitchNotices(*read.switch(arguments)) if arguments else ShowNotices()
+        case _Verb.QUIET_HOURS:
+            return SetQuietHours(*(read.quiet_hours(arguments) or (None, None)))
+        case _:
+            raise AssertionError(verb)
 
 
 def _top_up(arguments: list[str], recharge: RechargeForm | None) -> TopUp | Recharge | TopUpFromCard:
     if arguments and arguments[0] in _BANK_CARD:
-        return _from_card(arguments[1:])
+        return TopUpFromCard(*read.amount_and_card(arguments[1:]))
     card_password = "".join(arguments).replace("-", "")
-    if recharge is not None and _DIGITS.fullmatch(card_password) and recharge.fits(card_password):
+    if recharge is not None and read.is_number(card_password) and recharge.fits(card_password):
         return Recharge(card_password)
-    if len(card_password) != 16 or not _DIGITS.fullmatch(card_password):
+    if len(card_password) != 16 or not read.is_number(card_password):
         raise NotUnderstood(Mistake.CARD_PASSWORD)
     return TopUp(card_password)
 
 
-def _from_card(arguments: list[str]) -> TopUpFromCard:
-    return TopUpFromCard(*_amount_and_card(arguments))
-
-
-def _amount_and_card(arguments: list[str]) -> tuple[int, str | None]:
-    if len(arguments) > 2:
-        raise NotUnderstood(Mistake.EXTRA)
-    amount_fen = _amount_fen(arguments[0] if arguments else "")
-    return amount_fen, _last_digits(arguments[1]) if len(arguments) == 2 else None
-
-
-def _last_digits(text: str) -> str:
-    if len(text) != 4 or not _DIGITS.fullmatch(text):
-        raise NotUnderstood(Mistake.CARD_DIGITS)
-    return text
-
-
 def _buy(arguments: list[str]) -> BuyProduct | PayMerchant:
-    if not arguments or not _DIGITS.fullmatch(arguments[0]) or not 4 <= len(arguments[0]) <= 12:
+    if not arguments or not read.is_number(arguments[0]) or not 4 <= len(arguments[0]) <= 12:
         raise NotUnderstood(Mistake.PRODUCT_OR_MERCHANT)
     sms_code = int(arguments[0])
     if len(arguments) > 2:
         raise NotUnderstood(Mistake.EXTRA)
     if sms_code < FIRST_PRODUCT_CODE:
-        return PayMerchant(sms_code, _amount_fen(arguments[1] if len(arguments) == 2 else ""))
-    return BuyProduct(sms_code, _quantity(arguments[1]) if len(arguments) == 2 else 1)
-
-
-def _transfer(arguments: list[str]) -> Transfer:
-    if len(arguments) > 1 and arguments[0] in ("86", "0086"):
-        # "+86 189…": the plus is a separator.
-        del arguments[0]
-    try:
-        payee_phone = parse_phone(arguments[0] if arguments else "")
-    except MalformedField:
-        raise NotUnderstood(Mistake.PAYEE) from None
-    if len(arguments) > 2:
-        raise NotUnderstood(Mistake.EXTRA)
-    return Transfer(payee_phone, _amount_fen(arguments[1] if len(arguments) == 2 else ""))
-
-
-def _withdraw(arguments: list[str]) -> Withdraw:
-    return Withdraw(*_amount_and_card(arguments))
-
-
-def _quantity(text: str) -> int:
-    digits = text.removeprefix("X").removesuffix("件").removesuffix("个")
-    if not _DIGITS.fullmatch(digits) or len(digits) > 4 or not 1 <= int(digits) <= MAX_QUANTITY:
-        raise NotUnderstood(Mistake.QUANTITY)
-    return int(digits)
-
-
-def _amount_fen(text: str) -> int:
-    found = _AMOUNT.fullmatch(text)
-    try:
-        amount_fen = Money.cny(found[1]).fen if found else 0
-    except MalformedField:
-        amount_fen = 0
-    if not 0 < amount_fen <= MAX_AMOUNT_FEN:
-        raise NotUnderstood(Mistake.AMOUNT)
-    return amount_fen
-
-
-def _confirm_code(arguments: list[str]) -> str:
-    code = "".join(arguments)
-    if len(code) != 4 or not _DIGITS.fullmatch(code):
-        raise NotUnderstood(Mistake.CONFIRM_CODE)
-    return code
+        return PayMerchant(sms_code, read.amount_fen(arguments[1] if len(arguments) == 2 else ""))
+    return BuyProduct(sms_code, read.quantity(arguments[1]) if len(arguments) == 2 else 1)

@@ -14,7 +14,10 @@ from mpss.accounts.open import open_by_sms
 from mpss.accounts.password import request_link
 from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.catalog.queries import product_of_sms_code
-from mpss.channels.sms.grammar import (
+from mpss.channels.sms.account_replies import balance_reply
+from mpss.channels.sms.arguments import NotUnderstood
+from mpss.channels.sms.commands import (
+    AccountCommand,
     Balance,
     BuyProduct,
     Cancel,
@@ -22,29 +25,30 @@ from mpss.channels.sms.grammar import (
     Confirm,
     Help,
     ListCards,
-    NotUnderstood,
     Open,
     PayMerchant,
     Recharge,
     RechargeForm,
+    SetLanguage,
     SetPassword,
     TopUp,
     TopUpFromCard,
     Transfer,
     UnbindCard,
     Withdraw,
-    parse,
 )
+from mpss.channels.sms.grammar import parse
 from mpss.channels.sms.replies import (
+    ACCOUNT_HELP,
     ALREADY_PAID,
     CANCELLED,
     HELP,
     MISTAKES,
     REFUSALS,
     REVERSED,
-    balance_reply,
     cards_reply,
 )
+from mpss.channels.sms.self_service import CHANNEL, look_after
 from mpss.desk.model import Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, MpssError, Refused
 from mpss.kernel.masking import mask_phone
@@ -61,8 +65,6 @@ from mpss.transactions.topups.voucher import redeem_voucher
 from mpss.transactions.transfers.transfer import request_transfer
 from mpss.transactions.withdrawals.withdrawal import request_withdrawal
 
-CHANNEL = "sms"
-
 
 async def handle(runtime: Runtime, *, phone: str, text: str, key: str) -> tuple[str | None, str]:
     """Do what `text` from `phone` (E.164) asks for, under idempotency key `key`.
@@ -78,6 +80,8 @@ async def handle(runtime: Runtime, *, phone: str, text: str, key: str) -> tuple[
         return MISTAKES[mistake.mistake][language], language
     if isinstance(command, Open) and command.language is not None and account is None:
         language = command.language
+    if isinstance(command, SetLanguage):
+        language = command.language
     try:
         reply = await _carry_out(runtime, command, phone=phone, account=account, language=language, key=key)
     except MpssError as refused:
@@ -92,8 +96,8 @@ async def _carry_out(
     runtime: Runtime, command: Command, *, phone: str, account: AccountOverview | None, language: str, key: str
 ) -> str | None:
     match command:
-        case Help():
-            return HELP[language]
+        case Help(about_account):
+            return (ACCOUNT_HELP if about_account else HELP)[language]
         case Open():
             await open_by_sms(runtime, phone=phone, language=language)
             return None
@@ -104,6 +108,8 @@ async def _carry_out(
             return _after_answer(await cancel(runtime, phone=phone, code=code), language, cancelling=True)
     if account is None:
         raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+    if isinstance(command, AccountCommand):
+        return await look_after(runtime, command, account=account, language=language)
     match command:
         case Balance():
             return balance_reply(account)

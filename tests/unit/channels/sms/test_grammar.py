@@ -1,30 +1,43 @@
 from __future__ import annotations
 
+from datetime import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpss.channels.sms.grammar import (
+from mpss.channels.sms.arguments import Mistake, NotUnderstood
+from mpss.channels.sms.commands import (
     Balance,
     BuyProduct,
     Cancel,
     Command,
     Confirm,
+    Freeze,
     Help,
     ListCards,
-    Mistake,
-    NotUnderstood,
     Open,
     PayMerchant,
+    ReportLoss,
+    SetDailyLimit,
+    SetLanguage,
     SetPassword,
+    SetQuietHours,
+    ShowLimits,
+    ShowNotices,
+    ShowState,
+    ShowStatement,
+    ShowUpgrade,
+    SwitchNotices,
     TopUp,
     TopUpFromCard,
     Transfer,
     UnbindCard,
     Withdraw,
-    parse,
 )
+from mpss.channels.sms.grammar import parse
 from mpss.desk.model import Funding
+from mpss.notices.preference_model import Group
 
 CARD = "1234567890123456"
 
@@ -83,7 +96,34 @@ class TestParse:
             ("N 0042", Cancel("0042")),
             ("取消0042", Cancel("0042")),
             ("no 0042", Cancel("0042")),
+            ("GS", ReportLoss()),
+            ("挂失。", ReportLoss()),
+            ("DJ", Freeze()),
+            ("冻结7天", Freeze(7)),
+            ("freeze 30 days", Freeze(30)),
+            ("ZT", ShowState()),
+            ("状态", ShowState()),
+            ("XE", ShowLimits()),
+            ("限额 500元", SetDailyLimit(50_000)),
+            ("XE0", SetDailyLimit(0)),
+            ("MX", ShowStatement(3)),
+            ("明细5条", ShowStatement(5)),
+            ("YY EN", SetLanguage("en")),
+            ("语言 中文", SetLanguage("zh-CN")),
+            ("TZ", ShowNotices()),
+            ("TZ OFF", SwitchNotices(False, frozenset(Group))),
+            ("通知 关 入账 退款", SwitchNotices(False, frozenset({Group.MONEY_IN, Group.MONEY_BACK}))),
+            ("tz settings on", SwitchNotices(True, frozenset({Group.SETTINGS}))),
+            ("MD 22:00 7:30", SetQuietHours(time(22), time(7, 30))),
+            ("免打扰 22：00-07：30", SetQuietHours(time(22), time(7, 30))),
+            ("MD 22-7", SetQuietHours(time(22), time(7))),
+            ("MD 2200 0730", SetQuietHours(time(22), time(7, 30))),
+            ("md off", SetQuietHours(None, None)),
+            ("SJ", ShowUpgrade()),
+            ("实名", ShowUpgrade()),
             ("BZ", Help()),
+            ("BZ2", Help(account=True)),
+            ("帮助 账户", Help(account=True)),
             ("帮助", Help()),
             ("help me", Help()),
             ("\u200bBZ\u200b", Help()),
@@ -140,6 +180,33 @@ class TestParse:
             ("N 12345", Mistake.CONFIRM_CODE),
             ("Y abcd", Mistake.CONFIRM_CODE),
             ("YE" + " " * 300, Mistake.KEYWORD),
+            ("GS 1", Mistake.EXTRA),
+            ("DJ 0", Mistake.FREEZE_DAYS),
+            ("DJ 10000", Mistake.FREEZE_DAYS),
+            ("DJ week", Mistake.FREEZE_DAYS),
+            ("DJ -7", Mistake.FREEZE_DAYS),
+            ("ZT now", Mistake.EXTRA),
+            ("XE lots", Mistake.LIMIT),
+            ("XE -1", Mistake.LIMIT),
+            ("XE 1 2", Mistake.LIMIT),
+            ("MX 0", Mistake.LINES),
+            ("MX 6", Mistake.LINES),
+            ("MX all", Mistake.LINES),
+            ("YY", Mistake.NEW_LANGUAGE),
+            ("YY FR", Mistake.NEW_LANGUAGE),
+            ("YY EN ZH", Mistake.NEW_LANGUAGE),
+            ("TZ IN", Mistake.SWITCH),
+            ("TZ ON OFF", Mistake.SWITCH),
+            ("TZ OFF PAID", Mistake.SWITCH),
+            ("MD", Mistake.QUIET_HOURS),
+            ("MD 22:15", Mistake.QUIET_HOURS),
+            ("MD 22 7", Mistake.QUIET_HOURS),
+            ("MD 24:00 7:00", Mistake.QUIET_HOURS),
+            ("MD 22:60 7:00", Mistake.QUIET_HOURS),
+            ("MD 22:00 22:00", Mistake.QUIET_HOURS),
+            ("MD ten to six", Mistake.QUIET_HOURS),
+            ("MD on", Mistake.QUIET_HOURS),
+            ("SJ 3", Mistake.EXTRA),
         ],
     )
     def test_names_what_is_wrong(self, text: str, mistake: Mistake) -> None:
@@ -165,7 +232,8 @@ def test_any_text_is_read_or_refused_by_name(text: str) -> None:
 
 
 @given(
-    st.sampled_from(["KT", "CZ", "ZF", "Y", "N", "购买", "充值"]), st.text("0123456789.-# x元０１２３ ", max_size=30)
+    st.sampled_from(["KT", "CZ", "ZF", "Y", "N", "购买", "充值", "DJ", "XE", "MX", "MD", "TZ"]),
+    st.text("0123456789.-# x元０１２３ ", max_size=30),
 )
 def test_anything_after_a_keyword_is_read_or_refused_by_name(keyword: str, rest: str) -> None:
     try:
