@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 
 from mpss.accounts.limit_model import NO_CAPS, Caps, same_month
-from mpss.accounts.model import AccountRow, UsageRow
+from mpss.accounts.model import AccountRow, FreezeKind, UsageRow
 from mpss.accounts.state import Operation, effective_state, refusal_in
 from mpss.config import Policy
 from mpss.kernel.clock import SHANGHAI
@@ -27,6 +27,19 @@ def check_state(account: AccountRow | None, operation: Operation, *, at: datetim
     if account is None:
         return ErrorCode.UNKNOWN_ACCOUNT
     return refusal_in(effective_state(account, at=at), operation)
+
+
+def check_payout(account: AccountRow | None, *, at: datetime) -> ErrorCode | None:
+    """Whether the rest of an account may be paid out: it is being closed, and frozen neither for a risk nor by law.
+
+    It may have been frozen after the closing was asked for, or its number cancelled while it was frozen.
+    """
+    refusal = check_state(account, Operation.PAY_OUT, at=at)
+    if account is None or refusal is not None:
+        return refusal
+    if FreezeKind.LAW in account.freezes:
+        return ErrorCode.FROZEN_BY_LAW
+    return ErrorCode.FROZEN_FOR_RISK if FreezeKind.RISK in account.freezes else None
 
 
 def check_password(

@@ -94,6 +94,8 @@ class Event(StrEnum):
     WOKEN = "woken"
     CLOSING_ASKED = "closing_asked"
     CLOSING_PAID = "closing_paid"
+    CLOSING_PAID_TO_BILL = "closing_paid_to_bill"
+    CLOSING_UNPAID = "closing_unpaid"
     CLOSED = "closed"
     NUMBER_STOPPED = "number_stopped"
     NUMBER_RESUMED = "number_resumed"
@@ -182,6 +184,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.WOKEN: (),
     Event.CLOSING_ASKED: (),
     Event.CLOSING_PAID: ("amount_fen",),
+    Event.CLOSING_PAID_TO_BILL: ("amount_fen",),
+    Event.CLOSING_UNPAID: ("amount_fen",),
     Event.CLOSED: (),
     Event.NUMBER_STOPPED: (),
     Event.NUMBER_RESUMED: (),

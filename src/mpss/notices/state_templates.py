@@ -76,6 +76,15 @@ STATE_TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的销户余额{amount}元已以现金付清。",
         "en": "The rest of your wallet, {amount} yuan, was paid out as cash.",
     },
+    Event.CLOSING_PAID_TO_BILL: {
+        "zh-CN": "您的销户余额{amount}元已转入本号码话费。",
+        "en": "The rest of your wallet, {amount} yuan, was credited to your phone bill.",
+    },
+    Event.CLOSING_UNPAID: {
+        "zh-CN": "您的销户余额{amount}元未能转入话费，请持证件到营业厅领取现金。",
+        "en": "The rest of your wallet, {amount} yuan, could not go to your phone bill. "
+        "Fetch it as cash at a service hall, with your document.",
+    },
     Event.CLOSED: {
         "zh-CN": "您的手机支付账户已注销。",
         "en": "Your wallet is closed.",

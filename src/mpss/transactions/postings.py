@@ -17,6 +17,7 @@
     transfer claim      Dr transfers held                      Cr payee's wallet, withdrawable
     withdrawal          Dr wallet, withdrawable                Cr withdrawals in transit, Cr fee income
     closing, cash       Dr wallet, both parts                  Cr cash in transit
+    closing, phone bill Dr wallet, both parts                  Cr phone-bill receivable
     deduction by law    Dr wallet, withdrawable part first     Cr deductions by law
     reversal, undo,
     transfer return,
@@ -37,6 +38,7 @@ from mpss.ledger.chart import (
     FEE_INCOME,
     LAW_DEDUCTIONS,
     ONLINE_BANK_IN_TRANSIT,
+    PHONE_BILL_RECEIVABLE,
     RECHARGE_RECEIVABLE,
     TRANSFERS_HELD,
     VOUCHERS_IN_TRANSIT,
@@ -128,6 +130,11 @@ def withdrawal_legs(*, wallet: int, amount_fen: int, fee_fen: int) -> tuple[Post
 def cash_payout_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:
     """The whole balance, `restricted_fen` of it of the restricted part."""
     return _of_both_parts(wallet, amount_fen, restricted_fen, CASH_IN_TRANSIT)
+
+
+def bill_payout_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:
+    """The whole balance; the operator owes us so much less for phone bills."""
+    return _of_both_parts(wallet, amount_fen, restricted_fen, PHONE_BILL_RECEIVABLE)
 
 
 def law_deduction_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:

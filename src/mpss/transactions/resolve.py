@@ -12,6 +12,7 @@ from uuid import UUID
 from mpss.desk.model import TransactionKind
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
+from mpss.transactions.closings.bill import ask_bill_payout
 from mpss.transactions.funding.store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
 from mpss.transactions.purchases.collect import ask
 from mpss.transactions.purchases.funded_request import lease_seconds
@@ -28,6 +29,7 @@ _ASKERS: dict[TransactionKind, Callable[[Runtime, UUID], Awaitable[object]]] = {
     TransactionKind.ONLINE_BANK_TOPUP: ask_topup,
     TransactionKind.BANK_CARD_TOPUP: ask_bank,
     TransactionKind.WITHDRAWAL: ask_credit,
+    TransactionKind.CLOSING_PAYOUT: ask_bill_payout,
     TransactionKind.CARD_VERIFICATION: ask_verification,
     TransactionKind.CARD_VERIFICATION_RETURN: ask_verification,
 }

@@ -59,7 +59,7 @@ _NOTICES: LiteralString = """
       LEFT JOIN (SELECT reference, count(*) AS copies FROM outbox
                   WHERE kind = 'notice'
                     AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted',
-                                                          'closing_paid', 'deducted',
+                                                          'closing_paid', 'closing_paid_to_bill', 'deducted',
                                                           'bill_paid', 'bill_refunded', 'card_paid', 'card_refunded',
                                                           'refunded_to_wallet',
                                                           'bank_topup_reversed',

@@ -13,9 +13,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
-from mpss.accounts.model import FreezeKind
-from mpss.accounts.state import Operation
+from mpss.accounts.checks import check_payout
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
@@ -47,14 +45,10 @@ class CashPayoutCommand(Asking):
         """Spec: CM 5.2.3.4, 6.2."""
         today, at = snapshot.business_date, self.asked.at
         account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account, Operation.PAY_OUT, at=at)
+        refusal = check_payout(account, at=at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         balance = snapshot[BALANCES][account.ledger_account_id]
-        if any(kind is not FreezeKind.USER for kind in account.freezes):
-            # Frozen after the closing was asked for, or the number was cancelled while it was frozen.
-            law = FreezeKind.LAW in account.freezes
-            return Decision(self.declined(ErrorCode.FROZEN_BY_LAW if law else ErrorCode.FROZEN_FOR_RISK, today))
         if balance.held_fen or balance.frozen_fen:
             return Decision(self.declined(ErrorCode.CLOSING_BLOCKED, today))
         if not balance.balance_fen:

@@ -4,6 +4,7 @@
                   none        the balance is zero: closed at once
                   cash        paid at a hall, where the clerk has looked at the document
                   bank card   a withdrawal of the whole balance, without fee and beyond the limits, to a bound card
+                  phone bill  credited to the number by the charging system (closings/bill.py)
 
 A closed account's cards are unbound, its relations dissolved, its sessions ended; its number may open a new one.
 After a report of loss in writing a hall closes the account (挂失销户). Spec: CM 5.2.3, 5.2.5, 6.2.
@@ -30,6 +31,7 @@ from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
+from mpss.transactions.closings.bill import pay_out_to_bill, require_charging
 from mpss.transactions.closings.cash import CashPayoutCommand
 from mpss.transactions.closings.model import Block, Payout, Standing, blocks
 from mpss.transactions.closings.store import close_empty, insert_closing, standing_of
@@ -54,7 +56,8 @@ async def close_account(
 
     Raises:
         MalformedField: the proofs' form; `card_id` is missing, or goes with another payout.
-        Refused: as `proven`; CLOSING_BLOCKED, naming what stands in the way; of a card as `withdraw`.
+        Refused: as `proven`; CLOSING_BLOCKED, naming what stands in the way; of a card as `withdraw`; NOT_FOUND, no
+            charging system is connected for the payout to a phone bill.
 
     Spec: CM 5.2.3.1.
     """
@@ -62,6 +65,8 @@ async def close_account(
         raise MalformedField(field="card_id", problem="goes with the payout to a bank card")
     if card_id is not None:
         await check_card(runtime, account_id=account_id, card_id=card_id)
+    if payout is Payout.PHONE_BILL:
+        require_charging(runtime)
     now = runtime.clock.now()
 
     async def check(uow: UnitOfWork, account: AccountRow) -> Standing:
@@ -81,22 +86,32 @@ async def close_account(
     )  # fmt: skip
     if card_id is not None and standing.balance_fen:
         await pay_out(runtime, account_id=account_id, card_id=card_id, amount_fen=standing.balance_fen)
+    if payout is Payout.PHONE_BILL and standing.balance_fen:
+        await pay_out_to_bill(runtime, account_id=account_id)
     return await _finish(runtime, account_id)
 
 
-async def close_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, document: str) -> tuple[Life, int]:
+async def close_at_counter(
+    runtime: Runtime, *, staff: StaffMember, phone: str, document: str, payout: Payout = Payout.CASH
+) -> tuple[Life, int]:
     """Ask for the closing at a hall; `document` says what the customer showed. How it stands, and the rest in fen.
 
+    The rest is paid as cash, by a clerk and afterwards, or at once to the phone bill.
+
     Raises:
-        MalformedField: `phone` or `document`.
+        MalformedField: `phone` or `document`; `payout` is neither.
         Refused: FORBIDDEN, needs account_close and a hall; UNKNOWN_ACCOUNT, what the state refuses with;
-            CLOSING_BLOCKED.
+            CLOSING_BLOCKED; NOT_FOUND, no charging system is connected.
 
     Spec: CM 5.2.3.1, 5.2.5, 6.2.
     """
     _require_hall(staff)
     if not document.strip() or len(document) > _LONGEST or not document.isprintable():
         raise MalformedField(field="document", problem=f"must be one line of 1 to {_LONGEST} characters")
+    if payout not in (Payout.CASH, Payout.PHONE_BILL):
+        raise MalformedField(field="payout", problem="must be cash or phone_bill at a hall")
+    if payout is Payout.PHONE_BILL:
+        require_charging(runtime)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
@@ -104,11 +119,13 @@ async def close_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, 
         if refusal is not None:
             raise Refused(refusal)
         standing = await standing_of(uow, account.id)
-        _refuse_blocked(standing, Payout.CASH)
+        _refuse_blocked(standing, payout)
         reason = "loss" if account.loss is Loss.WRITTEN else "asked"
-        await _pre_close(uow, account, Payout.CASH, reason=reason, by=str(staff.id), now=now)
-        detail = {"document": document, "reason": reason}
+        await _pre_close(uow, account, payout, reason=reason, by=str(staff.id), now=now)
+        detail = {"document": document, "reason": reason, "payout": payout.value}
         await changed_by_staff(uow, account, "closing_asked", staff=staff, now=now, detail=detail)
+    if payout is Payout.PHONE_BILL and standing.balance_fen:
+        await pay_out_to_bill(runtime, account_id=account.id)
     return await _finish(runtime, account.id), standing.balance_fen
 
 

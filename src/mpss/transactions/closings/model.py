@@ -12,6 +12,7 @@ class Payout(StrEnum):
     NONE = "none"
     CASH = "cash"
     BANK_CARD = "bank_card"
+    PHONE_BILL = "phone_bill"
 
 
 class Block(StrEnum):
@@ -38,7 +39,8 @@ class Standing:
 def blocks(standing: Standing, payout: Payout) -> list[Block]:
     """What stands in the way of closing with this payout; empty where nothing does. Pure.
 
-    Money that may not be withdrawn goes out as cash alone: a named account's rest is redeemable at a hall.
+    Money that may not be withdrawn goes out as cash, since a named account's rest is redeemable at a hall, or to the
+    phone bill, where it stays with the operator's services; never to a bank card.
     """
     found = []
     if standing.pending:

@@ -52,6 +52,15 @@ _FINISH: LiteralString = (
 )
 
 
+_HOLD: LiteralString = "SELECT id FROM hold WHERE transaction_id = %(id)s"
+
+
+async def hold_of(uow: UnitOfWork, transaction_id: UUID) -> UUID | None:
+    """The hold of a payout that waits for the other side."""
+    found: UUID | None = await uow.value(_HOLD, {"id": transaction_id})
+    return found
+
+
 async def standing_of(uow: UnitOfWork, account_id: UUID) -> Standing:
     """What a closing of the account looks at now."""
     (row,) = await uow.dicts(_STANDING, {"id": account_id})

@@ -14,6 +14,7 @@ _UNMOVED: LiteralString = """
                         WHERE f.transaction_id = t.id AND f.state IN ('SENT', 'IN_DOUBT')
                           AND f.operation = ANY (CASE
                               WHEN t.kind = 'reversal' THEN ARRAY['refund', 'credit']
+                              WHEN t.kind = 'closing_payout' THEN ARRAY['refund']
                               WHEN t.kind = 'purchase' THEN
                                   CASE t.state WHEN 'COMPLETING' THEN ARRAY['commit', 'collect']
                                                WHEN 'RELEASING' THEN ARRAY['release', 'unfreeze', 'reverse']
@@ -95,6 +96,18 @@ _BILLS_DIFFER: LiteralString = """
 """
 
 
+_BILL_PAYOUTS: LiteralString = """
+    -- A payout to a phone bill is held until the charging system says, and is what it said.
+    SELECT count(*) FROM transaction AS t JOIN funding_request AS f ON f.transaction_id = t.id
+      LEFT JOIN hold AS h ON h.transaction_id = t.id
+     WHERE t.kind = 'closing_payout'
+       AND (f.amount_fen <> t.amount_fen OR h.amount_fen IS DISTINCT FROM t.amount_fen
+            OR CASE t.state WHEN 'SUCCEEDED' THEN f.state <> 'APPROVED' OR h.state <> 'collected'
+                            WHEN 'DECLINED' THEN f.state <> 'DECLINED' OR h.state <> 'released'
+                            ELSE f.state NOT IN ('SENT', 'IN_DOUBT') OR h.state <> 'open' END)
+"""
+
+
 async def verify_funding(uow: UnitOfWork) -> list[Check]:
     """Reads every purchase from outside and every request."""
     unmoved = [int(await uow.value(query)) for query in (_UNMOVED, _UNDELIVERED, _UNREVERSED)]
@@ -104,5 +117,6 @@ async def verify_funding(uow: UnitOfWork) -> list[Check]:
         Check("the claim on banks is what they debited less refunds", int(await uow.value(_BANK_CLAIM))),
         Check("what a closed source had paid is in the wallet", int(await uow.value(_TO_WALLETS))),
         Check("the phone-bill receivable is what was charged less refunds", int(await uow.value(_RECEIVABLE))),
+        Check("each payout to a phone bill is what the charging system said", int(await uow.value(_BILL_PAYOUTS))),
         Check("the months' caps equal the purchases from phone bills", int(await uow.value(_BILLS_DIFFER))),
     ]

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from mpss.accounts.card_model import CardPurpose, CardRow, CardState
 from mpss.accounts.card_store import bound_cards, find_card
-from mpss.accounts.checks import check_state
+from mpss.accounts.checks import check_payout, check_state
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
@@ -84,7 +84,10 @@ class WithdrawCommand(Asking):
         """Spec: CM 5.3.3. Order of checks: ARCHITECTURE §2."""
         asked, order, today = self.asked, self.order, snapshot.business_date
         account = snapshot[ACCOUNTS].get(order.account_id)
-        refusal = check_state(account, Operation.PAY_OUT if order.closing else Operation.WITHDRAW, at=self.asked.at)
+        if order.closing:
+            refusal = check_payout(account, at=self.asked.at)
+        else:
+            refusal = check_state(account, Operation.WITHDRAW, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         before = usage = snapshot[USAGE][account.id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from mpss.channels.http.views import TransactionView, answered, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
 from mpss.transactions.closings.close import close_at_counter, pay_out_cash
+from mpss.transactions.closings.model import Payout
 
 SUBJECT = Subject("Staff")
 
@@ -87,8 +88,14 @@ async def lift_at_counter(request: Request, body: DocumentBody) -> Response:
     return Response(status_code=204)
 
 
+class StaffClosingBody(DocumentBody):
+    payout: Literal[Payout.CASH, Payout.PHONE_BILL] = Field(
+        default=Payout.CASH, description="what becomes of the balance", examples=["cash"]
+    )
+
+
 class StaffClosingView(ClosingView):
-    balance_fen: int = Field(description="what is to be paid out as cash", examples=[7500])
+    balance_fen: int = Field(description="the rest that is paid out", examples=[7500])
     currency: str = Field(examples=["CNY"])
 
 
@@ -103,13 +110,15 @@ class ClosingPayoutBody(Body):
     access=Access.STAFF,
     permission=Permission.ACCOUNT_CLOSE,
     says={201: Said("It is closed, or will be once the rest is paid out", StaffClosingView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.CLOSE), ErrorCode.CLOSING_BLOCKED),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.CLOSE), ErrorCode.CLOSING_BLOCKED, ErrorCode.NOT_FOUND),
     clauses=("CM 5.2.5", "CM 6.2"),
 )
-async def close_at_hall(request: Request, body: DocumentBody) -> Response:
+async def close_at_hall(request: Request, body: StaffClosingBody) -> Response:
     """For the clerk of a service hall, who has looked at the identity document; also after a loss in writing."""
     told = exchange(request)
-    life, balance_fen = await close_at_counter(told.runtime, staff=told.staff, phone=body.phone, document=body.document)
+    life, balance_fen = await close_at_counter(
+        told.runtime, staff=told.staff, phone=body.phone, document=body.document, payout=body.payout
+    )
     return reply(StaffClosingView(life=life, balance_fen=balance_fen, currency="CNY"), 201)
 
 
