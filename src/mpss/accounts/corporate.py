@@ -16,6 +16,8 @@ from uuid import UUID
 from mpss.accounts import customer_store as store
 from mpss.accounts.customer_model import CustomerKind, MemberRow
 from mpss.accounts.customers import checked_images, clerk_of, place_of, verify_customer, write_customer
+from mpss.accounts.group_model import Membership
+from mpss.accounts.group_store import find_membership
 from mpss.accounts.identity import IdentityClaim, Image, parse_identity
 from mpss.accounts.model import AccountClass, AccountRow, Life
 from mpss.accounts.notify import check_language, tell
@@ -154,6 +156,36 @@ async def members_of(
         master = await _locked(uow, await _wallet(uow, master_phone, "master_phone"))
         _check_master(master)
         return await store.list_members(uow, master.id, after=after, limit=limit)
+
+
+async def own_members(runtime: Runtime, *, account_id: UUID, after: UUID | None, limit: int) -> list[MemberRow]:
+    """The members of the company's own group, in the order they came.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT; ILLEGAL_STATE, it is no corporate account.
+
+    Spec: CM 5.2.1.2.
+    """
+    async with runtime.database.transaction() as uow:
+        master = await _locked(uow, account_id)
+        if master.account_class is not AccountClass.CORPORATE:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="it is no corporate account")
+        return await store.list_members(uow, master.id, after=after, limit=limit)
+
+
+async def membership_of(runtime: Runtime, *, account_id: UUID) -> tuple[Membership, str]:
+    """The subscriber's own membership, and the company's name.
+
+    Raises:
+        Refused: NOT_GROUP_MEMBER.
+
+    Spec: CM 5.2.1.2.
+    """
+    async with runtime.database.read() as uow:
+        found = await find_membership(uow, account_id)
+    if found is None:
+        raise Refused(ErrorCode.NOT_GROUP_MEMBER)
+    return found, runtime.ports.key_store.unseal(found.company_sealed).decode()
 
 
 def _today(now: datetime) -> date:

@@ -114,10 +114,9 @@ class MemberRow(NamedTuple):
     used_fen: int
     added_at: datetime
 
-    def left_fen(self, month: date) -> int:
-        """What of the quota is left in the month that begins on `month`."""
-        used_fen = self.used_fen if self.used_month == month else 0
-        return max(self.quota_month_fen - used_fen, 0)
+    def used_in(self, day: date) -> int:
+        """What was used in the month of `day`."""
+        return self.used_fen if self.used_month == day.replace(day=1) else 0
 
 
 _CLASSES = (AccountClass.WEAK, AccountClass.CLASS_1, AccountClass.CLASS_2, AccountClass.CLASS_3)

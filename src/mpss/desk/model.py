@@ -53,6 +53,7 @@ class Funding(StrEnum):
     WALLET = "wallet"
     PHONE_BILL = "phone_bill"
     BANK_CARD = "bank_card"
+    GROUP = "group"  # the company's wallet, of a member's purchase
 
 
 class TransactionState(StrEnum):
@@ -73,6 +74,9 @@ class TransactionState(StrEnum):
     WAITING = "WAITING"
     RETURNED = "RETURNED"
 
+
+OUTSIDE = frozenset({Funding.PHONE_BILL, Funding.BANK_CARD})
+"""The sources whose books another system keeps."""
 
 PENDING = frozenset(
     {

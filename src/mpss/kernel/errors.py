@@ -70,6 +70,8 @@ class ErrorCode(StrEnum):
     VOUCHER_BARRED = "voucher_barred"
     CARD_REFUSED = "card_refused"
     IDENTITY_MISMATCH = "identity_mismatch"
+    NOT_GROUP_MEMBER = "not_group_member"
+    GROUP_NOT_AVAILABLE = "group_not_available"
     PAYEE_EXISTS = "payee_exists"
     TOO_MANY_PAYEES = "too_many_payees"
     PAYEE_REQUIRED = "payee_required"
@@ -94,6 +96,7 @@ class ErrorCode(StrEnum):
     YEARLY_LIMIT_EXCEEDED = "yearly_limit_exceeded"
     LIFETIME_LIMIT_EXCEEDED = "lifetime_limit_exceeded"
     BALANCE_LIMIT_EXCEEDED = "balance_limit_exceeded"
+    GROUP_QUOTA_EXCEEDED = "group_quota_exceeded"
     # risk rules
     RISK_REFUSED = "risk_refused"
     # stock and price

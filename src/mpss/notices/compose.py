@@ -13,6 +13,9 @@ from mpss.notices.templates import FREE, PARTS, PURPOSES, REASONS, SERIAL, SOURC
 _NAME_LENGTH = 40
 _CONTENT_LENGTH = 300
 _REPLY_LENGTH = 600
+_WITH_REASON = frozenset(
+    {Event.REVERSED, Event.BILL_REFUNDED, Event.CARD_REFUNDED, Event.REFUNDED_TO_WALLET, Event.GROUP_REVERSED}
+)
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
@@ -33,7 +36,7 @@ def compose(event: str, language: str, params: Mapping[str, str | int], serial: 
 
 def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dict[str, str]:
     values = {name: _line(str(value), _NAME_LENGTH) for name, value in params.items()}
-    for name in ("amount", "balance"):
+    for name in ("amount", "balance", "left"):
         if f"{name}_fen" in params:
             values[name] = str(Money(int(params[f"{name}_fen"])))
     if event is Event.DAILY_LIMIT_SET:
@@ -45,13 +48,13 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
             values["fee"] = FREE[language]
     if event is Event.CONFIRM_PURCHASE:
         values["by_bill"] = _part("by_bill", language, values["bill_code"])
-    if event in (Event.PAID, Event.BILL_PAID, Event.CARD_PAID, Event.CONFIRM_PURCHASE):
+    if event in (Event.PAID, Event.BILL_PAID, Event.CARD_PAID, Event.GROUP_PAID, Event.CONFIRM_PURCHASE):
         values["goods"] = _part("goods", language, values["product"])
     if event is Event.TOPPED_UP:
         values["source"] = _word(SOURCES, params["source"], language)
     if event is Event.CODE:
         values["purpose"] = _word(PURPOSES, params["purpose"], language)
-    if event in (Event.REVERSED, Event.BILL_REFUNDED, Event.CARD_REFUNDED, Event.REFUNDED_TO_WALLET):
+    if event in _WITH_REASON:
         values["reason"] = _part("reason", language, _line(_word(REASONS, params["reason"], language), _NAME_LENGTH))
     if event is Event.DELIVERED:
         values["content"] = _part("content", language, _line(str(params["content"]), _CONTENT_LENGTH))

@@ -56,6 +56,10 @@ class Event(StrEnum):
     DOCUMENT_EXPIRING = "document_expiring"
     GROUP_JOINED = "group_joined"
     GROUP_LEFT = "group_left"
+    GROUP_PAID = "group_paid"
+    GROUP_SPENT = "group_spent"
+    GROUP_REVERSED = "group_reversed"
+    GROUP_REFUNDED = "group_refunded"
     PAYEE_ADDED = "payee_added"
     PAYEE_CHANGED = "payee_changed"
     PAYEE_DISSOLVED = "payee_dissolved"
@@ -146,6 +150,10 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.DOCUMENT_EXPIRING: ("until",),
     Event.GROUP_JOINED: ("group", "amount_fen"),
     Event.GROUP_LEFT: ("group",),
+    Event.GROUP_PAID: ("amount_fen", "fee_fen", "merchant", "product", "left_fen"),
+    Event.GROUP_SPENT: ("amount_fen", "merchant", "counterpart", "balance_fen"),
+    Event.GROUP_REVERSED: ("amount_fen", "merchant", "reason"),
+    Event.GROUP_REFUNDED: ("amount_fen", "merchant", "counterpart", "balance_fen"),
     Event.PAYEE_ADDED: ("counterpart", "hours"),
     Event.PAYEE_CHANGED: ("counterpart",),
     Event.PAYEE_DISSOLVED: ("counterpart",),

@@ -6,6 +6,7 @@ that may be empty.
 
 from __future__ import annotations
 
+from mpss.notices.identity_templates import IDENTITY_TEMPLATES
 from mpss.notices.model import Event
 from mpss.notices.state_templates import STATE_TEMPLATES
 
@@ -151,31 +152,7 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "尾号{card}的银行卡未能扣收验证款，绑定未成功。",
         "en": "Your card *{card} could not be debited to verify it, and is not bound.",
     },
-    Event.IDENTITY_SUBMITTED: {
-        "zh-CN": "您的实名资料已提交，审核结果将另行短信通知。如非本人操作，请立即联系客服。",
-        "en": "Your identity papers were submitted; the result follows by SMS. If this was not you, contact customer "
-        "care at once.",
-    },
-    Event.IDENTITY_REFUSED: {
-        "zh-CN": "您提交的实名资料未通过审核：{reason}。请更正后重新提交，或到营业厅办理。",
-        "en": "Your identity papers were not accepted: {reason}. Submit them again or visit a service hall.",
-    },
-    Event.UPGRADED: {
-        "zh-CN": "您的账户已升级为{level}类实名账户，可用额度相应提高。",
-        "en": "Your wallet is now a real-name account of class {level}, with its higher limits.",
-    },
-    Event.DOCUMENT_EXPIRING: {
-        "zh-CN": "您登记的证件有效期至{until}，请及时更新证件资料，以免影响使用。",
-        "en": "Your identity document is valid until {until}. Renew it with us in time.",
-    },
-    Event.GROUP_JOINED: {
-        "zh-CN": "您已加入{group}的集团账户，每月额度{amount}元。",
-        "en": "You joined the corporate account of {group}; your quota is {amount} yuan a month.",
-    },
-    Event.GROUP_LEFT: {
-        "zh-CN": "您已退出{group}的集团账户。",
-        "en": "You left the corporate account of {group}.",
-    },
+    **IDENTITY_TEMPLATES,
     Event.PAYEE_ADDED: {
         "zh-CN": "您已与{counterpart}建立定向转账关系，{hours}小时后生效。如非本人操作，请立即联系客服。",
         "en": "{counterpart} is on your list of payees; it counts in {hours} hours. If this was not you, contact "

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
+from mpss.accounts.group_model import GroupSource
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import InsertSet, RowSet
 from mpss.desk.store import key_digest
@@ -101,6 +102,19 @@ DELIVERIES = InsertSet(
     types=("uuid", "uuid", "text", "text", "text", "timestamptz"),
 )
 
+GROUP_PURCHASES = InsertSet(
+    name="group_purchase",
+    copy="""
+        COPY group_purchase (transaction_id, member_id, master_account_id, member_account_id)
+        FROM STDIN (FORMAT BINARY)
+    """,
+    types=("uuid", "uuid", "uuid", "uuid"),
+)
+"""What members bought with their company's money, and what of it was reversed."""
+
+_GROUP: LiteralString = """
+    SELECT member_id, master_account_id FROM group_purchase WHERE transaction_id = %(id)s
+"""
 _OPEN_CONFIRMATION: LiteralString = """
     SELECT transaction_id FROM confirmation
      WHERE phone = %(phone)s AND code = %(code)s AND answered_at IS NULL
@@ -151,3 +165,8 @@ _KEY_TAKEN: LiteralString = "SELECT EXISTS (SELECT FROM transaction WHERE key_di
 async def key_taken(uow: UnitOfWork, caller: str, key: str) -> bool:
     """Whether the caller used this key before."""
     return bool(await uow.value(_KEY_TAKEN, {"key": key_digest(caller, key)}))
+
+
+async def group_of(uow: UnitOfWork, transaction_id: UUID) -> GroupSource | None:
+    """Whose money a member's purchase was paid with."""
+    return await uow.row(GroupSource, _GROUP, {"id": transaction_id})

@@ -48,7 +48,7 @@ _SPENT_DIFFER: LiteralString = """
     SELECT count(*) FROM account_usage AS u
       LEFT JOIN (SELECT account_id, business_date, sum(amount_fen) AS spent_fen, count(*) AS spent_count
               FROM transaction
-             WHERE kind = 'purchase' AND (state = 'SUCCEEDED' OR funding <> 'wallet'
+             WHERE kind = 'purchase' AND funding <> 'group' AND (state = 'SUCCEEDED' OR funding <> 'wallet'
                 AND state IN ('FUNDING', 'IN_DOUBT', 'AUTHORIZED', 'COMPLETING', 'RELEASING', 'REVERSING'))
              GROUP BY account_id, business_date) AS t
         ON t.account_id = u.account_id AND t.business_date = u.day
@@ -60,6 +60,7 @@ _NOTICES: LiteralString = """
                   WHERE kind = 'notice'
                     AND payload::jsonb ->> 'event' IN ('paid', 'topped_up', 'topup_undone', 'reversed', 'adjusted',
                                                           'closing_paid', 'closing_paid_to_bill', 'deducted',
+                                                          'group_paid', 'group_reversed',
                                                           'bill_paid', 'bill_refunded', 'card_paid', 'card_refunded',
                                                           'refunded_to_wallet',
                                                           'bank_topup_reversed',

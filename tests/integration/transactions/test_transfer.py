@@ -188,8 +188,9 @@ class TestTransfer:
             seen = await overview_by_phone(runtime, phone=phone)
             async with runtime.database.read() as uow:
                 lines = await search_lines(
-                    uow, ledger_account_id=seen.ledger_account_id, search=Search(), after=None, limit=1
-                )
+                    uow, ledger_account_id=seen.ledger_account_id, account_id=seen.id, search=Search(), after=None,
+                    limit=1,
+                )  # fmt: skip
                 listed = await transfers_of(uow, account_id=seen.id, before=None, limit=10)
             other = "+86189****0002" if phone == LI else "+86189****0001"
             assert [(line.transaction.id, line.change_fen, line.counterpart) for line in lines] == [

@@ -18,6 +18,7 @@ EXAMPLE: dict[str, str | int] = {
     "amount_fen": 2500,
     "fee_fen": 15,
     "balance_fen": 7485,
+    "left_fen": 75_000,
     "daily_limit_fen": 500_000,
     "merchant": "街角小店",
     "product": "红茶",

@@ -15,7 +15,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from mpss.desk.model import Funding, TransactionKind, TransactionState
+from mpss.desk.model import OUTSIDE, Funding, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import OutboxId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
@@ -42,6 +42,7 @@ _OUTSIDE = frozenset(
 )
 _SOLD = {
     Funding.WALLET.value: frozenset({TransactionState.SUCCEEDED.value}),
+    Funding.GROUP.value: frozenset({TransactionState.SUCCEEDED.value}),
     Funding.PHONE_BILL.value: _OUTSIDE,
     Funding.BANK_CARD.value: _OUTSIDE,
 }
@@ -130,7 +131,7 @@ async def _delivered(runtime: Runtime, sale: SoldGoods, content: str) -> Outcome
             now=now,
         )
         await enqueue(uow, [told, event])
-    if sale.funding == Funding.WALLET:
+    if sale.funding not in OUTSIDE:
         return Approved(str(transaction_id))
     return await _charge(runtime, sale)
 

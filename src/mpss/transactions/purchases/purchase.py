@@ -1,4 +1,4 @@
-"""Purchase (消费, 直接支付) from the wallet, the phone bill or a bank card: of a product, or of a free amount.
+"""Purchase (消费, 直接支付) of a product or a free amount, from the wallet, the phone bill, a bank card, the company.
 
 The payer pays with the payment password; or a merchant (or an SMS) asks for the purchase and the payer confirms by a
 reply before money moves. From outside the desk writes the intent, and `collect` asks the charging system or the bank.
@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.cards import card_in_hand
+from mpss.accounts.group_model import GroupSource
+from mpss.accounts.group_store import find_source
 from mpss.accounts.store import USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -45,6 +47,7 @@ from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.purchases.collect import ask
 from mpss.transactions.purchases.funded_request import Collection, from_bank_card, from_phone_bill
 from mpss.transactions.purchases.funded_sale import collect
+from mpss.transactions.purchases.group import group_touches
 from mpss.transactions.purchases.sale import Parties, Sale, Terms, carry_out, find_parties, sale_touches, settle_terms
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
 from mpss.transactions.store import (
@@ -64,7 +67,8 @@ class PurchaseCommand(Asking):
     """A purchase to decide. With `proof` it is paid at once; with `confirm_code` it waits for the payer's reply.
 
     With `collection` the phone bill or a bank card pays: the request that takes the money is written with the
-    purchase. `bill_offered` tells the payer who is asked that the phone bill may pay.
+    purchase. With `group` the company pays whose member the payer is. `bill_offered` tells the payer who is asked
+    that the phone bill may pay.
     """
 
     sale: Sale
@@ -73,10 +77,13 @@ class PurchaseCommand(Asking):
     confirm_code: str | None = None
     collection: Collection | None = None
     bill_offered: bool = False
+    group: GroupSource | None = None
 
     @property
     def funding(self) -> Funding:
-        return Funding.WALLET if self.collection is None else self.collection.funding
+        if self.collection is not None:
+            return self.collection.funding
+        return Funding.WALLET if self.group is None else Funding.GROUP
 
     @property
     def card_id(self) -> UUID | None:
@@ -87,6 +94,8 @@ class PurchaseCommand(Asking):
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield from sale_touches(self.sale)
+        if self.group is not None:
+            yield from group_touches(self.group)
         if self.funding is Funding.PHONE_BILL:
             yield BILL_USAGE, self.sale.account_id
         if self.card_id is not None:
@@ -112,7 +121,7 @@ class PurchaseCommand(Asking):
                 tombstone = taken.transaction_id is None
                 code = ErrorCode.ALREADY_TOMBSTONED if tombstone else ErrorCode.DUPLICATE_ORDER
                 return Decision(self.declined(code, today))
-        parties = find_parties(sale, snapshot, at=self.asked.at)
+        parties = find_parties(sale, snapshot, at=self.asked.at, source=self.group)
         if isinstance(parties, ErrorCode):
             return Decision(self.declined(parties, today))
         usage = parties.usage
@@ -241,11 +250,13 @@ async def purchase(
     """
     _check_form(sale)
     collection = await _collection(runtime, caller, key, sale, funding, card_id)
+    group = await _group(runtime, sale) if funding is Funding.GROUP else None
     named = [funding.value] if funding is not Funding.WALLET else []
     if card_id is not None:
         named.append(card_id.hex)
     asked = _asked(runtime, caller, key, channel, sale, False, *named)
-    answer = await runtime.desk.submit(PurchaseCommand(asked, sale, runtime.policy, proof, collection=collection))
+    command = PurchaseCommand(asked, sale, runtime.policy, proof, collection=collection, group=group)
+    answer = await runtime.desk.submit(command)
     if collection is not None and not answer.repeated and answer.transaction.state is TransactionState.FUNDING:
         answer = answer._replace(transaction=await ask(runtime, collection.request.id) or answer.transaction)
     return _counted(answer)
@@ -301,6 +312,11 @@ async def _collection(
             raise Refused(ErrorCode.BUSY, detail="the card's bank is not connected")
         bank = found
     return from_bank_card(bank, card_id, await new_request(runtime), goods=sale.product_id is not None)
+
+
+async def _group(runtime: Runtime, sale: Sale) -> GroupSource:
+    async with runtime.database.read() as uow:
+        return await find_source(uow, sale.account_id)
 
 
 def _check_form(sale: Sale) -> None:

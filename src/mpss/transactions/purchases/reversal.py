@@ -15,17 +15,19 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import give_back
+from mpss.accounts.group_model import GroupSource
 from mpss.accounts.limit_model import uncount_customer
 from mpss.accounts.limit_store import CUSTOMER_USAGE
+from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.model import StockRow
 from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import (
+    OUTSIDE,
     Answer,
     Decision,
-    Funding,
     Snapshot,
     Transaction,
     TransactionKind,
@@ -49,8 +51,9 @@ from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import purchase_legs, turned_round
 from mpss.transactions.purchases.collect import ask, funded_touches, next_request
 from mpss.transactions.purchases.funded_sale import Step
+from mpss.transactions.purchases.group import give_group_back, group_touches
 from mpss.transactions.queries import find_order, get_transaction
-from mpss.transactions.store import CONFIRMATIONS, MERCHANT_ORDERS, MerchantOrderRow, order_key
+from mpss.transactions.store import CONFIRMATIONS, MERCHANT_ORDERS, MerchantOrderRow, group_of, order_key
 
 _REREADS = 3
 _REFUNDABLE = (TransactionState.SUCCEEDED, TransactionState.AUTHORIZED, TransactionState.IN_DOUBT)
@@ -68,7 +71,8 @@ class ReversalCommand(Asking):
     """Undo a merchant's sale. `original` is as it was read before; the desk locks it and looks again.
 
     With no original, `order_no` is what the merchant calls the sale that has not come yet. `policy` and `way_back`
-    are for a sale from outside: the request that gives the money back is written with the reversal.
+    are for a sale from outside: the request that gives the money back is written with the reversal. `group` is the
+    company whose money paid.
     """
 
     merchant_id: UUID
@@ -77,6 +81,7 @@ class ReversalCommand(Asking):
     reason: str
     policy: Policy | None = None
     way_back: WayBack | None = None
+    group: GroupSource | None = None
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield MERCHANTS, self.merchant_id
@@ -85,7 +90,7 @@ class ReversalCommand(Asking):
         original = self.original
         if original is None:
             return
-        if original.funding is not Funding.WALLET:
+        if original.funding in OUTSIDE:
             yield from funded_touches(original)
             return
         yield TRANSACTIONS, original.id
@@ -93,6 +98,8 @@ class ReversalCommand(Asking):
         assert original.account_id is not None
         yield USAGE, original.account_id
         yield ACCOUNTS, original.account_id
+        if self.group is not None:
+            yield from group_touches(self.group)
         if original.product_id is not None:
             yield PRODUCTS, original.product_id
             yield STOCK, original.product_id
@@ -115,7 +122,7 @@ class ReversalCommand(Asking):
         if original.funding is not self.original.funding:
             # The payer chose the source between the flow's reading and the desk's; the flow reads again.
             return Decision(self.declined(ErrorCode.BUSY, today), recorded=False)
-        if original.funding is not Funding.WALLET:
+        if original.funding in OUTSIDE:
             return self._to_the_source(original, snapshot)
         if original.state is TransactionState.CONFIRMING:
             return self._cancel(original, snapshot)
@@ -177,48 +184,30 @@ class ReversalCommand(Asking):
         assert account_id is not None
         account = snapshot[ACCOUNTS][account_id]
         merchant = snapshot[MERCHANTS][self.merchant_id]
-        total_fen = original.amount_fen + original.fee_fen
         done = self._transaction(TransactionState.SUCCEEDED, today, original=original)
+        done = done._replace(funding=original.funding)
+        payer = account if self.group is None else self._master(snapshot)
         legs = purchase_legs(
-            wallet=account.ledger_account_id,
+            wallet=payer.ledger_account_id,
             payable=merchant.ledger_account_id,
             amount_fen=original.amount_fen,
             fee_fen=original.fee_fen,
             restricted_fen=original.restricted_fen,
         )
         reversed_ = original._replace(state=WAITING.move(original.state, Event.REVERSE))
-        usage = snapshot[USAGE][account_id]
         decision = Decision(
             done,
             entry=JournalEntry(done.id, done.kind, turned_round(legs), reverses_id=original.id),
-            puts=[
-                (TRANSACTIONS, original.id, reversed_),
-                (USAGE, account_id, give_back(usage, original.amount_fen, original.business_date)),
-            ],
+            puts=[(TRANSACTIONS, original.id, reversed_)],
         )
-        customer_id = account.customer_id
-        customer = None if customer_id is None else snapshot[CUSTOMER_USAGE].get(customer_id)
-        if customer is not None:
-            left = uncount_customer(customer, original.amount_fen, original.business_date)
-            decision.puts.append((CUSTOMER_USAGE, customer_id, left))
+        if self.group is None:
+            self._to_wallet(decision, original, snapshot)
+        else:
+            give_group_back(decision, self.group, original, snapshot, merchant=merchant.name, reason=self.reason)
         product = snapshot[PRODUCTS].get(product_id) if product_id is not None else None
         if product is not None and product.has_stock:
             stock = snapshot[STOCK].get(product.id, StockRow(0, False))
             decision.puts.append((STOCK, product.id, StockRow(stock.available + original.quantity, stock.exhausted)))
-        told = notice(
-            OutboxId.new(now),
-            reference=done.id,
-            phone=account.phone,
-            event="reversed",
-            language=account.language,
-            params={
-                "amount_fen": total_fen,
-                "merchant": merchant.name,
-                "balance_fen": snapshot[BALANCES][account.ledger_account_id].balance_fen + total_fen,
-                "reason": self.reason,
-            },
-            now=now,
-        )
         event = webhook(
             OutboxId.new(now),
             merchant_id=self.merchant_id,
@@ -233,8 +222,41 @@ class ReversalCommand(Asking):
             },
             now=now,
         )
-        decision.inserts += [(OUTBOX, told), (OUTBOX, event)]
+        decision.inserts.append((OUTBOX, event))
         return decision
+
+    def _master(self, snapshot: Snapshot) -> AccountRow:
+        assert self.group is not None
+        assert self.group.master_account_id is not None
+        return snapshot[ACCOUNTS][self.group.master_account_id]
+
+    def _to_wallet(self, decision: Decision, original: Transaction, snapshot: Snapshot) -> None:
+        """The payer's own counters, and their notice."""
+        assert original.account_id is not None
+        account, done, now = snapshot[ACCOUNTS][original.account_id], decision.transaction, self.asked.at
+        total_fen = original.amount_fen + original.fee_fen
+        usage = give_back(snapshot[USAGE][account.id], original.amount_fen, original.business_date)
+        decision.puts.append((USAGE, account.id, usage))
+        customer_id = account.customer_id
+        customer = None if customer_id is None else snapshot[CUSTOMER_USAGE].get(customer_id)
+        if customer is not None:
+            left = uncount_customer(customer, original.amount_fen, original.business_date)
+            decision.puts.append((CUSTOMER_USAGE, customer_id, left))
+        told = notice(
+            OutboxId.new(now),
+            reference=done.id,
+            phone=account.phone,
+            event="reversed",
+            language=account.language,
+            params={
+                "amount_fen": total_fen,
+                "merchant": snapshot[MERCHANTS][self.merchant_id].name,
+                "balance_fen": snapshot[BALANCES][account.ledger_account_id].balance_fen + total_fen,
+                "reason": self.reason,
+            },
+            now=now,
+        )
+        decision.inserts.append((OUTBOX, told))
 
     def _transaction(
         self,
@@ -303,11 +325,12 @@ async def reverse(
                 identity = await find_order(uow, merchant_id=merchant_id, order_no=order_no)
             original = await get_transaction(uow, identity) if identity is not None else None
             take = await taking_request(uow, original.id) if original is not None else None
+            group = await group_of(uow, original.id) if original is not None else None
         if original is not None and original.account_id is None:
             original = None
         named = order_no if original_id is None else None
         way_back = None if take is None else WayBack(take, await next_request(runtime, take))
-        command = ReversalCommand(asked, merchant_id, original, named, reason, runtime.policy, way_back)
+        command = ReversalCommand(asked, merchant_id, original, named, reason, runtime.policy, way_back, group)
         answer = await runtime.desk.submit(command)
         if answer.transaction.refusal is not ErrorCode.BUSY:
             break

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import check_state, spend
+from mpss.accounts.group_model import GroupSource
 from mpss.accounts.limit_model import CustomerUsageRow, LimitOperation, caps_of, count_customer
 from mpss.accounts.limit_store import CUSTOMER_USAGE, LIMITS
 from mpss.accounts.model import AccountRow, UsageRow
@@ -36,6 +37,14 @@ from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
 from mpss.transactions.funding.store import BILL_USAGE
 from mpss.transactions.postings import purchase_legs
+from mpss.transactions.purchases.group import (
+    GroupPayer,
+    GroupTerms,
+    check_single,
+    find_group,
+    settle_group,
+    spend_group_money,
+)
 from mpss.transactions.store import MERCHANT_ORDERS, order_key
 
 _FEE_KIND = TransactionKind.PURCHASE.value
@@ -65,6 +74,7 @@ class Parties(NamedTuple):
     balance: Balance
     merchant: MerchantRow
     product: ProductRow | None
+    group: GroupPayer | None = None
 
 
 def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
@@ -84,8 +94,10 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield MERCHANT_ORDERS, order_key(sale.merchant_id, sale.merchant_order_no)
 
 
-def find_parties(sale: Sale, snapshot: Snapshot, *, at: datetime, check_scope: bool = True) -> Parties | ErrorCode:
-    """Unknown party → scope → state, in the order of the desk's checks.
+def find_parties(
+    sale: Sale, snapshot: Snapshot, *, at: datetime, check_scope: bool = True, source: GroupSource | None = None
+) -> Parties | ErrorCode:
+    """Unknown party → scope → state, in the order of the desk's checks; `source` is the company whose money pays.
 
     A sale whose scope was found right when it was asked for is confirmed with `check_scope` False.
     """
@@ -114,8 +126,11 @@ def find_parties(sale: Sale, snapshot: Snapshot, *, at: datetime, check_scope: b
         return ErrorCode.MERCHANT_NOT_ACTIVE
     if product is not None and product.state is not ProductState.PUBLISHED:
         return ErrorCode.PRODUCT_NOT_ON_SALE
-    usage = snapshot[USAGE][sale.account_id]
-    return Parties(account, usage, snapshot[BALANCES][account.ledger_account_id], merchant, product)
+    usage, balance = snapshot[USAGE][sale.account_id], snapshot[BALANCES][account.ledger_account_id]
+    if source is None:
+        return Parties(account, usage, balance, merchant, product)
+    group = find_group(source, sale.account_id, snapshot, at=at)
+    return group if isinstance(group, ErrorCode) else Parties(account, usage, balance, merchant, product, group)
 
 
 def amount_of(sale: Sale, product: ProductRow | None) -> int:
@@ -134,6 +149,7 @@ class Terms(NamedTuple):
     stock: StockRow | None
     bill: BillUsageRow | None = None
     customer: CustomerUsageRow | None = None
+    group: GroupTerms | None = None
 
 
 def settle_terms(
@@ -160,17 +176,22 @@ def settle_terms(
     Raises:
         NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
     """
-    if blacklisted(snapshot, (sale.account_id, sale.merchant_id, card_id)):
+    account, group = parties.account, parties.group
+    listed = None if group is None else group.master.id
+    if blacklisted(snapshot, (sale.account_id, sale.merchant_id, card_id, listed)):
         return ErrorCode.BLACKLISTED
     product = parties.product
     amount_fen = amount_of(sale, product)
     limit_fen = policy.single_limit_fen
     if above_grey_limit(snapshot, sale.account_id, amount_fen, limit_fen, policy.grey_limit_percent):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    account, from_balance = parties.account, funding is Funding.WALLET
-    caps = caps_of(snapshot[LIMITS].get(LimitOperation.PAYMENT), account.account_class, channel, at)
-    refusal, usage = spend(usage, account, amount_fen, today, policy, caps, from_balance=from_balance)
+    from_balance, payer = funding is Funding.WALLET, account if group is None else group.master
+    caps = caps_of(snapshot[LIMITS].get(LimitOperation.PAYMENT), payer.account_class, channel, at)
     customer = None
+    if group is None:
+        refusal, usage = spend(usage, account, amount_fen, today, policy, caps, from_balance=from_balance)
+    else:
+        refusal = check_single(amount_fen, policy, caps)
     if refusal is None and from_balance and account.customer_id is not None:
         refusal, customer = count_customer(snapshot[CUSTOMER_USAGE].get(account.customer_id), amount_fen, today, caps)
     if refusal is None and amount_fen > caps.channel_fen:
@@ -203,6 +224,11 @@ def settle_terms(
         return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill)
     if funding is Funding.BANK_CARD:
         return Terms(amount_fen, fee_fen, 0, usage, stock)
+    if group is not None:
+        spent = settle_group(group, amount_fen, fee_fen, snapshot, today, caps)
+        if isinstance(spent, ErrorCode):
+            return spent
+        return Terms(amount_fen, fee_fen, spent.restricted_fen, usage, stock, group=spent)
     balance = parties.balance
     total_fen = amount_fen + fee_fen
     if balance.balance_fen - balance.held_fen - balance.frozen_fen < total_fen and not source_open:
@@ -216,11 +242,12 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
     paid = decision.transaction
     account, merchant, product = parties.account, parties.merchant, parties.product
     now = paid.finished_at or paid.created_at
+    payer = account if parties.group is None else parties.group.master
     decision.entry = JournalEntry(
         paid.id,
         paid.kind,
         purchase_legs(
-            wallet=account.ledger_account_id,
+            wallet=payer.ledger_account_id,
             payable=merchant.ledger_account_id,
             amount_fen=terms.amount_fen,
             fee_fen=terms.fee_fen,
@@ -232,28 +259,13 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
         decision.puts.append((CUSTOMER_USAGE, account.customer_id, terms.customer))
     if product is not None and terms.stock is not None:
         decision.puts.append((STOCK, product.id, terms.stock))
-    total_fen = terms.amount_fen + terms.fee_fen
-    decision.inserts.append(
-        (
-            OUTBOX,
-            notice(
-                OutboxId.new(now),
-                reference=paid.id,
-                phone=account.phone,
-                event="paid",
-                language=account.language,
-                params={
-                    "amount_fen": terms.amount_fen,
-                    "fee_fen": terms.fee_fen,
-                    "merchant": merchant.name,
-                    "product": product.name if product is not None else "",
-                    "balance_fen": parties.balance.balance_fen - total_fen,
-                    "transaction": str(paid.id),
-                },
-                now=now,
-            ),
-        )
-    )
+    if parties.group is not None and terms.group is not None:
+        goods = product.name if product is not None else ""
+        spend_group_money(
+            decision, parties.group, terms.group, member=account, merchant=merchant.name, product=goods
+        )  # fmt: skip
+    else:
+        decision.inserts.append((OUTBOX, _paid(paid, parties, terms)))
     if product is not None:
         ordered = delivery(
             paid.id,
@@ -269,6 +281,27 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
     else:
         decision.inserts.append((OUTBOX, tell_merchant(paid, "purchase.succeeded", account.phone)))
     return decision
+
+
+def _paid(paid: Transaction, parties: Parties, terms: Terms) -> tuple[Any, ...]:
+    """The notice of a purchase from the payer's own wallet."""
+    account, now = parties.account, paid.finished_at or paid.created_at
+    return notice(
+        OutboxId.new(now),
+        reference=paid.id,
+        phone=account.phone,
+        event="paid",
+        language=account.language,
+        params={
+            "amount_fen": terms.amount_fen,
+            "fee_fen": terms.fee_fen,
+            "merchant": parties.merchant.name,
+            "product": parties.product.name if parties.product is not None else "",
+            "balance_fen": parties.balance.balance_fen - terms.amount_fen - terms.fee_fen,
+            "transaction": str(paid.id),
+        },
+        now=now,
+    )
 
 
 def tell_merchant(transaction: Transaction, event: str, phone: str) -> tuple[Any, ...]:

@@ -42,7 +42,7 @@ _APPROVED: LiteralString = """
                         count(*) FILTER (WHERE operation IN ('release', 'unfreeze', 'reverse')) AS releases
                    FROM funding_request WHERE state = 'APPROVED' GROUP BY transaction_id) AS f
         ON f.transaction_id = t.id
-     WHERE t.kind = 'purchase' AND t.funding <> 'wallet'
+     WHERE t.kind = 'purchase' AND t.funding IN ('phone_bill', 'bank_card')
        AND (coalesce(f.releases, 0) <> CASE WHEN t.state = 'CANCELLED' THEN 1 ELSE 0 END
             OR CASE WHEN t.state IN ('SUCCEEDED', 'REVERSING', 'REVERSED')
                     THEN coalesce(f.charges + f.debits, 0) <> 1
@@ -106,6 +106,24 @@ _BILL_PAYOUTS: LiteralString = """
                             WHEN 'DECLINED' THEN f.state <> 'DECLINED' OR h.state <> 'released'
                             ELSE f.state NOT IN ('SENT', 'IN_DOUBT') OR h.state <> 'open' END)
 """
+_QUOTAS_DIFFER: LiteralString = """
+    SELECT count(*) FROM group_member AS m
+      LEFT JOIN (SELECT g.member_id, date_trunc('month', t.business_date)::date AS month,
+                        sum(t.amount_fen + t.fee_fen) AS used_fen
+                   FROM group_purchase AS g JOIN transaction AS t ON t.id = g.transaction_id
+                  WHERE t.kind = 'purchase' AND t.state = 'SUCCEEDED' GROUP BY g.member_id, 2) AS u
+        ON u.member_id = m.id AND u.month = m.used_month
+     WHERE m.used_fen <> coalesce(u.used_fen, 0)
+"""
+_GROUP_UNPAIRED: LiteralString = """
+    -- Who bought is on record, and the company's wallet is the one that paid.
+    SELECT count(*) FROM transaction AS t
+      LEFT JOIN group_purchase AS g ON g.transaction_id = t.id
+      LEFT JOIN account AS a ON a.id = g.master_account_id
+     WHERE t.funding = 'group' AND t.state IN ('SUCCEEDED', 'REVERSED')
+       AND NOT EXISTS (SELECT FROM posting AS p
+                        WHERE p.entry_id = t.id AND p.ledger_account_id = a.ledger_account_id)
+"""
 
 
 async def verify_funding(uow: UnitOfWork) -> list[Check]:
@@ -118,5 +136,7 @@ async def verify_funding(uow: UnitOfWork) -> list[Check]:
         Check("what a closed source had paid is in the wallet", int(await uow.value(_TO_WALLETS))),
         Check("the phone-bill receivable is what was charged less refunds", int(await uow.value(_RECEIVABLE))),
         Check("each payout to a phone bill is what the charging system said", int(await uow.value(_BILL_PAYOUTS))),
+        Check("members' quotas equal what they bought", int(await uow.value(_QUOTAS_DIFFER))),
+        Check("a member's purchase is paid by the company", int(await uow.value(_GROUP_UNPAIRED))),
         Check("the months' caps equal the purchases from phone bills", int(await uow.value(_BILLS_DIFFER))),
     ]

@@ -41,8 +41,9 @@ async def statement_page(
     account = await overview(runtime, account_id=account_id)
     async with runtime.database.read() as uow:
         return await search_lines(
-            uow, ledger_account_id=account.ledger_account_id, search=search, after=after, limit=limit
-        )
+            uow, ledger_account_id=account.ledger_account_id, account_id=account.id, search=search, after=after,
+            limit=limit,
+        )  # fmt: skip
 
 
 async def statement_summary(
@@ -132,7 +133,9 @@ async def _fill(runtime: Runtime, account: AccountOverview, search: Search, targ
 async def _page(
     uow: UnitOfWork, account: AccountOverview, search: Search, after: tuple[int, UUID] | None
 ) -> list[Line]:
-    return await search_lines(uow, ledger_account_id=account.ledger_account_id, search=search, after=after, limit=_PAGE)
+    return await search_lines(
+        uow, ledger_account_id=account.ledger_account_id, account_id=account.id, search=search, after=after, limit=_PAGE
+    )  # fmt: skip
 
 
 def place_of(line: Line) -> tuple[int, UUID]:

@@ -51,7 +51,11 @@ class Search:
 
 class Line(NamedTuple):
     """One movement of a wallet; `change_fen` is above zero where it grew, `booked_on` the accounting day on which it
-    did, `counterpart` the other side's masked number where it was a transfer, `merchant` the shop's name."""
+    did, `counterpart` the other side's masked number where it was a transfer, `merchant` the shop's name.
+
+    What a member bought with the company's money changed nothing in the member's wallet; it is a line of both, and the
+    counterpart is the company's number, in the company's statement the member's.
+    """
 
     transaction: Transaction
     change_fen: int

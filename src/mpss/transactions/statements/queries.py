@@ -16,7 +16,12 @@ _LINES: LiteralString = (
     "SELECT "
     + COLUMNS
     + """, l.change_fen, l.booked_on,
-           CASE WHEN l.change_fen < 0 OR t.kind = 'transfer_return' THEN f.payee_phone ELSE f.payer_phone END,
+           CASE WHEN t.funding = 'group' THEN
+                     (SELECT o.phone FROM group_purchase AS g
+                        JOIN account AS o ON o.id = CASE l.change_fen WHEN 0 THEN g.master_account_id
+                                                                      ELSE g.member_account_id END
+                       WHERE g.transaction_id = t.id)
+                WHEN l.change_fen < 0 OR t.kind = 'transfer_return' THEN f.payee_phone ELSE f.payer_phone END,
            m.name
       FROM (SELECT p.entry_id, -sum(p.amount_fen)::bigint AS change_fen, min(p.business_date) AS booked_on
               FROM posting AS p
@@ -25,7 +30,15 @@ _LINES: LiteralString = (
                AND (%(until)s::date IS NULL OR p.business_date <= %(until)s)
                AND (%(older_than)s::uuid IS NULL OR p.entry_id < %(older_than)s)
                AND (%(newer_than)s::uuid IS NULL OR p.entry_id > %(newer_than)s)
-             GROUP BY p.entry_id) AS l
+             GROUP BY p.entry_id
+             UNION ALL
+            SELECT g.transaction_id, 0::bigint, b.business_date
+              FROM group_purchase AS g JOIN transaction AS b ON b.id = g.transaction_id
+             WHERE g.member_account_id = %(account_id)s
+               AND (%(since)s::date IS NULL OR b.business_date >= %(since)s)
+               AND (%(until)s::date IS NULL OR b.business_date <= %(until)s)
+               AND (%(older_than)s::uuid IS NULL OR g.transaction_id < %(older_than)s)
+               AND (%(newer_than)s::uuid IS NULL OR g.transaction_id > %(newer_than)s)) AS l
       JOIN transaction AS t ON t.id = l.entry_id
       LEFT JOIN merchant AS m ON m.id = t.merchant_id
       LEFT JOIN transfer AS f
@@ -61,12 +74,19 @@ _SUMMARY: LiteralString = """
 
 
 async def search_lines(
-    uow: UnitOfWork, *, ledger_account_id: int, search: Search, after: tuple[int, UUID] | None, limit: int
+    uow: UnitOfWork,
+    *,
+    ledger_account_id: int,
+    account_id: UUID,
+    search: Search,
+    after: tuple[int, UUID] | None,
+    limit: int,
 ) -> list[Line]:
     """A page of a wallet's movements in the order of `search`; `after` is what the last line before changed, without
     its sign, and its id. Refusals are not in it: they move nothing."""
     params = {
-        "ledger_account_id": ledger_account_id, "since": search.since, "until": search.until, "kind": search.kind,
+        "ledger_account_id": ledger_account_id, "account_id": account_id, "since": search.since,
+        "until": search.until, "kind": search.kind,
         "state": search.state, "min_fen": search.min_fen, "max_fen": search.max_fen, "limit": limit,
         **_NOWHERE, **_place(search.sort, after),
     }  # fmt: skip

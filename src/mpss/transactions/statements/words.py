@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from mpss.desk.model import TransactionKind, TransactionState
+from mpss.desk.model import Funding, TransactionKind, TransactionState
 
 K, S = TransactionKind, TransactionState
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "zh-CN": (
         "入账日期", "时间", "交易号", "类型", "状态", "商户", "对方号码",
-        "收支(元)", "手续费(元)", "渠道", "商户订单号",
+        "收支(元)", "手续费(元)", "渠道", "商户订单号", "金额(元)", "资金来源",
     ),
     "en": (
         "Booked on", "Time", "Transaction", "Kind", "State", "Merchant", "Counterpart", "Change (yuan)", "Fee (yuan)",
-        "Channel", "Merchant's order",
+        "Channel", "Merchant's order", "Amount (yuan)", "Paid from",
     ),
 }  # fmt: skip
 """Heads of a statement's columns, in their order."""
+
+SOURCES: dict[Funding, dict[str, str]] = {
+    Funding.WALLET: {"zh-CN": "账户余额", "en": "wallet"},
+    Funding.PHONE_BILL: {"zh-CN": "话费", "en": "phone bill"},
+    Funding.BANK_CARD: {"zh-CN": "银行卡", "en": "bank card"},
+    Funding.GROUP: {"zh-CN": "集团账户", "en": "corporate account"},
+}
 
 KINDS: dict[TransactionKind, dict[str, str]] = {
     K.PURCHASE: {"zh-CN": "消费", "en": "Purchase"},

@@ -16,9 +16,9 @@ from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.ids import TransactionId
 from mpss.kernel.money import Money
 from mpss.transactions.statements.model import Format, Line
-from mpss.transactions.statements.words import COLUMNS, KINDS, STATES
+from mpss.transactions.statements.words import COLUMNS, KINDS, SOURCES, STATES
 
-_WIDTHS = (12, 20, 40, 16, 12, 20, 16, 12, 12, 10, 24)
+_WIDTHS = (12, 20, 40, 16, 12, 20, 16, 12, 12, 10, 24, 12, 16)
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -102,6 +102,8 @@ def _cells(line: Line, language: str) -> tuple[str | int, ...]:
         transaction.fee_fen,
         transaction.channel,
         transaction.merchant_order_no or "",
+        transaction.amount_fen,
+        SOURCES[transaction.funding][language],
     )
 
 

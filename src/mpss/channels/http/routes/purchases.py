@@ -180,12 +180,15 @@ class ReversalBody(Body):
         ErrorCode.PRICE_CHANGED,
         ErrorCode.INSUFFICIENT_FUNDS,
         ErrorCode.FUNDING_DECLINED,
+        ErrorCode.NOT_GROUP_MEMBER,
+        ErrorCode.GROUP_NOT_AVAILABLE,
+        ErrorCode.GROUP_QUOTA_EXCEEDED,
         ErrorCode.NOT_FOUND,
         ErrorCode.UNKNOWN_CARD,
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.BUSY,
     ),
-    clauses=("CT 5.1", "CT 5.3", "CT 6.3.2", "CM 6.11.1"),
+    clauses=("CT 5.1", "CT 5.3", "CT 6.3.2", "CM 5.2.1.2", "CM 6.11.1"),
     money=True,
 )
 async def buy(request: Request, body: PurchaseBody) -> Response:
@@ -199,6 +202,7 @@ async def buy(request: Request, body: PurchaseBody) -> Response:
     charged: 202 while the state is FUNDING, IN_DOUBT, AUTHORIZED or COMPLETING, and an SMS says how it ended. A
     repeat with the same key, like a GET, is answered with how it stands then. With `"funding": "bank_card"` it is the
     same at the card's bank: goods are frozen there until they are delivered, a free amount is debited at once.
+    With `"funding": "group"` a member of a corporate account pays with the company's money, within their quota.
     """
     told = exchange(request)
     if isinstance(told.caller, Merchant):

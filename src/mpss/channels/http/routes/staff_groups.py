@@ -7,15 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.corporate import add_member, members_of, remove_member, set_quota
-from mpss.accounts.customer_model import MemberRow
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import AmountFen, Body, Currency, PageLimit, Phone, View
+from mpss.channels.http.fields import AmountFen, Body, Currency, PageLimit, Phone
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
-from mpss.channels.http.views import At, NextCursor, reply
+from mpss.channels.http.paging import Cursor, decode_id
+from mpss.channels.http.routes.groups import GroupMembersView, members_view
+from mpss.channels.http.views import reply
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.masking import mask_phone
 from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Staff")
@@ -38,31 +37,6 @@ class QuotaBody(MemberBody):
     quota_month_fen: AmountFen = Field(description="what the member may use in a month")
     quota_single_fen: AmountFen = Field(description="what they may use at once")
     currency: Currency
-
-
-class GroupMemberView(View):
-    """A member; amounts in fen of CNY."""
-
-    phone: str = Field(examples=["+86189****0002"])
-    quota_month_fen: int = Field(examples=[100_000])
-    quota_single_fen: int = Field(examples=[20_000])
-    currency: str = Field(examples=["CNY"])
-    added_at: At
-
-
-class GroupMembersView(View):
-    items: list[GroupMemberView]
-    next_cursor: NextCursor
-
-
-def _view(member: MemberRow) -> GroupMemberView:
-    return GroupMemberView(
-        phone=mask_phone(member.phone),
-        quota_month_fen=member.quota_month_fen,
-        quota_single_fen=member.quota_single_fen,
-        currency="CNY",
-        added_at=member.added_at,
-    )
 
 
 @SUBJECT.operation(
@@ -153,10 +127,10 @@ async def remove_from_group(request: Request, body: MemberBody) -> Response:
     clauses=("CM 5.2.1.2",),
 )
 async def list_group(request: Request, body: MembersBody) -> Response:
-    """Numbers are masked. The company's is in the body, so that no log of addresses holds it."""
+    """With what each used this month. Numbers are masked; the company's is in the body, so that no log of addresses
+    holds it."""
     told, after = exchange(request), decode_id(body.cursor)
     found = await members_of(
         told.runtime, by=told.staff, master_phone=body.master_phone, after=after, limit=body.limit + 1
     )
-    found, following = cut(found, body.limit, lambda member: encode_id(member.id))
-    return reply(GroupMembersView(items=[_view(member) for member in found], next_cursor=following))
+    return reply(members_view(told, found, body.limit))

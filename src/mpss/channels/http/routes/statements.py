@@ -74,7 +74,7 @@ class StatementLineView(TransactionView):
     change_fen: int = Field(description="above zero where the balance grew", examples=[-2500])
     booked_on: date = Field(description="the business date on which it did", examples=["2026-03-01"])
     counterpart: str | None = Field(
-        description="the other side's masked number, of a transfer", examples=["+86189****0002"]
+        description="the other side's masked number, of a transfer or a group", examples=["+86189****0002"]
     )
     merchant: str | None = Field(description="the merchant's name", examples=["Kiosk"])
 
@@ -136,6 +136,8 @@ async def exported(
 )
 async def read_statement(request: Request, asked: Annotated[PageQuery, Query()]) -> Response:
     """What moved money in or out of the wallet, as far back as it goes. Declined transactions are not in it.
+
+    What a member bought with the company's money is in both statements; in the member's it changes nothing.
 
     Take the same filters and order with each page's cursor.
     """

@@ -11,6 +11,7 @@ from mpss.channels.http.routes import (
     cards,
     deliveries,
     goods,
+    groups,
     identity,
     merchant,
     merchant_goods,
@@ -52,7 +53,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     always = [
         purchases.SUBJECT, topups.SUBJECT, topup_sources.SUBJECT, card_topups.SUBJECT,
         transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, account_state.SUBJECT, sign_in.SUBJECT,
-        cards.SUBJECT, withdrawals.SUBJECT, identity.SUBJECT,
+        cards.SUBJECT, withdrawals.SUBJECT, identity.SUBJECT, groups.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,
         staff_merchants.SUBJECT, staff_goods.SUBJECT, staff_vouchers.SUBJECT, staff_books.SUBJECT,
         staff_cards.SUBJECT, staff_funding.SUBJECT, staff_members.SUBJECT, staff_payees.SUBJECT,
