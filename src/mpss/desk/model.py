@@ -44,6 +44,7 @@ class TransactionKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     WITHDRAWAL_RETURN = "withdrawal_return"
     CLOSING_PAYOUT = "closing_payout"
+    CLOSING_REST = "closing_rest"
     LAW_DEDUCTION = "law_deduction"
 
 

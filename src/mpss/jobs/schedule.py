@@ -25,6 +25,7 @@ from mpss.observability import JOB_RUNS, log
 from mpss.risk.lists import grey_often_refused, lapse_entries
 from mpss.runtime import Runtime
 from mpss.transactions.closings.close import finish_closings
+from mpss.transactions.closings.rest import take_rests
 from mpss.transactions.confirm import lapse_waiting
 from mpss.transactions.resolve import resolve_due
 from mpss.transactions.topups.card_verification import end_verifications
@@ -60,6 +61,7 @@ JOBS = (
     Job("end_oral_losses", 10.0, end_oral_losses),
     Job("end_dated_freezes", 10.0, end_dated_freezes),
     Job("finish_closings", 5.0, finish_closings),
+    Job("take_rests", 30.0, take_rests),
     Job("find_dormant", 3600.0, find_dormant),
     Job("grey_often_refused", 30.0, grey_often_refused),
     Job("lapse_entries", 10.0, lapse_entries),

@@ -29,6 +29,7 @@ class Code(StrEnum):
     WITHDRAWALS_IN_TRANSIT = "2032"  # 在途提现款: paid out by banks, not yet taken from the reserve
     CARD_VERIFICATIONS = "2033"  # 待退验证款: small debits that verify bank cards, on their way back
     LAW_DEDUCTIONS = "2034"  # 待付司法扣划款: deducted by law, not yet paid to the authority
+    UNCLAIMED_RESTS = "2035"  # 待领销户余额: came back after an account was closed, not yet fetched
     MERCHANT_PAYABLE = "2021"  # 应付商户款
     FEE_INCOME = "6011"  # 手续费收入
 
@@ -69,6 +70,7 @@ CHART: dict[Code, ChartLine] = {
         ChartLine(Code.WITHDRAWALS_IN_TRANSIT, "在途提现款", "Withdrawals in transit", Side.CREDIT, False, 32, True),
         ChartLine(Code.CARD_VERIFICATIONS, "待退验证款", "Card verifications", Side.CREDIT, False, 33, True),
         ChartLine(Code.LAW_DEDUCTIONS, "待付司法扣划款", "Deductions by law", Side.CREDIT, False, 34, True),
+        ChartLine(Code.UNCLAIMED_RESTS, "待领销户余额", "Unclaimed rests", Side.CREDIT, False, 35, True),
         ChartLine(Code.MERCHANT_PAYABLE, "应付商户款", "Merchant payable", Side.CREDIT, False, None, True),
         ChartLine(Code.FEE_INCOME, "手续费收入", "Fee income", Side.CREDIT, False, 61, True),
     )
@@ -87,4 +89,5 @@ TRANSFERS_HELD = 31
 WITHDRAWALS_IN_TRANSIT = 32
 CARD_VERIFICATIONS = 33
 LAW_DEDUCTIONS = 34
+UNCLAIMED_RESTS = 35
 FEE_INCOME = 61

@@ -18,6 +18,7 @@
     withdrawal          Dr wallet, withdrawable                Cr withdrawals in transit, Cr fee income
     closing, cash       Dr wallet, both parts                  Cr cash in transit
     closing, phone bill Dr wallet, both parts                  Cr phone-bill receivable
+    back after closing  Dr wallet, both parts                  Cr unclaimed rests, until they are fetched
     deduction by law    Dr wallet, withdrawable part first     Cr deductions by law
     reversal, undo,
     transfer return,
@@ -41,6 +42,7 @@ from mpss.ledger.chart import (
     PHONE_BILL_RECEIVABLE,
     RECHARGE_RECEIVABLE,
     TRANSFERS_HELD,
+    UNCLAIMED_RESTS,
     VOUCHERS_IN_TRANSIT,
     VOUCHERS_SOLD,
     WITHDRAWALS_IN_TRANSIT,
@@ -135,6 +137,15 @@ def cash_payout_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tu
 def bill_payout_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:
     """The whole balance; the operator owes us so much less for phone bills."""
     return _of_both_parts(wallet, amount_fen, restricted_fen, PHONE_BILL_RECEIVABLE)
+
+
+def rest_taken_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:
+    """All that a closed account has."""
+    return _of_both_parts(wallet, amount_fen, restricted_fen, UNCLAIMED_RESTS)
+
+
+def rest_claimed_legs(*, amount_fen: int) -> tuple[Posting, ...]:
+    return Posting(UNCLAIMED_RESTS, amount_fen), Posting(CASH_IN_TRANSIT, -amount_fen)
 
 
 def law_deduction_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:

@@ -71,6 +71,8 @@ _NOTICES: LiteralString = """
                   GROUP BY reference) AS n ON n.reference = t.id
      WHERE t.account_id IS NOT NULL AND t.amount_fen > 0
        AND coalesce(n.copies, 0) <> CASE
+           -- The number of a closed account may be another's.
+           WHEN t.kind = 'closing_rest' THEN 0
            WHEN t.state NOT IN ('SUCCEEDED', 'REVERSED', 'REVERSING', 'WAITING', 'RETURNED') THEN 0
            -- Both phones are told of a transfer, of its claim and of its return.
            WHEN t.kind IN ('transfer', 'transfer_claim', 'transfer_return') THEN 2 ELSE 1 END
@@ -98,6 +100,11 @@ _CLOSED_WITH_MONEY: LiteralString = """
     SELECT count(*) FROM account AS a JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
      WHERE a.life = 'closed' AND (b.balance_fen <> 0 OR b.held_fen <> 0 OR b.frozen_fen <> 0)
 """
+_UNCLAIMED: LiteralString = """
+    SELECT (coalesce((SELECT -sum(amount_fen) FROM posting WHERE ledger_account_id = 35), 0)
+            <> coalesce((SELECT sum(amount_fen) FROM transaction
+                          WHERE kind = 'closing_rest' AND state = 'WAITING'), 0))::int
+"""
 _DEDUCTED: LiteralString = """
     -- A deduction puts its amount there; correcting entries pay it over.
     SELECT (coalesce((SELECT -sum(p.amount_fen) FROM posting AS p JOIN journal_entry AS e ON e.id = p.entry_id
@@ -122,6 +129,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         Check("each account says which whole freezes stand", await freezes_differ(uow)),
         Check("of each wallet as much is frozen as its freezes say", await frozen_differs(uow)),
         Check("a closed account has nothing", int(await uow.value(_CLOSED_WITH_MONEY))),
+        Check("what is unclaimed of closed accounts are the rests that wait", int(await uow.value(_UNCLAIMED))),
         Check("deductions by law are what is owed to authorities", int(await uow.value(_DEDUCTED))),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mpss.accounts.codes import Purpose
 from mpss.adapters.bank_iso8583 import BankLine, Iso8583Banks
 from mpss.adapters.iso8583_session import Line
 from mpss.adapters.payment_files import PaymentFolders
@@ -26,6 +27,8 @@ from mpss.simulators.bank import Bank, BankSettings
 from mpss.simulators.bank import serve as serve_bank
 from mpss.simulators.bank_files import BankFiles, FileFault, FileFaultKind
 from mpss.staff.permissions import Permission
+from mpss.transactions.closings.close import finish_closings
+from mpss.transactions.closings.rest import take_rests
 from mpss.transactions.verify import verify
 from mpss.transactions.withdrawals.payment_answer import read_answers
 from mpss.transactions.withdrawals.payment_batch import make_batches_now, make_due_batches
@@ -34,7 +37,7 @@ from mpss.wire.iso8583.fields import PROFILES, ProfileName
 from mpss.wire.pain import read_orders
 from tests.integration.banks.conftest import HOLDER, KEY
 from tests.support.clauses import clause
-from tests.support.house import PASSWORD, events, last_secret
+from tests.support.house import PASSWORD, events, last_secret, sms_code
 from tests.support.http import Caller, Counter, counter
 from tests.support.market import PHONE, market
 from tests.support.programs import run
@@ -211,6 +214,28 @@ class TestTheDailyFile:
         assert scene.files.answer_again(placed.stem)
         assert [answer.returned for answer in await read_answers(scene.shop.runtime)] == [0]
         await scene.agrees(paid=0)
+
+    @clause("CM 5.2.3.4")
+    async def test_returned_after_the_account_was_closed_waits_for_its_owner(self, scene: Scene) -> None:
+        code = await sms_code(scene.shop.runtime, PHONE, Purpose.ACCOUNT)
+        body = {"payout": "bank_card", "card_id": scene.card_id, "payment_password": PASSWORD, "code": code}
+        assert (await scene.payer.post("/v1/account/closing", body)).json() == {"life": "pre_closed"}
+        await scene.cut()
+        files = scene.files
+        files.faults.add(FileFault(FileFaultKind.RETURN_LATER, 1))
+        files.work()
+        _, later = sorted((scene.folder / "BEIHU" / "answers").glob("*.xml"))
+        aside = later.rename(scene.folder / later.name)
+        assert [answer.paid for answer in await read_answers(scene.shop.runtime)] == [1]
+        assert await finish_closings(scene.shop.runtime) == 1
+        aside.rename(later)
+        assert [answer.returned for answer in await read_answers(scene.shop.runtime)] == [1]
+        assert await take_rests(scene.shop.runtime) == 1
+        clerk = await scene.shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C09")
+        (rest,) = (await clerk.send("GET", "/v1/staff/closing-rests", query={"phone": PHONE})).json()["items"]
+        assert rest["amount_fen"] == 100_000
+        async with scene.shop.runtime.database.read() as uow:
+            assert [check for check in await verify(uow) if not check.holds] == []
 
     async def test_an_older_file_that_comes_after_a_newer_one_changes_nothing(self, scene: Scene) -> None:
         await scene.ask()

@@ -7,6 +7,7 @@ from mpss.accounts.model import Life
 from mpss.accounts.state_store import set_life
 from mpss.staff.permissions import Permission
 from mpss.transactions.closings.close import finish_closings
+from mpss.transactions.closings.rest import take_rests
 from mpss.transactions.verify import verify
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, events, sms_code
@@ -100,6 +101,31 @@ class TestClosing:
     async def test_pays_nothing_of_an_account_nobody_closes(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)
         problem(await clerk.post("/v1/staff/accounts/closing/pay-out", REST), 409, "illegal_state")
+
+    @clause("CM 5.2.3.4")
+    async def test_keeps_for_its_owner_what_comes_back_afterwards(self, shop: Counter) -> None:
+        clerk, payer = await clerk_of(shop), await shop.subscriber()
+        sold = (await payer.post("/v1/purchases", shop.purchase(amount_fen=2_500))).json()["transaction_id"]
+        assert (await clerk.post("/v1/staff/accounts/closing", SEEN)).status_code == 201
+        assert (await clerk.post("/v1/staff/accounts/closing/pay-out", REST)).status_code == 201
+        assert await take_rests(shop.runtime) == 0
+        body = {"transaction_id": sold, "reason": "taken back"}
+        assert (await shop.merchant().post("/v1/reversals", body)).status_code == 201
+        async with shop.runtime.database.read() as uow:
+            broken = [check.name for check in await verify(uow) if not check.holds]
+        assert broken == ["a closed account has nothing"]
+        assert await take_rests(shop.runtime) == 1
+        assert await take_rests(shop.runtime) == 0
+        await assert_all_holds(shop)
+        (rest,) = (await clerk.send("GET", "/v1/staff/closing-rests", query={"phone": PHONE})).json()["items"]
+        assert rest["amount_fen"] == 2_500
+        where, shown = f"/v1/staff/closing-rests/{rest['transaction_id']}/pay-out", {"document": "resident ID, seen"}
+        paid = await clerk.post(where, shown, key="once")
+        assert (paid.status_code, paid.json()["amount_fen"]) == (201, 2_500)
+        assert (await clerk.post(where, shown, key="once")).headers["idempotent-replayed"] == "true"
+        problem(await clerk.post(where, shown), 409, "illegal_state")
+        assert (await clerk.send("GET", "/v1/staff/closing-rests", query={"phone": PHONE})).json()["items"] == []
+        await assert_all_holds(shop)
 
     async def test_is_ended_by_the_job_after_a_crash(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)

@@ -92,6 +92,7 @@ class TestAnOperation:
             "POST /v1/transfers",
             "POST /v1/account/withdrawals",
             "POST /v1/staff/accounts/closing/pay-out",
+            "POST /v1/staff/closing-rests/{transaction_id}/pay-out",
             "POST /v1/staff/voucher-batches/{batch_id}/activate",
         }
         assert all(operation.access is not Access.OPEN for operation in OPERATIONS if operation.money)

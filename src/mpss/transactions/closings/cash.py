@@ -18,11 +18,14 @@ from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import OutboxId
+from mpss.kernel.ids import AccountId, OutboxId
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.staff.audit import audit_row
+from mpss.staff.model import StaffMember
+from mpss.staff.store import AUDIT
 from mpss.transactions.model import Asking, transaction
 from mpss.transactions.postings import cash_payout_legs
 
@@ -32,6 +35,7 @@ class CashPayoutCommand(Asking):
     """Pay the whole balance of a pre-closed account; `account_id` None where the number has none."""
 
     account_id: UUID | None
+    staff: StaffMember
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         if self.account_id is not None:
@@ -63,7 +67,11 @@ class CashPayoutCommand(Asking):
             OutboxId.new(at), reference=done.id, phone=account.phone, event="closing_paid", language=account.language,
             params={"amount_fen": done.amount_fen}, now=at,
         )  # fmt: skip
-        return Decision(done, entry=JournalEntry(done.id, done.kind, legs), inserts=[(OUTBOX, told)])
+        detail = {"transaction": str(done.id), "hall": self.staff.hall, "clerk": self.staff.clerk}
+        subject = AccountId.outside(account.id)
+        audited = audit_row(at=at, actor=str(self.staff.id), action="closing.paid", subject=subject, detail=detail)
+        entry = JournalEntry(done.id, done.kind, legs)
+        return Decision(done, entry=entry, inserts=[(OUTBOX, told), (AUDIT, audited)])
 
     def _transaction(
         self, state: TransactionState, business_date: date, amount_fen: int, *, refusal: ErrorCode | None = None

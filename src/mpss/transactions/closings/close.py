@@ -30,10 +30,10 @@ from mpss.kernel.ids import TransactionId
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
-from mpss.staff.permissions import Permission
 from mpss.transactions.closings.bill import pay_out_to_bill, require_charging
 from mpss.transactions.closings.cash import CashPayoutCommand
 from mpss.transactions.closings.model import Block, Payout, Standing, blocks
+from mpss.transactions.closings.rest import require_hall
 from mpss.transactions.closings.store import close_empty, insert_closing, standing_of
 from mpss.transactions.model import Asked
 from mpss.transactions.withdrawals.withdrawal import check_card, pay_out
@@ -105,7 +105,7 @@ async def close_at_counter(
 
     Spec: CM 5.2.3.1, 5.2.5, 6.2.
     """
-    _require_hall(staff)
+    require_hall(staff)
     if not document.strip() or len(document) > _LONGEST or not document.isprintable():
         raise MalformedField(field="document", problem=f"must be one line of 1 to {_LONGEST} characters")
     if payout not in (Payout.CASH, Payout.PHONE_BILL):
@@ -141,13 +141,13 @@ async def pay_out_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone:
 
     Spec: CM 5.2.3.4, 6.2.
     """
-    _require_hall(staff)
+    require_hall(staff)
     phone = parse_phone(phone)
     now = runtime.clock.now()
     account_id = await find_wallet_id(runtime, phone=phone)
     digest = digest_of(TransactionKind.CLOSING_PAYOUT, phone)
     asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, CHANNEL)
-    answer = await runtime.desk.submit(CashPayoutCommand(asked, account_id))
+    answer = await runtime.desk.submit(CashPayoutCommand(asked, account_id, staff))
     if account_id is not None:
         await _finish(runtime, account_id)
     return answer
@@ -181,9 +181,3 @@ def _refuse_blocked(standing: Standing, payout: Payout) -> None:
     found = blocks(standing, payout)
     if found:
         raise Refused(ErrorCode.CLOSING_BLOCKED, detail=", ".join(found), field="payout")
-
-
-def _require_hall(staff: StaffMember) -> None:
-    staff.require(Permission.ACCOUNT_CLOSE)
-    if staff.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")

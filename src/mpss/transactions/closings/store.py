@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.state_store import Owner
@@ -59,6 +59,47 @@ async def hold_of(uow: UnitOfWork, transaction_id: UUID) -> UUID | None:
     """The hold of a payout that waits for the other side."""
     found: UUID | None = await uow.value(_HOLD, {"id": transaction_id})
     return found
+
+
+_CLOSED_WITH_MONEY: LiteralString = """
+    SELECT a.id FROM account AS a JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
+     WHERE a.life = 'closed' AND b.balance_fen > 0 ORDER BY a.id LIMIT 500
+"""
+_RESTS: LiteralString = """
+    SELECT t.id, t.account_id, t.amount_fen, t.created_at, a.closed_at
+      FROM account AS a JOIN transaction AS t ON t.account_id = a.id
+     WHERE a.phone = %(phone)s AND a.life = 'closed' AND t.kind = 'closing_rest' AND t.state = 'WAITING'
+     ORDER BY t.id
+"""
+_REST: LiteralString = """
+    SELECT t.id, t.account_id, t.amount_fen, t.created_at, a.closed_at
+      FROM transaction AS t JOIN account AS a ON a.id = t.account_id
+     WHERE t.id = %(id)s AND t.kind = 'closing_rest'
+"""
+
+
+class Rest(NamedTuple):
+    """What came back after an account was closed; `closed_at` is the account's."""
+
+    id: UUID
+    account_id: UUID
+    amount_fen: int
+    created_at: datetime
+    closed_at: datetime | None
+
+
+async def closed_with_money(uow: UnitOfWork) -> list[UUID]:
+    """Closed accounts that have money, at most 500."""
+    return [row["id"] for row in await uow.dicts(_CLOSED_WITH_MONEY)]
+
+
+async def waiting_rests(uow: UnitOfWork, *, phone: str) -> list[Rest]:
+    """What waits of closed accounts that had the number, oldest first."""
+    return await uow.rows(Rest, _RESTS, {"phone": phone})
+
+
+async def find_rest(uow: UnitOfWork, rest_id: UUID) -> Rest | None:
+    return await uow.row(Rest, _REST, {"id": rest_id})
 
 
 async def standing_of(uow: UnitOfWork, account_id: UUID) -> Standing:

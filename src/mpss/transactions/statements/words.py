@@ -46,6 +46,7 @@ KINDS: dict[TransactionKind, dict[str, str]] = {
     K.WITHDRAWAL: {"zh-CN": "提现", "en": "Withdrawal"},
     K.WITHDRAWAL_RETURN: {"zh-CN": "提现退回", "en": "Withdrawal returned"},
     K.CLOSING_PAYOUT: {"zh-CN": "销户付款", "en": "Closing payout"},
+    K.CLOSING_REST: {"zh-CN": "销户后退回款", "en": "Back after the closing"},
     K.LAW_DEDUCTION: {"zh-CN": "司法扣划", "en": "Deduction by law"},
 }
 STATES: dict[TransactionState, dict[str, str]] = {

@@ -9,7 +9,8 @@ from mpss.ledger.verify import Check
 
 _HELD: LiteralString = """
     SELECT (coalesce((SELECT -sum(amount_fen) FROM posting WHERE ledger_account_id = 31), 0)
-            <> coalesce((SELECT sum(amount_fen) FROM transaction WHERE state = 'WAITING'), 0))::int
+            <> coalesce((SELECT sum(amount_fen) FROM transaction
+                          WHERE kind = 'transfer' AND state = 'WAITING'), 0))::int
 """
 _ROWS: LiteralString = """
     -- One row beside each transfer that was not refused at once, and of the same amount; what waits for its payee says
