@@ -118,7 +118,7 @@ def make_runtime(settings: Settings) -> Runtime:
         charging=make_charging(settings),
         recharge_card=_recharge(settings),
         online_bank=_online_bank(settings),
-        boss=BossHttp(secret=settings.boss_secret) if settings.boss_secret else None,
+        boss=BossHttp(secret=settings.boss_secret, url=settings.boss_url) if settings.boss_secret else None,
     )
     desk = Desk(database, batch_size=settings.desk_batch)
     return Runtime(database, desk, make_clock(settings), ports, settings)
@@ -162,7 +162,7 @@ async def running(runtime: Runtime) -> AsyncIterator[Runtime]:
     finally:
         if isinstance(runtime.ports.merchant, MerchantHttp):
             await runtime.ports.merchant.close()
-        for port in (runtime.ports.recharge_card, runtime.ports.online_bank):
+        for port in (runtime.ports.recharge_card, runtime.ports.online_bank, runtime.ports.boss):
             if port is not None:
                 await port.close()
         await runtime.database.close()

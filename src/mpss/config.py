@@ -79,6 +79,7 @@ class Policy:
     payee_counter_cooling_hours: int = _setting(24, "Cooling period of one set up at a service hall; 0: none", "h")
     recharge_timeout_seconds: int = _setting(5, "How long one call to the recharge platform waits for the answer", "s")
     online_bank_timeout_seconds: int = _setting(5, "How long one inquiry at the online bank waits for the answer", "s")
+    boss_timeout_seconds: int = _setting(3, "How long one question to BOSS waits for the answer", "s")
     bank_timeout_seconds: int = _setting(10, "How long one call to a bank waits for the answer", "s")
     card_binding_hours: int = _setting(72, "How long a bank card waits to be confirmed before its binding expires", "h")
     card_verification_limit_fen: int = _setting(99, "Largest debit that verifies a bank card; the smallest is 1", "fen")
@@ -139,6 +140,7 @@ class Settings:
     payment_debtor_name: str = _setting("MPSS", "Our name in payment orders")
     payment_debtor_account: str = _setting("RESERVE", "Number of our account at the banks, in payment orders")
     boss_secret: str = _setting("", "Secret shared with BOSS, which signs its events: whsec_ and base 64; empty: none")
+    boss_url: str = _setting("", "Address of BOSS, which is asked about numbers; empty: it is not asked")
     recharge_url: str = _setting("", "Address of the operator's recharge platform; empty: none is connected")
     recharge_secret: str = _setting("", "Secret shared with the recharge platform: whsec_ and base 64")
     recharge_card_prefix: str = _setting("19", "What the recharge platform's card numbers begin with")
@@ -277,6 +279,8 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "smsc_port": _range(1, 65_535),
     "recharge_url": _address("http", "https"),
     "boss_secret": _shared_secret,
+    "boss_url": _address("http", "https"),
+    "boss_timeout_seconds": _range(1, 60),
     "recharge_secret": _shared_secret,
     "recharge_card_prefix": lambda value: "" if value.isascii() and value.isdigit() else "must be digits",
     "recharge_card_digits": _range(10, 32),

@@ -77,6 +77,7 @@ async def town_center(
         smsc_password=secret,
         recharge_secret=kept_secret(settings.data_dir / "recharge.secret", make=new_webhook_secret),
         online_bank_secret=kept_secret(settings.data_dir / "online-bank.secret", make=new_webhook_secret),
+        boss_secret=kept_secret(settings.data_dir / "boss.secret", make=new_webhook_secret),
     )
     async with town(
         folder,
@@ -86,9 +87,12 @@ async def town_center(
         bank_keys=bank_keys,
         recharge_secret=settings.recharge_secret,
         online_bank_secret=settings.online_bank_secret,
+        boss_secret=settings.boss_secret,
         payment_files=payment_folder_of(settings),
     ) as place:
         settings = _placed(settings, place)
+        if place.boss is not None:
+            place.boss.connect(settings.public_url)
         tell("the center starts")
         staff = await _hire(settings)
         center = TownCenter(settings, place, staff, serve_process(settings))
@@ -123,6 +127,7 @@ def _placed(settings: Settings, place: Town) -> Settings:
     path.write_text(json.dumps({"port": port}))
     assert place.recharge is not None
     assert place.online_bank is not None
+    assert place.boss is not None
     return replace(
         settings,
         port=port,
@@ -130,6 +135,7 @@ def _placed(settings: Settings, place: Town) -> Settings:
         smsc_port=place.smsc.port,
         recharge_url=place.recharge.url,
         online_bank_url=place.online_bank.url,
+        boss_url=place.boss.url,
         merchant_networks=TOWN_NETWORK,
         charging_peers=place.ocs.peers,
         charging_realm=REALM,
