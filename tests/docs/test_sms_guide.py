@@ -29,7 +29,7 @@ def test_every_command_of_the_table_is_understood(row: str) -> None:
 
 
 def test_the_examples_of_separators_are_one_command() -> None:
-    assert len(SUBSCRIBERS) == 28
+    assert len(SUBSCRIBERS) == 32
     assert parse("ZF#100001#2") == parse("ZF 100001*2") == parse("zf100001 2")
     assert "`ZF#100001#2`, `ZF 100001*2`" in TEXT
 

@@ -1,7 +1,7 @@
-"""A change of an account that its holder proves twice: by the payment password and by an SMS code.
+"""A change of an account that its holder proves twice: by the payment password, and by an SMS code or a one-time link.
 
-The order is the state, what else hinders the change, the password, the code. A wrong password is counted as in a
-purchase, and stays counted. Spec: CT 12.1.
+The order is the link, the state, what else hinders the change, the password, the code. A wrong password is counted as
+in a purchase, and stays counted. Spec: CT 12.1.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
+from mpss.accounts import token_store
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.model import AccountRow
@@ -22,17 +23,22 @@ from mpss.accounts.store import lock_account, phone_of
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
+from mpss.security.tokens import token_digest
 
 C = TypeVar("C")
 R = TypeVar("R")
 
 
 class Proofs(NamedTuple):
-    """The payment password, an SMS code of the change's purpose, and where both came from."""
+    """The payment password, an SMS code of the change's purpose, and where both came from.
+
+    `link` is the token of a one-time link of the operation, which stands in for the code.
+    """
 
     password: str
     code: str
     source: str
+    link: str = ""
 
 
 async def proven(
@@ -61,8 +67,12 @@ async def proven(
         phone = await phone_of(uow, account_id)
     if phone is None:
         raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    code_id = await check_code(runtime, phone=phone, purpose=purpose, code=proofs.code)
+    link = token_digest(proofs.link) if proofs.link else None
+    code_id = None if link else await check_code(runtime, phone=phone, purpose=purpose, code=proofs.code)
     async with runtime.database.transaction() as uow:
+        if link is not None:
+            # Before the password: without a link that holds nobody tries one.
+            await _check_link(uow, link, account_id, operation, now)
         locked = await lock_account(uow, account_id)
         refusal = check_state(None if locked is None else locked[0], operation, at=now)
         if locked is None or refusal is not None:
@@ -75,11 +85,20 @@ async def proven(
             source=proofs.source, now=now,
         )  # fmt: skip
         if wrong is None:
-            await use_code(uow, code_id, now=now)
+            if code_id is not None:
+                await use_code(uow, code_id, now=now)
+            elif link is None or not await token_store.use_link(uow, link, now=now):
+                raise Refused(ErrorCode.CODE_EXPIRED, detail="ask for a new link")
             return await carry_out(uow, account, found)
     # The counted try stays.
     noticed(runtime)
     raise Refused(wrong, field="payment_password")
+
+
+async def _check_link(uow: UnitOfWork, link: bytes, account_id: UUID, operation: Operation, now: datetime) -> None:
+    found = await token_store.find_link(uow, link, now=now)
+    if found != (account_id, operation.value):
+        raise Refused(ErrorCode.CODE_EXPIRED, detail="ask for a new link")
 
 
 async def nothing_else(uow: UnitOfWork, account: AccountRow) -> None:

@@ -56,7 +56,7 @@ _INSERT_LINK: LiteralString = """
     VALUES (%(digest)s, %(account_id)s, %(purpose)s, %(now)s, %(expires_at)s)
 """
 _FIND_LINK: LiteralString = """
-    SELECT account_id FROM one_time_link
+    SELECT account_id, purpose FROM one_time_link
      WHERE token_digest = %(digest)s AND used_at IS NULL AND expires_at > %(now)s
 """
 _USE_LINK: LiteralString = """
@@ -105,6 +105,11 @@ class SessionRow(NamedTuple):
     phone: str
     account_id: UUID | None
     expires_at: datetime
+
+
+class LinkRow(NamedTuple):
+    account_id: UUID
+    purpose: str
 
 
 async def count_codes(uow: UnitOfWork, *, phone: str, source: str, since: datetime) -> CodeCounts:
@@ -187,10 +192,9 @@ async def insert_link(
     await uow.execute(_INSERT_LINK, values)
 
 
-async def find_link(uow: UnitOfWork, digest: bytes, *, now: datetime) -> UUID | None:
-    """The account of a link that may still be used."""
-    found: UUID | None = await uow.value(_FIND_LINK, {"digest": digest, "now": now})
-    return found
+async def find_link(uow: UnitOfWork, digest: bytes, *, now: datetime) -> LinkRow | None:
+    """A link that may still be used."""
+    return await uow.row(LinkRow, _FIND_LINK, {"digest": digest, "now": now})
 
 
 async def use_link(uow: UnitOfWork, digest: bytes, *, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mpss.kernel.language import LANGUAGES
 from mpss.kernel.money import Money
 from mpss.notices.model import DEFAULT_LANGUAGE, Event
-from mpss.notices.templates import FREE, PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
+from mpss.notices.templates import CHANGES, FREE, PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
 
 _NAME_LENGTH = 40
 _CONTENT_LENGTH = 300
@@ -62,7 +62,9 @@ def _values(event: Event, language: str, params: Mapping[str, str | int]) -> dic
         values["until"] = _part("until", language, values["until"])
     if event is Event.REPLY:
         values["text"] = str(params["text"])[:_REPLY_LENGTH]
-    if event is Event.PASSWORD_LINK:
+    if event is Event.ACCOUNT_LINK:
+        values["purpose"] = _word(CHANGES, params["purpose"], language)
+    if event in (Event.PASSWORD_LINK, Event.ACCOUNT_LINK):
         values["url"] = str(params["url"])
     return values
 

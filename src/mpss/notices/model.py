@@ -25,6 +25,7 @@ class Event(StrEnum):
     LOGIN_PASSWORD_SET = "login_password_set"  # noqa: S105
     LOGIN_LOCKED = "login_locked"
     PASSWORD_LINK = "password_link"  # noqa: S105
+    ACCOUNT_LINK = "account_link"
     DAILY_LIMIT_SET = "daily_limit_set"
     TOPPED_UP = "topped_up"
     TOPUP_UNDONE = "topup_undone"
@@ -119,6 +120,7 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.LOGIN_PASSWORD_SET: (),
     Event.LOGIN_LOCKED: (),
     Event.PASSWORD_LINK: ("url", "minutes"),
+    Event.ACCOUNT_LINK: ("url", "purpose", "minutes"),
     Event.DAILY_LIMIT_SET: ("daily_limit_fen",),
     Event.TOPPED_UP: ("amount_fen", "balance_fen", "source"),
     Event.TOPUP_UNDONE: ("amount_fen", "balance_fen"),

@@ -45,6 +45,11 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "请在{minutes}分钟内打开 {url} 设置支付密码。链接只能使用一次，切勿转发。",
         "en": "Set your payment password within {minutes} minutes at {url} The link works once; never pass it on.",
     },
+    Event.ACCOUNT_LINK: {
+        "zh-CN": "请在{minutes}分钟内打开 {url} 输入支付密码，{purpose}。链接只能使用一次，切勿转发。",
+        "en": "To {purpose}, enter your payment password within {minutes} minutes at {url} The link works once; "
+        "never pass it on.",
+    },
     Event.DAILY_LIMIT_SET: {
         "zh-CN": "您的日消费限额已设为{limit}元。",
         "en": "Your daily spending limit is now {limit} yuan.",
@@ -276,6 +281,13 @@ PURPOSES = {
     "payee": {"zh-CN": "管理定向转账关系", "en": "manage your payees"},
     "account": {"zh-CN": "变更账户状态", "en": "change the state of your wallet"},
 }
+CHANGES = {
+    "unfreeze": {"zh-CN": "解除账户冻结", "en": "release your freeze"},
+    "lift_loss": {"zh-CN": "解除挂失", "en": "lift the loss report"},
+    "wake": {"zh-CN": "恢复使用账户", "en": "wake your wallet"},
+    "close": {"zh-CN": "注销账户", "en": "close your wallet"},
+}
+"""What a link of an operation does."""
 
 PARTS = {
     "goods": {"zh-CN": "购买{value}", "en": " for {value}"},

@@ -282,6 +282,16 @@ class TestTheRestOfAClosedAccount:
             assert [check for check in await verify(uow) if not check.holds] == []
             assert await uow.value("SELECT count(*) FROM bank_card WHERE state = 'bound'") == 0
 
+    async def test_goes_there_too_by_the_page_that_an_sms_asks_for(self, scene: Scene) -> None:
+        assert await _sent(scene, "XH") is None
+        path = "/change/" + (await last_secret(scene.shop.runtime, PHONE, "account_link", "url_sealed")).split("/")[-1]
+        assert f'value="{scene.card_id}"' in (await scene.shop.client.get(path)).text
+        none = await scene.shop.client.post(path, data={"password": PASSWORD, "payout": ""})
+        assert (none.status_code, "请选择余额转入" in none.text) == (422, True)
+        done = await scene.shop.client.post(path, data={"password": PASSWORD, "payout": scene.card_id})
+        assert (done.status_code, "已办理" in done.text) == (200, True)
+        assert await scene.shop.balance_fen() == 0
+
     async def test_in_doubt_keeps_the_account_until_the_bank_says(self, scene: Scene) -> None:
         scene.fault(FaultKind.LOSE_REPLY)
         assert (await self.closing(scene)).json() == {"life": "pre_closed"}

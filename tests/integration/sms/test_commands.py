@@ -196,7 +196,7 @@ class TestOwnAccount:
         assert (await phones.ask(phones.li, "挂失")).text.startswith("您的账户已口头挂失，5天内有效")
         assert (await phones.ask(phones.li, "GS")).text.startswith("您的账户已挂失。")
         question = await phones.ask(phones.li, f"ZF {phones.market.merchant.sms_code} 1")
-        assert question.text.startswith("您的账户已口头挂失，请先办理解挂")
+        assert question.text.startswith("您的账户已口头挂失，解挂请发送JG。")
         assert "状态口头挂失（至2026-03-06 " in (await phones.ask(phones.li, "ZT")).text
         assert (await phones.account()).balance_fen == 100_000
 
@@ -221,6 +221,7 @@ class TestOwnAccount:
 
     @clause("CM 5.4")
     async def test_shows_state_and_last_movements(self, phones: Phones) -> None:
+        phones.market.clock.advance(timedelta(seconds=1))
         await phones.market.buy(amount_fen=2500)
         await phones.li.wait_for("您已向Kiosk支付25.00元")
         shown = await phones.ask(phones.li, "明细 5")
@@ -243,7 +244,23 @@ class TestOwnAccount:
         assert (await phones.ask(phones.li, "ye")).text.startswith("Available 1000.00 yuan; active;")
         assert (await phones.ask(phones.li, "BZ 2")).text.startswith("ZT state;")
 
-    @pytest.mark.parametrize("text", ["GS", "DJ", "ZT", "XE 5", "MX", "TZ", "YY EN", "SJ"])
+    @pytest.mark.parametrize(("stop", "go", "does"), [("DJ", "JD", "解除账户冻结"), ("GS", "JG", "解除挂失")])
+    async def test_is_sent_a_link_for_what_needs_the_password(
+        self, phones: Phones, stop: str, go: str, does: str
+    ) -> None:
+        await phones.ask(phones.li, stop)
+        sent = await phones.ask(phones.li, go)
+        assert "/change/chg_" in sent.text
+        assert f"输入支付密码，{does}。" in sent.text
+        async with phones.runtime.database.read() as uow:
+            rows = [*await uow.dicts("SELECT * FROM outbox"), *await uow.dicts("SELECT * FROM one_time_link")]
+        assert "chg_" not in repr(rows)
+
+    async def test_is_told_what_stands_in_the_way_of_closing(self, phones: Phones) -> None:
+        assert (await phones.ask(phones.li, "XH")).text.startswith("暂不能销户：余额1000.00元须先转出或提现。")
+        assert (await phones.ask(phones.li, "HX")).text.startswith("您的账户未沉默")
+
+    @pytest.mark.parametrize("text", ["GS", "JD", "XH", "DJ", "ZT", "XE 5", "MX", "TZ", "YY EN", "SJ"])
     async def test_needs_a_wallet(self, phones: Phones, text: str) -> None:
         reply = (await phones.ask(phones.newcomer, text)).text
         assert "Send KT to open one." in reply or "尚未开通" in reply

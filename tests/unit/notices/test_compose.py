@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mpss.kernel.language import LANGUAGES
 from mpss.notices.compose import compose
 from mpss.notices.model import FACTS, Event
-from mpss.notices.templates import PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
+from mpss.notices.templates import CHANGES, PARTS, PURPOSES, REASONS, SERIAL, SOURCES, TEMPLATES
 from mpss.wire.sms_text import segment_count
 
 EXAMPLE: dict[str, str | int] = {
@@ -128,6 +128,7 @@ class TestTemplates:
             *SOURCES.values(),
             *REASONS.values(),
             *PURPOSES.values(),
+            *CHANGES.values(),
         ]:
             assert set(texts) == set(LANGUAGES)
 

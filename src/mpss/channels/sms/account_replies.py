@@ -9,12 +9,13 @@ from mpss.accounts.customer_model import SubmissionState
 from mpss.accounts.model import AccountClass
 from mpss.accounts.preferences import Wishes
 from mpss.accounts.queries import AccountOverview
-from mpss.accounts.state import EffectiveState
+from mpss.accounts.state import EffectiveState, Operation
 from mpss.accounts.upgrade import AccountIdentity
 from mpss.channels.sms.texts import text
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.money import Money
 from mpss.notices.preference_model import Group
+from mpss.transactions.closings.model import Standing
 from mpss.transactions.statements.model import Line
 from mpss.transactions.statements.words import KINDS
 
@@ -61,6 +62,19 @@ FREEZE_TOO_LONG = text(
     "Freeze for 1 to {days} days, as in: DJ 7. DJ alone freezes until you release it.",
 )
 LOST_ALREADY = text("您的账户已挂失。", "Loss of this wallet is reported already.")
+NOTHING_TO_DO = {
+    Operation.UNFREEZE: text("您没有冻结账户，无需解冻。", "You have not frozen your wallet."),
+    Operation.LIFT_LOSS: text("您的账户没有挂失，无需解挂。", "No loss of this wallet is reported."),
+    Operation.WAKE: text("您的账户未沉默，可正常使用。", "Your wallet is awake."),
+}
+_CLOSING = text(
+    "暂不能销户：{reasons}。请处理后再发XH，或持证件到营业厅办理。",
+    "Not yet: {reasons}. Send XH again after that, or bring your document to a service hall.",
+)
+_PENDING = text("{count}笔交易未完成", "{count} transactions are under way")
+_HELD = text("冻结在途{amount}元", "{amount} yuan are held")
+_FROZEN = text("{amount}元被冻结", "{amount} yuan are frozen")
+_REST = text("余额{amount}元须先转出或提现", "use or withdraw your balance of {amount} yuan")
 LANGUAGE_SET = text("短信语言已设为中文。", "Our SMS to you are in English now.")
 _NO_LINES = text("暂无账务变动。", "There are no movements yet.")
 _NAME_LENGTH = 12
@@ -130,6 +144,20 @@ def limits_reply(account: AccountOverview, *, most_fen: int) -> str:
         left=Money(max(0, account.daily_limit_fen - account.spent_today_fen)),
         most=Money(most_fen),
     )
+
+
+def closing_reply(standing: Standing, language: str) -> str:
+    """What stands in the way of closing the account."""
+    reasons = []
+    if standing.pending:
+        reasons.append(_PENDING[language].format(count=standing.pending))
+    if standing.held_fen:
+        reasons.append(_HELD[language].format(amount=Money(standing.held_fen)))
+    if standing.frozen_fen:
+        reasons.append(_FROZEN[language].format(amount=Money(standing.frozen_fen)))
+    elif standing.balance_fen:
+        reasons.append(_REST[language].format(amount=Money(standing.balance_fen)))
+    return _CLOSING[language].format(reasons=("，" if language == "zh-CN" else ", ").join(reasons))
 
 
 def statement_reply(lines: Sequence[Line], language: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import time
 
+from mpss.accounts.state import Operation
 from mpss.desk.model import Funding
 from mpss.notices.preference_model import Group
 
@@ -131,6 +132,13 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class AskLink:
+    """A link to the page where UNFREEZE, LIFT_LOSS, WAKE or CLOSE is proven by the payment password."""
+
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
 class ShowState:
     pass
 
@@ -197,6 +205,7 @@ class Help:
 AccountCommand = (
     ReportLoss
     | Freeze
+    | AskLink
     | ShowState
     | ShowLimits
     | SetDailyLimit

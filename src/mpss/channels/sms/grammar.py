@@ -16,7 +16,11 @@
     MX [lines]                   明细, 账单      the last movements
     XE [yuan]                    限额            the daily limit, or set it
     GS                           挂失            report the phone's loss
+    JG                           解挂            a link to lift the report
     DJ [days]                    冻结            freeze the account, for so many days or until it is released
+    JD                           解冻            a link to release the freeze
+    HX                           唤醒            a link to wake a dormant account
+    XH                           销户            a link to close the account, or what stands in the way
     YY EN | ZH                   语言            the language of our SMS
     TZ [ON | OFF [group …]]      通知            which notices are sent; switch those of IN, BACK or SETTINGS, or all
     MD <from> <until> | OFF      免打扰          the hours in which only what is urgent is sent
@@ -24,8 +28,9 @@
     BZ [2]                       帮助            help; 2, of the commands that look after the account
 
 English words do too: OPEN, BALANCE, PASSWORD, TOPUP, PAY, BUY, TRANSFER, WITHDRAW, YES, NO, CARDS, UNBIND, STATE,
-HISTORY, LIMITS, LOSS, FREEZE, LANG, NOTICES, QUIET, UPGRADE, HELP. Full-width characters, capitals or not, separators
-and the space after the keyword make no difference: "ＺＦ＃１００００１" is "zf 100001".
+HISTORY, LIMITS, LOSS, FOUND, FREEZE, UNFREEZE, WAKE, CLOSE, LANG, NOTICES, QUIET, UPGRADE, HELP. Full-width
+characters, capitals or not, separators and the space after the keyword make no difference:
+"ＺＦ＃１００００１" is "zf 100001".
 """
 
 from __future__ import annotations
@@ -34,9 +39,11 @@ import re
 import unicodedata
 from enum import StrEnum
 
+from mpss.accounts.state import Operation
 from mpss.channels.sms import arguments as read
 from mpss.channels.sms.arguments import Mistake, NotUnderstood
 from mpss.channels.sms.commands import (
+    AskLink,
     Balance,
     BuyProduct,
     Cancel,
@@ -90,6 +97,10 @@ class _Verb(StrEnum):
     CANCEL = "cancel"
     REPORT_LOSS = "report_loss"
     FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    LIFT_LOSS = "lift_loss"
+    WAKE = "wake"
+    CLOSE = "close"
     SHOW_STATE = "show_state"
     LIMITS = "limits"
     STATEMENT = "statement"
@@ -117,6 +128,10 @@ _KEYWORDS: dict[str, _Verb] = {
     "BZ": _Verb.HELP, "HELP": _Verb.HELP, "帮助": _Verb.HELP,
     "GS": _Verb.REPORT_LOSS, "LOSS": _Verb.REPORT_LOSS, "挂失": _Verb.REPORT_LOSS,
     "DJ": _Verb.FREEZE, "FREEZE": _Verb.FREEZE, "冻结": _Verb.FREEZE,
+    "JD": _Verb.UNFREEZE, "UNFREEZE": _Verb.UNFREEZE, "解冻": _Verb.UNFREEZE,
+    "JG": _Verb.LIFT_LOSS, "FOUND": _Verb.LIFT_LOSS, "解挂": _Verb.LIFT_LOSS,
+    "HX": _Verb.WAKE, "WAKE": _Verb.WAKE, "唤醒": _Verb.WAKE,
+    "XH": _Verb.CLOSE, "CLOSE": _Verb.CLOSE, "销户": _Verb.CLOSE,
     "ZT": _Verb.SHOW_STATE, "STATE": _Verb.SHOW_STATE, "STATUS": _Verb.SHOW_STATE, "状态": _Verb.SHOW_STATE,
     "XE": _Verb.LIMITS, "LIMITS": _Verb.LIMITS, "LIMIT": _Verb.LIMITS, "限额": _Verb.LIMITS,
     "MX": _Verb.STATEMENT, "HISTORY": _Verb.STATEMENT, "明细": _Verb.STATEMENT, "账单": _Verb.STATEMENT,
@@ -147,9 +162,7 @@ def parse(text: str, *, recharge: RechargeForm | None = None) -> Command:
         raise NotUnderstood(Mistake.KEYWORD)
     arguments = found[2].split()
     match verb:
-        case (
-            _Verb.BALANCE | _Verb.SET_PASSWORD | _Verb.LIST_CARDS | _Verb.REPORT_LOSS | _Verb.SHOW_STATE | _Verb.UPGRADE
-        ):
+        case _ if verb in _BARE:
             read.alone(arguments)
             return _BARE[verb]
         case _Verb.HELP:
@@ -180,6 +193,10 @@ _BARE: dict[_Verb, Command] = {
     _Verb.SET_PASSWORD: SetPassword(),
     _Verb.LIST_CARDS: ListCards(),
     _Verb.REPORT_LOSS: ReportLoss(),
+    _Verb.UNFREEZE: AskLink(Operation.UNFREEZE),
+    _Verb.LIFT_LOSS: AskLink(Operation.LIFT_LOSS),
+    _Verb.WAKE: AskLink(Operation.WAKE),
+    _Verb.CLOSE: AskLink(Operation.CLOSE),
     _Verb.SHOW_STATE: ShowState(),
     _Verb.UPGRADE: ShowUpgrade(),
 }

@@ -56,15 +56,15 @@ REFUSALS: dict[ErrorCode, Text] = {
         "Loss was reported in writing. Lift it at a service hall with your document.",
     ),
     ErrorCode.LOSS_ORAL: text(
-        "您的账户已口头挂失，请先办理解挂。", "Loss of this wallet was reported. Lift the report first."
+        "您的账户已口头挂失，解挂请发送JG。", "Loss of this wallet was reported. Send JG to lift the report."
     ),
     ErrorCode.FROZEN_FOR_RISK: text(
         "您的账户因风险控制被冻结，请联系客服。", "Your wallet is frozen for a risk. Contact customer care."
     ),
-    ErrorCode.FROZEN_BY_USER: text("您的账户已冻结，请先解冻。", "You froze your wallet. Unfreeze it first."),
+    ErrorCode.FROZEN_BY_USER: text("您的账户已冻结，解冻请发送JD。", "You froze your wallet. Send JD to release it."),
     ErrorCode.NUMBER_STOPPED: text("您的号码已停机，复机后可用。", "Your number is stopped; resume it first."),
     ErrorCode.ACCOUNT_DORMANT: text(
-        "您的账户长期未使用已沉默，请重新验证身份后使用。", "Your wallet fell dormant. Verify again to wake it."
+        "您的账户长期未使用已沉默，恢复使用请发送HX。", "Your wallet fell dormant. Send HX to wake it."
     ),
     ErrorCode.CLOSING_BLOCKED: text(
         "账户尚不满足销户条件，请联系客服。", "Something stands in the way of closing your wallet."
@@ -197,11 +197,12 @@ HELP = text(
     "Never send your payment password by SMS.",
 )
 ACCOUNT_HELP = text(
-    "ZT账户状态；MX 条数 明细；XE限额，XE 金额 设日限额；GS挂失；DJ 天数 冻结；SJ实名升级；YHK银行卡；JB 末4位 解绑；"
-    "TZ通知，TZ 关 入账；MD 22:00 7:30 免打扰；YY EN 换语言；MM重设支付密码。",
-    "ZT state; MX lines statement; XE limits, XE yuan set the daily limit; GS report loss; DJ days freeze; "
-    "SJ real-name level; YHK cards; JB digits unbind; TZ notices, TZ OFF IN; MD 22:00 7:30 quiet hours; "
-    "YY ZH language; MM new password.",
+    "ZT账户状态；MX 条数 明细；XE限额，XE 金额 设日限额；GS挂失，JG解挂；DJ 天数 冻结，JD解冻；SJ实名升级；"
+    "YHK银行卡；JB 末4位 解绑；TZ通知，TZ 关 入账；MD 22:00 7:30 免打扰；YY EN 换语言；MM重设支付密码；"
+    "HX唤醒；XH销户。",
+    "ZT state; MX lines statement; XE limits, XE yuan set the daily limit; GS report loss, JG lift it; DJ days freeze, "
+    "JD release; SJ real-name level; YHK cards; JB digits unbind; TZ notices, TZ OFF IN; MD 22:00 7:30 quiet hours; "
+    "YY ZH language; MM new password; HX wake; XH close.",
 )
 CANCELLED = text("已取消，未扣款。", "Cancelled; nothing was paid.")
 ALREADY_PAID = text("该笔交易已支付，无法取消。", "This is paid and cannot be cancelled.")

@@ -1,23 +1,28 @@
 """What a subscriber does to the own account by SMS: loss, freeze, limits, notices, and what is asked about it.
 
-What the phone alone proves is enough for these: they stop money, or tell. Spec: CT 5.2, 5.4; CM 5.4, 5.5, 6.7.2, 8.2.2.
+What the phone alone proves is enough for what stops money, or tells. What lets money go again is proven by the payment
+password, on the page of a link: no password is taken by SMS. Spec: CT 5.2, 5.4; CM 5.4, 5.5, 6.7.2, 8.2.2.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from mpss.accounts.change_link import request_change_link
 from mpss.accounts.freeze import freeze_by_user
 from mpss.accounts.limits import change_daily_limit
 from mpss.accounts.loss import report_loss
 from mpss.accounts.preferences import read_wishes, set_wishes
 from mpss.accounts.queries import AccountOverview
+from mpss.accounts.state import EffectiveState, Operation
 from mpss.accounts.upgrade import identity_of
 from mpss.channels.sms.account_replies import (
     FREEZE_TOO_LONG,
     LANGUAGE_SET,
     LIMIT_OUT_OF_RANGE,
     LOST_ALREADY,
+    NOTHING_TO_DO,
+    closing_reply,
     limits_reply,
     notices_reply,
     state_reply,
@@ -26,6 +31,7 @@ from mpss.channels.sms.account_replies import (
 )
 from mpss.channels.sms.commands import (
     AccountCommand,
+    AskLink,
     Freeze,
     ReportLoss,
     SetDailyLimit,
@@ -43,6 +49,7 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.money import Money
 from mpss.notices.preference_model import Preferences
 from mpss.runtime import Runtime
+from mpss.transactions.closings.choices import closing_choices
 from mpss.transactions.statements.export import statement_page
 from mpss.transactions.statements.model import Search
 
@@ -69,6 +76,8 @@ async def look_after(
             return upgrade_reply(await identity_of(runtime, account_id=account.id), language)
         case ReportLoss():
             return await _report_loss(runtime, account, language)
+        case AskLink(operation):
+            return await _ask_link(runtime, account, operation, language)
         case Freeze(days):
             return await _freeze(runtime, account, days, language)
         case SetDailyLimit(amount_fen):
@@ -87,6 +96,20 @@ async def _report_loss(runtime: Runtime, account: AccountOverview, language: str
     except Refused as refused:
         if refused.code is ErrorCode.ILLEGAL_STATE:
             return LOST_ALREADY[language]
+        raise
+    return None
+
+
+async def _ask_link(runtime: Runtime, account: AccountOverview, operation: Operation, language: str) -> str | None:
+    if operation is Operation.CLOSE and account.state is not EffectiveState.CLOSED:
+        standing, choices = await closing_choices(runtime, account_id=account.id)
+        if not choices:
+            return closing_reply(standing, language)
+    try:
+        await request_change_link(runtime, account_id=account.id, operation=operation)
+    except Refused as refused:
+        if refused.code is ErrorCode.ILLEGAL_STATE and operation in NOTHING_TO_DO:
+            return NOTHING_TO_DO[operation][language]
         raise
     return None
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpss.accounts.state import Operation
 from mpss.channels.sms.arguments import Mistake, NotUnderstood
 from mpss.channels.sms.commands import (
+    AskLink,
     Balance,
     BuyProduct,
     Cancel,
@@ -101,6 +103,10 @@ class TestParse:
             ("DJ", Freeze()),
             ("冻结7天", Freeze(7)),
             ("freeze 30 days", Freeze(30)),
+            ("JD", AskLink(Operation.UNFREEZE)),
+            ("解挂", AskLink(Operation.LIFT_LOSS)),
+            ("hx", AskLink(Operation.WAKE)),
+            ("销户！", AskLink(Operation.CLOSE)),
             ("ZT", ShowState()),
             ("状态", ShowState()),
             ("XE", ShowLimits()),
@@ -181,6 +187,7 @@ class TestParse:
             ("Y abcd", Mistake.CONFIRM_CODE),
             ("YE" + " " * 300, Mistake.KEYWORD),
             ("GS 1", Mistake.EXTRA),
+            ("JD 470983", Mistake.EXTRA),
             ("DJ 0", Mistake.FREEZE_DAYS),
             ("DJ 10000", Mistake.FREEZE_DAYS),
             ("DJ week", Mistake.FREEZE_DAYS),

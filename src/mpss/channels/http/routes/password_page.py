@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import Path
 from starlette.requests import Request
@@ -14,6 +12,7 @@ from mpss.accounts.links import PATH, find_link
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import Body, PaymentPassword
+from mpss.channels.http.forms import form_fields, sane_token
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.pages import HTML, page
 from mpss.channels.http.problems import status_of, title_of
@@ -21,9 +20,6 @@ from mpss.channels.http.routes.passwords import set_with_link
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 
 SUBJECT = Subject("Password")
-
-_LONGEST_FORM = 1024
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,100}", re.ASCII)
 
 # Whatever a person's phone made of the link is answered with a page.
 Token = Annotated[str, Path(description="as it stands in the link")]
@@ -81,7 +77,7 @@ async def show_password_form(request: Request, token: Token) -> Response:
     """A form that works without script. Looking at it does not use the link up."""
     told = exchange(request)
     try:
-        await find_link(told.runtime, token=_sane(token))
+        await find_link(told.runtime, token=sane_token(token))
     except Refused as problem:
         return _refused(told, problem.code)
     return _show(told, form=True)
@@ -104,44 +100,17 @@ async def show_password_form(request: Request, token: Token) -> Response:
 async def submit_password_form(request: Request, token: Token) -> Response:
     """What the page sends. The token in the address is the proof; there is no cookie that another site could use."""
     told = exchange(request)
-    fields = _fields(await request.body())
+    fields = form_fields(await request.body())
     password = fields.get("password", "")
     if password != fields.get("again"):
         return _show(told, "differ", form=True, status=422)
     try:
-        await set_with_link(told, _sane(token), password)
+        await set_with_link(told, sane_token(token), password)
     except MalformedField:
         return _show(told, "form", form=True, status=422)
     except Refused as problem:
         return _refused(told, problem.code)
     return _show(told)
-
-
-def _sane(token: str) -> str:
-    """
-    Raises:
-        Refused: CODE_EXPIRED, it is no token of ours.
-    """
-    if _TOKEN.fullmatch(token) is None:
-        raise Refused(ErrorCode.CODE_EXPIRED)
-    return token
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    """The fields of a form, each once.
-
-    Raises:
-        MalformedField: it is no form of ours.
-    """
-    try:
-        pairs = parse_qs(
-            body[: _LONGEST_FORM + 1].decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=8
-        )
-    except ValueError:
-        pairs = {}
-    if len(body) > _LONGEST_FORM or not pairs or any(len(values) != 1 for values in pairs.values()):
-        raise MalformedField(field="", problem="must be the form's fields, each once")
-    return {name: values[0] for name, values in pairs.items()}
 
 
 def _refused(told: Exchange, code: ErrorCode) -> Response:
