@@ -34,6 +34,9 @@ FUNDING_OPEN = Gauge(
 FUNDING_OLDEST_SECONDS = Gauge(
     "mpss_funding_oldest_seconds", "Age of the oldest call not settled", ["counterpart", "operation"]
 )
+RISK_REPORTS_OPEN = Gauge(
+    "mpss_risk_reports_open", "Large-value and suspicious transactions that nobody has reviewed", ["pattern"]
+)
 HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
 OUTSIDE_CALLS = Counter(

@@ -1,4 +1,4 @@
-"""`mpss risk`: the lists, and the rules over history."""
+"""`mpss risk`: the lists, the reports, and the rules over history."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.db.readiness import check_current
 from mpss.kernel.errors import MalformedField
-from mpss.kernel.ids import RiskEntryId
+from mpss.kernel.ids import RiskEntryId, RiskReportId
+from mpss.kernel.masking import mask_phone
 from mpss.risk.model import Entry
+from mpss.risk.patterns import PATTERNS
 from mpss.risk.queries import Search, entries
 from mpss.risk.replay import Replayed, replay
+from mpss.risk.report_store import Report, ReportSearch, find_reports
 from mpss.risk.rule_versions import check_figures
 from mpss.risk.rules import RULES, Action, RuleVersion
 
 T = TypeVar("T")
 
-risk_app = typer.Typer(help="The grey and black lists, and the risk rules over history.", no_args_is_help=True)
+risk_app = typer.Typer(
+    help="The grey and black lists, the reports, and the risk rules over history.", no_args_is_help=True
+)
 _DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
 ]
@@ -52,6 +57,29 @@ def list_entries(
         table.add_row(
             RiskEntryId.outside(entry.id), entry.colour, entry.scope, entry.shown, entry.state, str(entry.until or ""),
             entry.reason, entry.entered_by,
+        )  # fmt: skip
+    Console().print(table)
+
+
+@risk_app.command("reports")
+def list_reports(
+    data: _DataOption = None,
+    pattern: Annotated[str | None, typer.Option(help=f"of: {', '.join(PATTERNS)}")] = None,
+    state: Annotated[str | None, typer.Option(help="open, reported or dismissed")] = "open",
+    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")] = 50,
+) -> None:
+    """Show large-value and suspicious transactions that wait to be reported or dismissed, newest first."""
+
+    async def read(database: Database) -> list[Report]:
+        async with database.read() as uow:
+            return await find_reports(uow, ReportSearch(pattern, state), after=None, limit=most)
+
+    table = Table("report", "day", "pattern", "number", "movements", "CNY", "state", "reviewed by", "reason")
+    for report in _on(data, read):
+        table.add_row(
+            RiskReportId.outside(report.id), str(report.business_date), report.pattern, mask_phone(report.phone),
+            str(report.movements), f"{report.amount_fen / 100:,.2f}", report.state, report.reviewed_by or "",
+            report.reason,
         )  # fmt: skip
     Console().print(table)
 

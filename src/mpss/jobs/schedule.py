@@ -23,6 +23,7 @@ from mpss.merchants.credentials import sweep_nonces
 from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.risk.lists import grey_often_refused, lapse_entries
+from mpss.risk.reports import search_days
 from mpss.runtime import Runtime
 from mpss.transactions.closings.close import finish_closings
 from mpss.transactions.closings.rest import take_rests
@@ -65,6 +66,7 @@ JOBS = (
     Job("find_dormant", 3600.0, find_dormant),
     Job("grey_often_refused", 30.0, grey_often_refused),
     Job("lapse_entries", 10.0, lapse_entries),
+    Job("search_days", 60.0, search_days),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("warn_of_documents", 600.0, warn_of_documents),

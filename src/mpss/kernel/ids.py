@@ -167,6 +167,11 @@ class RiskRuleId(Id):
     prefix = "rrv"
 
 
+class RiskReportId(Id):
+    __slots__ = ()
+    prefix = "rpt"
+
+
 class ApprovalId(Id):
     __slots__ = ()
     prefix = "apv"

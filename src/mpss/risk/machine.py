@@ -1,11 +1,11 @@
-"""Where an entry of the grey or black list stands. Grey entries need no second person. Spec: CM 9.6 to 9.9."""
+"""Where an entry of the grey or black list stands, and a report. Grey entries need no second person. Spec: CM 9."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 from mpss.kernel.machine import Machine
-from mpss.risk.model import EntryState
+from mpss.risk.model import EntryState, ReportState
 
 
 class EntryEvent(StrEnum):
@@ -28,5 +28,20 @@ ENTRY = Machine(
         (EntryState.LEAVING, EntryEvent.APPROVE): EntryState.RELEASED,
         (EntryState.LEAVING, EntryEvent.REFUSE): EntryState.LISTED,
         (EntryState.LEAVING, EntryEvent.LAPSE): EntryState.RELEASED,
+    },
+)
+
+
+class ReportEvent(StrEnum):
+    REPORT = "report"
+    DISMISS = "dismiss"
+
+
+REPORT = Machine(
+    "risk_report",
+    start=ReportState.OPEN,
+    moves={
+        (ReportState.OPEN, ReportEvent.REPORT): ReportState.REPORTED,
+        (ReportState.OPEN, ReportEvent.DISMISS): ReportState.DISMISSED,
     },
 )

@@ -61,6 +61,14 @@ class EntryState(StrEnum):
 IN_FORCE = frozenset({EntryState.LISTED, EntryState.LEAVING})
 
 
+class ReportState(StrEnum):
+    """Open: nobody has said yet whether it is made to the authority."""
+
+    OPEN = "open"
+    REPORTED = "reported"
+    DISMISSED = "dismissed"
+
+
 class Named(NamedTuple):
     """What an entry names, read: `text` in its one form, `subject_id` of a thing of ours, what is `shown` to people."""
 

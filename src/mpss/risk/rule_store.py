@@ -99,7 +99,8 @@ RULE_VERSIONS: RowSet[str, tuple[RuleVersion, ...]] = RowSet(
     load="""
         SELECT k.key, array_agg(v.rule), array_agg(v.action), array_agg(v.enabled), array_agg(v.figures),
                array_agg(v.effective_from)
-          FROM unnest(%(keys)b::text[]) AS k (key), risk_rule_version AS v WHERE v.state = 'approved' GROUP BY k.key
+          FROM unnest(%(keys)b::text[]) AS k (key), risk_rule_version AS v
+         WHERE v.state = 'approved' AND v.action <> 'report' GROUP BY k.key
     """,
     make=_make_versions,
 )
@@ -111,7 +112,8 @@ RECENT: RowSet[UUID, Recent] = RowSet(
     load="""
         SELECT a.id, a.opened_at, a.woken_at, coalesce(r.moves, '[]')
           FROM account AS a LEFT JOIN risk_recent AS r ON r.account_id = a.id
-         WHERE a.id = ANY(%(keys)b::uuid[]) AND EXISTS (SELECT FROM risk_rule_version WHERE state = 'approved')
+         WHERE a.id = ANY(%(keys)b::uuid[])
+           AND EXISTS (SELECT FROM risk_rule_version WHERE state = 'approved' AND action <> 'report')
     """,
     make=_make_recent,
     save="""

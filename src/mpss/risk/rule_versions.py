@@ -17,6 +17,7 @@ from uuid import UUID
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import RiskRuleId
 from mpss.risk import rule_store
+from mpss.risk.patterns import PATTERNS
 from mpss.risk.rule_store import RuleLine
 from mpss.risk.rules import RULES, Action
 from mpss.runtime import Runtime
@@ -41,10 +42,14 @@ async def propose_rule(
     """Propose figures for a rule; those that are not given have their defaults. Somebody else approves.
 
     Raises:
-        MalformedField: there is no such rule, or it has no such figure, or the figure is not above zero.
+        MalformedField: there is no such rule, or it has no such figure, or the figure is not above zero; `action` is
+            not one of a rule, or of a pattern.
         Refused: FORBIDDEN.
     """
     by.require(Permission.RISK_MANAGE)
+    if (action is Action.REPORT) != (rule in PATTERNS):
+        of = "report for a pattern of reports, and for nothing else"
+        raise MalformedField(field="action", problem=f"must be {of}")
     whole, now = check_figures(rule, figures), runtime.clock.now()
     version_id = RiskRuleId.new(now)
     begins = effective_from or now
@@ -68,14 +73,19 @@ def check_figures(rule: str, figures: Mapping[str, int]) -> dict[str, int]:
     Raises:
         MalformedField: as `propose_rule`.
     """
-    known = RULES.get(rule)
+    known = RULES[rule].figures if rule in RULES else PATTERNS[rule].figures if rule in PATTERNS else None
     if known is None:
-        raise MalformedField(field="rule", problem=f"must be of: {', '.join(RULES)}")
-    if not figures.keys() <= known.figures.keys():
-        raise MalformedField(field="figures", problem=f"must be of: {', '.join(known.figures)}")
+        raise MalformedField(field="rule", problem=f"must be of: {', '.join((*RULES, *PATTERNS))}")
+    if not figures.keys() <= known.keys():
+        raise MalformedField(field="figures", problem=f"must be of: {', '.join(known)}")
     if any(not 0 < figure <= _LARGEST for figure in figures.values()):
         raise MalformedField(field="figures", problem=f"must be from 1 to {_LARGEST}")
-    return {**known.figures, **figures}
+    return {**known, **figures}
+
+
+def meaning_of(rule: str) -> str:
+    """What a rule or a pattern looks for, its figures named."""
+    return RULES[rule].meaning if rule in RULES else PATTERNS[rule].meaning
 
 
 async def decide_rule(runtime: Runtime, *, by: StaffMember, version_id: UUID, approve: bool) -> RuleLine:

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     RISK_VIEW = "risk_view"
     RISK_MANAGE = "risk_manage"
     RISK_APPROVE = "risk_approve"
+    RISK_REVIEW = "risk_review"
     ACCOUNT_CLOSE = "account_close"
     STAFF_MANAGE = "staff_manage"
 
@@ -63,9 +64,10 @@ MEANINGS: dict[Permission, str] = {
     Permission.LOSS_WRITTEN: "report loss in writing and lift reports, at a hall, the customer's document in hand",
     Permission.ACCOUNT_FREEZE: "propose and approve freezes for a risk or by law, and their release (two people)",
     Permission.LAW_DEDUCT: "propose and approve what a court has deducted of a frozen account (two people)",
-    Permission.RISK_VIEW: "look at the grey and the black list",
+    Permission.RISK_VIEW: "look at the grey and the black list, the risk rules and the queue of reports",
     Permission.RISK_MANAGE: "put on the grey list and release; propose for the black list and its release",
     Permission.RISK_APPROVE: "approve and refuse what another proposed for the black list or its release",
+    Permission.RISK_REVIEW: "report or dismiss large-value and suspicious transactions",
     Permission.ACCOUNT_CLOSE: "close accounts at a hall and pay what is left of them as cash",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",
 }

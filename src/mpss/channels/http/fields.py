@@ -25,6 +25,7 @@ from mpss.kernel.ids import (
     PayeeId,
     ProductId,
     RiskEntryId,
+    RiskReportId,
     RiskRuleId,
     StaffId,
     SubmissionId,
@@ -94,6 +95,7 @@ VoucherBatchIdField = Annotated[VoucherBatchId, *_id(VoucherBatchId)]
 ApprovalIdField = Annotated[ApprovalId, *_id(ApprovalId)]
 RiskEntryIdField = Annotated[RiskEntryId, *_id(RiskEntryId)]
 RiskRuleIdField = Annotated[RiskRuleId, *_id(RiskRuleId)]
+RiskReportIdField = Annotated[RiskReportId, *_id(RiskReportId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
 PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
 SubmissionIdField = Annotated[SubmissionId, *_id(SubmissionId)]

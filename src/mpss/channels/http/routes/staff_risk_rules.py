@@ -19,8 +19,9 @@ from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
 from mpss.channels.http.views import At, NextCursor, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import RiskRuleId
+from mpss.risk.patterns import PATTERNS
 from mpss.risk.rule_store import RuleLine, rule_lines
-from mpss.risk.rule_versions import decide_rule, propose_rule
+from mpss.risk.rule_versions import decide_rule, meaning_of, propose_rule
 from mpss.risk.rules import RULES, Action
 from mpss.staff.permissions import Permission
 
@@ -29,8 +30,10 @@ _CLAUSES = ("CM 9.2", "CM 9.4", "CM 9.5")
 
 
 class RuleBody(Body):
-    rule: Annotated[str, *text(32)] = Field(description=f"of: {', '.join(RULES)}", examples=["velocity"])
-    action: Action = Field(description="what follows where the rule is hit", examples=["challenge"])
+    rule: Annotated[str, *text(32)] = Field(description=f"of: {', '.join((*RULES, *PATTERNS))}", examples=["velocity"])
+    action: Action = Field(
+        description="what follows where the rule is hit; report for a pattern of reports", examples=["challenge"]
+    )
     enabled: bool = Field(strict=True, examples=[True])
     figures: dict[str, StrictInt] = Field(
         default_factory=dict, description="those that are not given have their defaults", examples=[{"count": 5}]
@@ -62,7 +65,7 @@ def _view(line: RuleLine) -> RuleView:
     facts = line._asdict()
     del facts["approval_id"]
     facts["figures"] = json.loads(line.figures)
-    return RuleView(version_id=RiskRuleId.outside(facts.pop("id")), meaning=RULES[line.rule].meaning, **facts)
+    return RuleView(version_id=RiskRuleId.outside(facts.pop("id")), meaning=meaning_of(line.rule), **facts)
 
 
 @SUBJECT.operation(

@@ -1,0 +1,155 @@
+"""Staff: the queue of large-value and suspicious transactions, to be reported or dismissed. Spec: CM 9."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date
+from typing import Annotated
+
+from fastapi import Path, Query
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mpss.channels.http.authentication import Access
+from mpss.channels.http.exchange import exchange
+from mpss.channels.http.fields import Body, BusinessDate, PageLimit, Phone, RiskReportIdField, View, text
+from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
+from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
+from mpss.channels.http.views import ACCOUNT_EXAMPLE, At, NextCursor, reply
+from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import AccountId, RiskReportId
+from mpss.risk.machine import ReportEvent
+from mpss.risk.model import ReportState
+from mpss.risk.patterns import PATTERNS
+from mpss.risk.report_store import Report, ReportSearch, find_reports
+from mpss.risk.reports import review_report
+from mpss.risk.rule_versions import meaning_of
+from mpss.staff.permissions import Permission
+
+SUBJECT = Subject("Staff")
+
+_MOST_EXPORTED = 10_000
+_PatternName = Annotated[str, Field(pattern=f"^({'|'.join(PATTERNS)})$", max_length=32)] | None
+_EXPORTED = (
+    "report_id", "business_date", "pattern", "phone", "account_id", "movements", "amount_fen", "state", "found_at",
+    "reviewed_by", "reviewed_at", "reason",
+)  # fmt: skip
+
+
+class ReviewBody(Body):
+    event: ReportEvent = Field(description="report: it was made to the authority", examples=["dismiss"])
+    reason: Annotated[str, *text(200)] = Field(examples=["wages of a known company"])
+
+
+class ReportView(View):
+    report_id: str = Field(examples=["rpt_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"])
+    business_date: date = Field(examples=["2026-03-01"])
+    pattern: str = Field(examples=["large_cash"])
+    meaning: str = Field(examples=["cash of amount_fen or more in a day, in or out"])
+    figures: dict[str, int] = Field(description="as they were", examples=[{"amount_fen": 5000000}])
+    account_id: str = Field(description="of the person's accounts the one that moved most", examples=[ACCOUNT_EXAMPLE])
+    phone: str = Field(description="its number now", examples=["+8618912340001"])
+    movements: int = Field(description="of the person on that day", examples=[12])
+    amount_fen: int = Field(description="what the pattern counts", examples=[6000000])
+    state: ReportState = Field(examples=["open"])
+    found_at: At
+    reviewed_by: str | None = Field(examples=[STAFF_EXAMPLE])
+    reviewed_at: At | None
+    reason: str = Field(examples=[""])
+
+
+class ReportsView(View):
+    items: list[ReportView]
+    next_cursor: NextCursor
+
+
+def _view(report: Report) -> ReportView:
+    facts = report._asdict()
+    del facts["subject_id"]
+    return ReportView(
+        report_id=RiskReportId.outside(facts.pop("id")),
+        account_id=AccountId.outside(facts.pop("account_id")),
+        meaning=meaning_of(report.pattern),
+        figures=json.loads(facts.pop("figures")),
+        **facts,
+    )
+
+
+@SUBJECT.operation(
+    "GET",
+    "/v1/staff/risk/reports",
+    summary="Search large-value and suspicious transactions",
+    access=Access.STAFF,
+    permission=Permission.RISK_VIEW,
+    says={200: Said("A page, newest first", ReportsView)},
+    clauses=("CM 9",),
+)
+async def list_risk_reports(
+    request: Request,
+    pattern: Annotated[_PatternName, Query()] = None,
+    state: Annotated[ReportState | None, Query()] = None,
+    phone: Annotated[Phone | None, Query(description="of any account of the person")] = None,
+    first_date: Annotated[BusinessDate | None, Query()] = None,
+    last_date: Annotated[BusinessDate | None, Query()] = None,
+    limit: Annotated[PageLimit, Query()] = 50,
+    cursor: Annotated[Cursor, Query()] = None,
+) -> Response:
+    """One line for a person, business day and pattern, found when the day was cut."""
+    after, search = decode_id(cursor), ReportSearch(pattern, state, phone, first_date, last_date)
+    async with exchange(request).runtime.database.read() as uow:
+        found = await find_reports(uow, search, after=after, limit=limit + 1)
+    found, following = cut(found, limit, lambda report: encode_id(report.id))
+    return reply(ReportsView(items=[_view(report) for report in found], next_cursor=following))
+
+
+@SUBJECT.operation(
+    "GET",
+    "/v1/staff/risk/reports/export",
+    summary="Export large-value and suspicious transactions",
+    access=Access.STAFF,
+    permission=Permission.RISK_VIEW,
+    says={200: Said("The newest 10,000, one line each", media_type="text/csv")},
+    clauses=("CM 9",),
+)
+async def export_risk_reports(
+    request: Request,
+    pattern: Annotated[_PatternName, Query()] = None,
+    state: Annotated[ReportState | None, Query()] = None,
+    first_date: Annotated[BusinessDate | None, Query()] = None,
+    last_date: Annotated[BusinessDate | None, Query()] = None,
+) -> Response:
+    """The queue as a table (CSV, UTF-8)."""
+    search = ReportSearch(pattern, state, None, first_date, last_date)
+    async with exchange(request).runtime.database.read() as uow:
+        found = await find_reports(uow, search, after=None, limit=_MOST_EXPORTED)
+    written = io.StringIO()
+    writer = csv.DictWriter(written, _EXPORTED, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(_view(report).model_dump(mode="json") for report in found)
+    headers = {"content-disposition": 'attachment; filename="risk-reports.csv"'}
+    return Response(written.getvalue(), 200, headers, "text/csv; charset=utf-8")
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/risk/reports/{report_id}/review",
+    summary="Report or dismiss",
+    access=Access.STAFF,
+    permission=Permission.RISK_REVIEW,
+    says={200: Said("It is reviewed", ReportView)},
+    errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE),
+    clauses=("CM 9",),
+)
+async def review_risk_report(
+    request: Request, body: ReviewBody, report_id: Annotated[RiskReportIdField, Path()]
+) -> Response:
+    """Once, by whoever looked into it; the subscriber is told nothing."""
+    told = exchange(request)
+    reviewed = await review_report(
+        told.runtime, by=told.staff, report_id=report_id, event=body.event, reason=body.reason
+    )
+    return reply(_view(reviewed))

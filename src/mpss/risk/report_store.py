@@ -1,0 +1,211 @@
+"""The SQL of the reports: the sums of a day's books, what was found in them, what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+from typing import Any, LiteralString, NamedTuple
+from uuid import UUID
+
+from mpss.db.database import UnitOfWork
+from mpss.desk.model import TransactionKind
+from mpss.risk.model import ReportState
+from mpss.risk.patterns import DaySums
+from mpss.risk.rules import IN, Action, RuleVersion
+
+_CASH = (TransactionKind.CASH_TOPUP, TransactionKind.CLOSING_PAYOUT)
+_TRANSFERS = (TransactionKind.TRANSFER, TransactionKind.TRANSFER_CLAIM)
+_COUNTED = sorted({*IN, *_CASH, *_TRANSFERS, TransactionKind.WITHDRAWAL})
+_PAGE = 5_000
+
+
+class Report(NamedTuple):
+    """A line of the queue. Columns of table `risk_report`, in its order, and the account's number now."""
+
+    id: UUID
+    business_date: date
+    pattern: str
+    subject_id: UUID
+    account_id: UUID
+    movements: int
+    amount_fen: int
+    figures: str
+    state: ReportState
+    found_at: datetime
+    reviewed_by: str | None
+    reviewed_at: datetime | None
+    reason: str
+    phone: str = ""
+
+
+class ReportSearch(NamedTuple):
+    """What is looked for; None: whatever it is. `phone` is that of any account of the person, in E.164."""
+
+    pattern: str | None = None
+    state: str | None = None
+    phone: str | None = None
+    first_date: date | None = None
+    last_date: date | None = None
+
+
+_UNSEARCHED: LiteralString = """
+    SELECT b.business_date, b.cut_at FROM business_day AS b
+     WHERE b.cut_at IS NOT NULL
+       AND NOT EXISTS (SELECT FROM risk_report_day AS d WHERE d.business_date = b.business_date)
+     ORDER BY b.business_date LIMIT 1
+"""
+_TAKE_DAY: LiteralString = """
+    INSERT INTO risk_report_day (business_date, searched_at, found) VALUES (%(day)s, %(now)s, 0) ON CONFLICT DO NOTHING
+"""
+_COUNT_DAY: LiteralString = "UPDATE risk_report_day SET found = %(found)s WHERE business_date = %(day)s"
+_SUMS: LiteralString = """
+    -- Of the books, so each movement counts on the day that it was posted; what was turned round counts not at all.
+    -- A closing's payout without metadata is cash.
+    WITH entry AS (
+        SELECT e.id, e.kind FROM journal_entry AS e
+         WHERE e.business_date = %(day)s AND e.kind = ANY(%(kinds)s) AND e.reverses_id IS NULL
+           AND NOT EXISTS (SELECT FROM journal_entry AS r WHERE r.reverses_id = e.id)
+    ), moved AS (
+        SELECT e.id, e.kind, a.id AS account_id, coalesce(a.customer_id, a.id) AS subject_id, -sum(p.amount_fen) AS fen
+          FROM entry AS e
+          JOIN posting AS p ON p.entry_id = e.id AND p.business_date = %(day)s AND p.part IS NOT NULL
+          JOIN account AS a ON a.ledger_account_id = p.ledger_account_id
+         GROUP BY e.id, e.kind, a.id, coalesce(a.customer_id, a.id)
+    ), told AS (
+        SELECT m.*, m.kind = ANY(%(transfers)s) AS by_transfer,
+               m.kind = 'cash_topup' OR (m.kind = 'closing_payout' AND t.metadata IS NULL) AS cash,
+               CASE WHEN m.fen > 0 THEN f.payer_phone ELSE f.payee_phone END AS other
+          FROM moved AS m
+          LEFT JOIN transaction AS t ON t.id = m.id AND m.kind IN ('transfer_claim', 'closing_payout')
+          LEFT JOIN transfer AS f ON m.kind = ANY(%(transfers)s) AND f.transaction_id = coalesce(t.original_id, m.id)
+    )
+    SELECT subject_id, (array_agg(account_id ORDER BY abs(fen) DESC))[1], count(*)::int,
+           coalesce(sum(fen) FILTER (WHERE cash AND fen > 0), 0)::bigint,
+           (count(*) FILTER (WHERE cash AND fen > 0))::int,
+           coalesce(-sum(fen) FILTER (WHERE cash AND fen < 0), 0)::bigint,
+           coalesce(sum(fen) FILTER (WHERE NOT cash AND fen > 0), 0)::bigint,
+           coalesce(-sum(fen) FILTER (WHERE NOT cash AND fen < 0), 0)::bigint,
+           (count(DISTINCT other) FILTER (WHERE by_transfer AND fen > 0))::int,
+           (count(DISTINCT other) FILTER (WHERE by_transfer AND fen < 0))::int,
+           coalesce(sum(fen) FILTER (WHERE by_transfer AND fen > 0), 0)::bigint,
+           coalesce(-sum(fen) FILTER (WHERE by_transfer AND fen < 0), 0)::bigint
+      FROM told GROUP BY subject_id
+    HAVING greatest(sum(fen) FILTER (WHERE fen > 0), -sum(fen) FILTER (WHERE fen < 0)) >= %(least_fen)s
+     ORDER BY subject_id
+"""
+_VERSIONS: LiteralString = """
+    SELECT rule, action, enabled, figures, effective_from FROM risk_rule_version
+     WHERE state = 'approved' AND action = 'report'
+"""
+_INSERT: LiteralString = """
+    INSERT INTO risk_report (id, business_date, pattern, subject_id, account_id, movements, amount_fen, figures, state,
+                             found_at)
+    SELECT n.*, 'open', %(now)s
+      FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(patterns)s::text[], %(subjects)s::uuid[], %(accounts)s::uuid[],
+                  %(movements)s::int[], %(amounts)s::bigint[], %(figures)s::text[]) AS n
+    ON CONFLICT ON CONSTRAINT risk_report_once DO NOTHING
+"""
+_COLUMNS: LiteralString = """
+    SELECT r.id, r.business_date, r.pattern, r.subject_id, r.account_id, r.movements, r.amount_fen, r.figures, r.state,
+           r.found_at, r.reviewed_by, r.reviewed_at, r.reason, a.phone
+      FROM risk_report AS r JOIN account AS a ON a.id = r.account_id
+"""
+_LOCK: LiteralString = _COLUMNS + " WHERE r.id = %(id)s FOR UPDATE OF r"
+_SEARCH: LiteralString = (
+    _COLUMNS
+    + """
+     WHERE (%(after)s::uuid IS NULL OR r.id < %(after)s)
+       AND (%(pattern)s::text IS NULL OR r.pattern = %(pattern)s)
+       AND (%(state)s::text IS NULL OR r.state = %(state)s)
+       AND (%(first_date)s::date IS NULL OR r.business_date >= %(first_date)s)
+       AND (%(last_date)s::date IS NULL OR r.business_date <= %(last_date)s)
+       AND (%(phone)s::text IS NULL
+            OR r.subject_id IN (SELECT coalesce(customer_id, id) FROM account WHERE phone = %(phone)s))
+     ORDER BY r.id DESC LIMIT %(limit)s
+"""
+)
+_SAVE: LiteralString = """
+    UPDATE risk_report SET state = %(state)s, reviewed_by = %(reviewed_by)s, reviewed_at = %(reviewed_at)s,
+           reason = %(reason)s
+     WHERE id = %(id)s
+"""
+_OPEN_COUNTS: LiteralString = "SELECT pattern, count(*) FROM risk_report WHERE state = 'open' GROUP BY pattern"
+
+
+def _make(record: Sequence[Any]) -> Report:
+    report = Report._make(record)
+    return report._replace(state=ReportState(report.state))
+
+
+async def unsearched_day(uow: UnitOfWork) -> tuple[date, datetime] | None:
+    """The oldest day that is cut and was not looked through, and when it was cut."""
+    cursor = await uow.connection.execute(_UNSEARCHED)
+    record = await cursor.fetchone()
+    return None if record is None else (record[0], record[1])
+
+
+async def take_day(uow: UnitOfWork, day: date, *, now: datetime) -> bool:
+    """Mark the day as looked through; False where it was, then nothing is to be done."""
+    return bool(await uow.execute(_TAKE_DAY, {"day": day, "now": now}))
+
+
+async def count_day(uow: UnitOfWork, day: date, found: int) -> None:
+    await uow.execute(_COUNT_DAY, {"day": day, "found": found})
+
+
+async def pattern_versions(uow: UnitOfWork) -> list[RuleVersion]:
+    """Every approved version of a pattern's figures."""
+    cursor = await uow.connection.execute(_VERSIONS)
+    return [
+        RuleVersion(rule, Action(action), enabled, json.loads(figures), effective_from)
+        for rule, action, enabled, figures, effective_from in await cursor.fetchall()
+    ]
+
+
+async def day_sums(uow: UnitOfWork, day: date, *, least_fen: int) -> AsyncIterator[DaySums]:
+    """The sums of every person who moved this or more one way on the day, read in pages."""
+    values = {"day": day, "kinds": _COUNTED, "transfers": list(_TRANSFERS), "least_fen": least_fen}
+    async with uow.connection.cursor(name="risk_day_sums") as cursor:
+        cursor.itersize = _PAGE
+        await cursor.execute(_SUMS, values)
+        async for record in cursor:
+            yield DaySums._make(record)
+
+
+async def insert_reports(uow: UnitOfWork, reports: Sequence[Report], *, now: datetime) -> int:
+    """Write what was found; how many are new."""
+    columns = {
+        "ids": [report.id for report in reports],
+        "days": [report.business_date for report in reports],
+        "patterns": [report.pattern for report in reports],
+        "subjects": [report.subject_id for report in reports],
+        "accounts": [report.account_id for report in reports],
+        "movements": [report.movements for report in reports],
+        "amounts": [report.amount_fen for report in reports],
+        "figures": [report.figures for report in reports],
+    }
+    return await uow.execute(_INSERT, {**columns, "now": now}) if reports else 0
+
+
+async def lock_report(uow: UnitOfWork, report_id: UUID) -> Report | None:
+    cursor = await uow.connection.execute(_LOCK, {"id": report_id})
+    record = await cursor.fetchone()
+    return None if record is None else _make(record)
+
+
+async def save_report(uow: UnitOfWork, report: Report) -> None:
+    """Write what became of a report that is locked."""
+    await uow.execute(_SAVE, report._asdict())
+
+
+async def find_reports(uow: UnitOfWork, search: ReportSearch, *, after: UUID | None, limit: int) -> list[Report]:
+    """Reports, newest first, from after the report `after` on."""
+    cursor = await uow.connection.execute(_SEARCH, {**search._asdict(), "after": after, "limit": limit})
+    return [_make(record) for record in await cursor.fetchall()]
+
+
+async def open_report_counts(uow: UnitOfWork) -> dict[str, int]:
+    """How many reports wait, by pattern."""
+    cursor = await uow.connection.execute(_OPEN_COUNTS)
+    return {record[0]: record[1] for record in await cursor.fetchall()}

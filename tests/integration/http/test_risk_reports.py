@@ -1,0 +1,115 @@
+"""The queue of large-value and suspicious transactions: found once in a day's books, reviewed once (CM 9)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from mpss.kernel.clock import business_date
+from mpss.ledger.day_close import close_day
+from mpss.risk.reports import search_days
+from mpss.staff.permissions import Permission
+from tests.support.clauses import clause
+from tests.support.house import PASSWORD, subscriber
+from tests.support.http import Caller, Counter, problem
+from tests.support.market import PHONE
+
+PATH = "/v1/staff/risk/reports"
+RULES = "/v1/staff/risk/rules"
+FRIEND = "+8618912340002"
+
+
+async def set_figures(shop: Counter, pattern: str, **figures: int) -> None:
+    rights = (Permission.RISK_MANAGE, Permission.RISK_APPROVE)
+    one, other = [await shop.staff(*rights, name=f"{pattern} {name}") for name in ("one", "other")]
+    made = await one.post(RULES, {"rule": pattern, "action": "report", "enabled": True, "figures": figures})
+    assert made.status_code == 201, made.text
+    assert (await other.post(f"{RULES}/{made.json()['version_id']}/approve")).status_code == 200
+
+
+async def end_day(shop: Counter) -> None:
+    shop.market.clock.advance(timedelta(days=1))
+    now = shop.runtime.clock.now()
+    await close_day(shop.runtime.database, today=business_date(now), now=now)
+
+
+async def top_up(clerk: Caller, amount_fen: int, times: int = 1) -> Any:
+    body = {"phone": PHONE, "amount_fen": amount_fen, "currency": "CNY"}
+    answers = [await clerk.post("/v1/topups/cash", body) for _ in range(times)]
+    assert {answer.status_code for answer in answers} == {201}, answers[0].text
+    return answers[-1].json()
+
+
+@clause("CM 9")
+class TestTheQueueOfReports:
+    async def test_holds_what_a_persons_day_came_to_once(self, shop: Counter) -> None:
+        await end_day(shop)  # What the market itself did is of the day before.
+        assert await search_days(shop.runtime) >= 1
+        await set_figures(shop, "large_cash", amount_fen=300_000)
+        await set_figures(shop, "scattered", count=1, amount_fen=50_000)
+        await set_figures(shop, "gathered", count=1, amount_fen=50_000)
+        await subscriber(shop.runtime, FRIEND)
+        clerk = await shop.staff(Permission.CASH_TOPUP, name="hall clerk", hall="H09", clerk="C09")
+        undone = await top_up(clerk, 100_000)
+        assert (await clerk.post(f"/v1/topups/cash/{undone['transaction_id']}/undo")).status_code == 201
+        await top_up(clerk, 100_000, times=2)
+        payer = await shop.subscriber()
+        sent = {"payee_phone": FRIEND, "amount_fen": 50_000, "currency": "CNY", "payment_password": PASSWORD}
+        assert (await payer.post("/v1/transfers", sent)).status_code == 201
+        await end_day(shop)
+        assert await search_days(shop.runtime) == 1
+        one = await shop.staff(Permission.RISK_VIEW, Permission.RISK_REVIEW, name="reviewer")
+        found = (await one.get(PATH)).json()["items"]
+        # 2,000 yuan of cash are left of the day, below its figure.
+        assert {(item["pattern"], item["phone"], item["amount_fen"]) for item in found} == {
+            ("scattered", PHONE, 50_000), ("gathered", FRIEND, 50_000),
+        }  # fmt: skip
+        await top_up(clerk, 100_000, times=3)
+        await end_day(shop)
+        both = await asyncio.gather(search_days(shop.runtime), search_days(shop.runtime))
+        assert sorted(both) == [0, 1]
+        assert await search_days(shop.runtime) == 0
+        (large,) = (await one.get(PATH, pattern="large_cash", phone=PHONE)).json()["items"]
+        assert (large["amount_fen"], large["movements"], large["state"]) == (300_000, 3, "open")
+        assert large["figures"] == {"amount_fen": 300_000}
+        metrics = (await shop.nobody().get("/metrics")).text
+        assert 'mpss_risk_reports_open{pattern="large_cash"} 1.0' in metrics
+        table = (await one.get(f"{PATH}/export", first_date=large["business_date"])).text.splitlines()
+        assert [line.split(",")[2] for line in table] == ["pattern", "large_cash"]
+        page = (await one.get(PATH, limit=2)).json()
+        rest = (await one.get(PATH, limit=2, cursor=page["next_cursor"])).json()
+        assert (len(page["items"]), len(rest["items"]), rest["next_cursor"]) == (2, 1, None)
+
+    async def test_is_reviewed_once_with_a_reason_and_an_audit_line(self, shop: Counter) -> None:
+        await set_figures(shop, "large_cash", amount_fen=1)
+        clerk = await shop.staff(Permission.CASH_TOPUP, name="hall clerk", hall="H09", clerk="C09")
+        await top_up(clerk, 100)
+        await end_day(shop)
+        await search_days(shop.runtime)
+        viewer = await shop.staff(Permission.RISK_VIEW, name="viewer")
+        reviewer = await shop.staff(Permission.RISK_VIEW, Permission.RISK_REVIEW, name="reviewer")
+        report = (await viewer.get(PATH, state="open")).json()["items"][0]
+        path = f"{PATH}/{report['report_id']}/review"
+        problem(await viewer.post(path, {"event": "report", "reason": "large"}), 403, "forbidden")
+        problem(await reviewer.post(path, {"event": "forget", "reason": "x"}), 400, "malformed_request")
+        both = await asyncio.gather(
+            *(reviewer.post(path, {"event": event, "reason": "looked into"}) for event in ("report", "dismiss"))
+        )
+        assert sorted(answer.status_code for answer in both) == [200, 409]
+        (done,) = [answer.json() for answer in both if answer.status_code == 200]
+        assert done["state"] in ("reported", "dismissed")
+        assert (await viewer.get(PATH, state="open")).json()["items"] == []
+        async with shop.runtime.database.read() as uow:
+            lines = await uow.dicts(
+                "SELECT action FROM audit_record WHERE subject = %(id)s", {"id": report["report_id"]}
+            )
+        assert [line["action"] for line in lines] == [
+            f"risk_report.{'report' if done['state'] == 'reported' else 'dismiss'}"
+        ]
+
+    async def test_takes_figures_of_patterns_alone(self, shop: Counter) -> None:
+        one = await shop.staff(Permission.RISK_MANAGE, name="one")
+        for rule, action in (("velocity", "report"), ("large_cash", "refuse"), ("none", "report")):
+            body = {"rule": rule, "action": action, "enabled": True, "figures": {}}
+            problem(await one.post(RULES, body), 400, "malformed_request")
