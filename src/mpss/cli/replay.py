@@ -42,6 +42,7 @@ from mpss.kernel.clock import SHANGHAI, SandboxClock, business_date
 from mpss.ledger.day_close import close_day
 from mpss.ledger.verify import Check
 from mpss.outbox.queries import waiting
+from mpss.simulators.companies import credit_code
 from mpss.simulators.center_api import ApiProblem, CenterApi
 from mpss.simulators.month import CASH_IN, TRANSFER, Draw, Hour, Month, read_month
 from mpss.simulators.town import Town, town
@@ -222,6 +223,7 @@ class Player:
                         "province": "GD",
                         "public_key": base64.b64encode(shop.public_key).decode(),
                         "notify_url": shop.url,
+                        "credit_code": credit_code(shop.name),
                     },
                 )
                 known = given["merchant"]["merchant_id"], given["api_key"], given["webhook_secret"]

@@ -9,22 +9,22 @@ from mpss.merchants.model import Merchant
 
 BY_ID = """
     SELECT id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at,
-           sms_code
+           sms_code, credit_code
       FROM merchant WHERE id = %(id)s
 """
 BY_API_KEY = """
     SELECT id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at,
-           sms_code
+           sms_code, credit_code
       FROM merchant WHERE api_key_digest = %(digest)s
 """
 BY_SMS_CODE = """
     SELECT id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at,
-           sms_code
+           sms_code, credit_code
       FROM merchant WHERE sms_code = %(sms_code)s
 """
 PAGE = """
     SELECT id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at,
-           sms_code
+           sms_code, credit_code
       FROM merchant
      WHERE (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s
 """

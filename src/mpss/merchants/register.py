@@ -14,6 +14,7 @@ from uuid import UUID
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from mpss.accounts.identity import parse_credit_code
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import MerchantId
 from mpss.kernel.phone import PROVINCES
@@ -22,7 +23,7 @@ from mpss.ledger.open import open_ledger_account
 from mpss.merchants.machine import MERCHANT, MerchantEvent
 from mpss.merchants.model import Merchant, MerchantState
 from mpss.merchants.queries import get_merchant
-from mpss.merchants.store import insert, move
+from mpss.merchants.store import insert, move, set_credit_code
 from mpss.runtime import Runtime
 from mpss.security.networks import Network, literal_address, may_be_called, parse_networks
 from mpss.security.signing import new_webhook_secret
@@ -52,15 +53,16 @@ async def register_merchant(
     province: str,
     public_key: bytes,
     notify_url: str,
+    credit_code: str | None = None,
     by: StaffMember | None = None,
 ) -> RegisteredMerchant:
     """Register a merchant and open its payable account; active at once.
 
     `public_key` is 32 raw bytes of Ed25519; `notify_url` is the root of its server, to which /deliveries and /webhooks
-    are added; `by` None is the platform's own command line.
+    are added; `credit_code` is the company's unified social credit code; `by` None is the platform's own command line.
 
     Raises:
-        MalformedField: a field is out of form, or the name is taken.
+        MalformedField: a field is out of form, or the name or the company's code is taken by another merchant.
         Refused: FORBIDDEN.
     """
     actor = _actor(by)
@@ -68,6 +70,8 @@ async def register_merchant(
     name = check_name(name)
     if province not in PROVINCES.values():
         raise MalformedField(field="province", problem='must be a province\'s letter code, such as "GD"')
+    if credit_code is not None:
+        credit_code = parse_credit_code(credit_code)
     check_public_key(public_key)
     check_notify_url(notify_url, networks=parse_networks(runtime.settings.merchant_networks))
     merchant_id = MerchantId.new(now)
@@ -86,12 +90,32 @@ async def register_merchant(
             public_key=public_key,
             notify_url=notify_url.rstrip("/"),
             webhook_secret=sealed,
+            credit_code=credit_code,
             now=now,
         )
-        await record(
-            uow, at=now, actor=actor, action="merchant.register", subject=str(merchant_id), detail={"name": name}
-        )
+        detail = {"name": name} if credit_code is None else {"name": name, "credit_code": credit_code}
+        await record(uow, at=now, actor=actor, action="merchant.register", subject=str(merchant_id), detail=detail)
     return RegisteredMerchant(merchant, api_key, webhook_secret)
+
+
+async def name_company(runtime: Runtime, *, merchant_id: UUID, credit_code: str, by: StaffMember | None = None) -> None:
+    """Write down, or correct, which company a merchant is.
+
+    Raises:
+        MalformedField: `credit_code`, out of form or another merchant's.
+        Refused: FORBIDDEN, UNKNOWN_MERCHANT; ILLEGAL_STATE, it is closed.
+    """
+    actor, now = _actor(by), runtime.clock.now()
+    credit_code = parse_credit_code(credit_code)
+    async with runtime.database.transaction() as uow:
+        merchant = await get_merchant(uow, merchant_id)
+        if merchant is None:
+            raise Refused(ErrorCode.UNKNOWN_MERCHANT)
+        if merchant.state == MerchantState.CLOSED:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the merchant is closed")
+        await set_credit_code(uow, merchant_id, credit_code)
+        subject, detail = str(MerchantId.from_uuid(merchant_id)), {"credit_code": credit_code}
+        await record(uow, at=now, actor=actor, action="merchant.name_company", subject=subject, detail=detail)
 
 
 async def suspend_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMember | None = None) -> None:

@@ -16,10 +16,11 @@ from mpss.merchants.model import Merchant, MerchantRow, MerchantState
 
 INSERT = """
     INSERT INTO merchant (id, name, province, state, ledger_account_id, api_key_digest, public_key, notify_url,
-                          webhook_secret, created_at)
+                          webhook_secret, created_at, credit_code)
     VALUES (%(id)s, %(name)s, %(province)s, %(state)s, %(ledger_account_id)s, %(api_key_digest)s, %(public_key)s,
-            %(notify_url)s, %(webhook_secret)s, %(created_at)s)
-    RETURNING id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at, sms_code
+            %(notify_url)s, %(webhook_secret)s, %(created_at)s, %(credit_code)s)
+    RETURNING id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at, sms_code,
+              credit_code
 """
 
 MOVE = "UPDATE merchant SET state = %(to)s WHERE id = %(id)s AND state = %(from)s"
@@ -28,6 +29,7 @@ MOVE = "UPDATE merchant SET state = %(to)s WHERE id = %(id)s AND state = %(from)
 SET_API_KEY = "UPDATE merchant SET api_key_digest = %(value)s WHERE id = %(id)s"
 SET_PUBLIC_KEY = "UPDATE merchant SET public_key = %(value)s WHERE id = %(id)s"
 SET_NOTIFY_URL = "UPDATE merchant SET notify_url = %(value)s WHERE id = %(id)s"
+SET_CREDIT_CODE = "UPDATE merchant SET credit_code = %(value)s WHERE id = %(id)s"
 SET_WEBHOOK_SECRET = "UPDATE merchant SET webhook_secret = %(value)s WHERE id = %(id)s"  # noqa: S105 - a statement
 
 REMEMBER_NONCE = """
@@ -35,6 +37,10 @@ REMEMBER_NONCE = """
     ON CONFLICT ON CONSTRAINT merchant_nonce_pk DO NOTHING
 """
 FORGET_NONCES = "DELETE FROM merchant_nonce WHERE expires_at < %(now)s"
+
+
+_UNIQUE = {"merchant_name": "name", "merchant_credit_code": "credit_code"}
+"""The field at fault where a unique index refuses."""
 
 
 def _row(record: Sequence[Any]) -> tuple[UUID, MerchantRow]:
@@ -61,12 +67,13 @@ async def insert(
     public_key: bytes,
     notify_url: str,
     webhook_secret: bytes,
+    credit_code: str | None,
     now: datetime,
 ) -> Merchant:
     """Add an active merchant; as it is stored, with the SMS code it was given.
 
     Raises:
-        MalformedField: the name is taken.
+        MalformedField: the name, or the company's code, is taken.
     """
     row = {
         "id": merchant_id,
@@ -79,15 +86,28 @@ async def insert(
         "notify_url": notify_url,
         "webhook_secret": webhook_secret,
         "created_at": now,
+        "credit_code": credit_code,
     }
     try:
         merchant = await uow.row(Merchant, INSERT, row)
     except psycopg.errors.UniqueViolation as problem:
-        if problem.diag.constraint_name == "merchant_name":
-            raise MalformedField(field="name", problem="is taken by another merchant") from problem
+        field = _UNIQUE.get(problem.diag.constraint_name or "")
+        if field is not None:
+            raise MalformedField(field=field, problem="is taken by another merchant") from problem
         raise
     assert merchant is not None
     return merchant
+
+
+async def set_credit_code(uow: UnitOfWork, merchant_id: UUID, credit_code: str) -> None:
+    """
+    Raises:
+        MalformedField: `credit_code` is another merchant's.
+    """
+    try:
+        await uow.execute(SET_CREDIT_CODE, {"id": merchant_id, "value": credit_code})
+    except psycopg.errors.UniqueViolation as problem:
+        raise MalformedField(field="credit_code", problem="is taken by another merchant") from problem
 
 
 async def move(uow: UnitOfWork, merchant_id: UUID, *, source: MerchantState, target: MerchantState) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mpss.simulators.center_api import CenterApi, Signer
 from mpss.simulators.handset import Handset, Message
+from mpss.simulators.companies import credit_code
 from mpss.simulators.merchant_shop import MerchantShop
 
 PASSWORD = "492713"  # noqa: S105 - everybody's in the town
@@ -196,6 +197,7 @@ class Counter:
             "province": province,
             "public_key": base64.b64encode(shop.public_key).decode(),
             "notify_url": shop.url,
+            "credit_code": credit_code(shop.name),
         }
         given = await self.manager.post("/v1/staff/merchants", body)
         shop.join(

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mpss.channels.http.outgoing import EVENTS
 from mpss.kernel.ids import ProductId
 from mpss.simulators.merchant_shop import Fault
+from mpss.kernel.ids import MerchantId
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
 from tests.support.eventually import eventually
@@ -28,6 +29,9 @@ GOODS: dict[str, Any] = {
 }
 
 
+CODE = "91110000600037341L"
+
+
 def raw(key: Ed25519PrivateKey) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
@@ -42,6 +46,7 @@ class TestAMerchant:
             "province": "GD",
             "public_key": raw(key),
             "notify_url": "https://lucky.example/mpss",
+            "credit_code": CODE.lower(),
         }
         answer = await staff.post("/v1/staff/merchants", body)
         assert answer.status_code == 201, answer.text
@@ -53,6 +58,25 @@ class TestAMerchant:
         listed = (await staff.get("/v1/staff/merchants", limit=1)).json()
         rest = (await staff.get("/v1/staff/merchants", limit=1, cursor=listed["next_cursor"])).json()
         assert [rest["items"][0]["name"], rest["next_cursor"]] == ["好运彩票", None]
+        assert [each["items"][0]["credit_code"] for each in (listed, rest)] == [None, CODE]
+
+    async def test_is_one_company_and_one_company_is_one_merchant(self, shop: Counter) -> None:
+        staff = await shop.staff(Permission.MERCHANT_REGISTER)
+        key = raw(Ed25519PrivateKey.generate())
+        body = {
+            "name": "好运彩票", "province": "GD", "public_key": key, "notify_url": "https://x.example", "credit_code": CODE
+        }  # fmt: skip
+        first = (await staff.post("/v1/staff/merchants", body)).json()["merchant"]["merchant_id"]
+        again = await staff.post("/v1/staff/merchants", {**body, "name": "好运体彩"})
+        assert problem(again, 400, "malformed_request")["errors"][0]["field"] == "credit_code"
+        old = f"/v1/staff/merchants/{MerchantId.from_uuid(shop.market.merchant.id)}/credit-code"
+        for wrong in (CODE, CODE[:-1] + "M", ""):
+            answer = await staff.put(old, {"credit_code": wrong})
+            assert problem(answer, 400, "malformed_request")["errors"][0]["field"] == "credit_code"
+        assert (await staff.post(f"/v1/staff/merchants/{first}/close")).status_code == 200
+        assert (await staff.put(old, {"credit_code": CODE})).json()["credit_code"] == CODE
+        closed = await staff.put(f"/v1/staff/merchants/{first}/credit-code", {"credit_code": CODE})
+        problem(closed, 409, "illegal_state")
 
     @pytest.mark.parametrize(
         ("changed", "field"),
@@ -64,13 +88,16 @@ class TestAMerchant:
             ({"province": "XX"}, "province"),
             ({"name": "a\u0007b"}, "name"),
             ({"name": "Kiosk"}, "name"),
+            ({"credit_code": "91110000600037341M"}, "credit_code"),
+            ({"credit_code": "600037341"}, "credit_code"),
             ({"name": ""}, "name"),
         ],
     )
     async def test_is_not_registered_with_a_bad_field(self, shop: Counter, changed: dict[str, Any], field: str) -> None:
         staff = await shop.staff(Permission.MERCHANT_REGISTER)
         good = {
-            "name": "N", "province": "GD", "public_key": raw(Ed25519PrivateKey.generate()), "notify_url": "http://x"
+            "name": "N", "province": "GD", "public_key": raw(Ed25519PrivateKey.generate()), "notify_url": "http://x",
+            "credit_code": CODE,
         }  # fmt: skip
         before = await shop.left()
         document = problem(await staff.post("/v1/staff/merchants", good | changed), 400, "malformed_request")

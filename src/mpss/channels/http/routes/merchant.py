@@ -41,6 +41,7 @@ SUBJECT = Subject("Merchant")
 
 NOTIFY_URL_EXAMPLE = "https://shop.example/mpss"
 PUBLIC_KEY_EXAMPLE = "EcNVhCLfpHsLyhQCPJJ3VHnZ4X7/1h9rOQ8zLHNKkYQ="
+CREDIT_CODE_EXAMPLE = "91110000600037341L"
 API_KEY_EXAMPLE = "mk_GqM2c4e6h8k0n2q4s6u8w0y2A4C6E8G0I2K4M6O8Q0S"
 SECRET_EXAMPLE = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105 - an example
 
@@ -61,6 +62,10 @@ class MerchantView(View):
     notify_url: str = Field(examples=[NOTIFY_URL_EXAMPLE])
     public_key: str = Field(examples=[PUBLIC_KEY_EXAMPLE])
     sms_code: int = Field(description="what subscribers type to pay it by SMS", examples=[8012])
+    credit_code: str | None = Field(
+        description="the company's unified social credit code; null where it was registered without",
+        examples=[CREDIT_CODE_EXAMPLE],
+    )
     created_at: datetime = Field(examples=[AT_EXAMPLE])
 
 
@@ -94,6 +99,7 @@ def merchant_view(merchant: Merchant) -> MerchantView:
         notify_url=merchant.notify_url,
         public_key=base64.b64encode(merchant.public_key).decode(),
         sms_code=merchant.sms_code,
+        credit_code=merchant.credit_code,
         created_at=merchant.created_at,
     )
 

@@ -20,6 +20,7 @@ from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.account import AccountView, account_view
 from mpss.channels.http.routes.merchant import (
     API_KEY_EXAMPLE,
+    CREDIT_CODE_EXAMPLE,
     SECRET_EXAMPLE,
     MerchantView,
     NotifyUrl,
@@ -30,10 +31,26 @@ from mpss.channels.http.routes.merchant import (
 from mpss.channels.http.views import NextCursor, reply
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.merchants.queries import get_merchant, list_merchants
-from mpss.merchants.register import MAX_NAME, close_merchant, register_merchant, resume_merchant, suspend_merchant
+from mpss.merchants.register import (
+    MAX_NAME,
+    close_merchant,
+    name_company,
+    register_merchant,
+    resume_merchant,
+    suspend_merchant,
+)
 from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Staff")
+
+
+CreditCode = Annotated[
+    str,
+    *text(18),
+    Field(
+        description="the company's unified social credit code, its check digit right", examples=[CREDIT_CODE_EXAMPLE]
+    ),
+]
 
 
 class RegisterBody(Body):
@@ -41,6 +58,11 @@ class RegisterBody(Body):
     province: Province
     public_key: PublicKey
     notify_url: NotifyUrl
+    credit_code: CreditCode
+
+
+class CreditCodeBody(Body):
+    credit_code: CreditCode
 
 
 class RegisteredView(View):
@@ -76,6 +98,7 @@ async def register(request: Request, body: RegisterBody) -> Response:
         province=body.province,
         public_key=decode_public_key(body.public_key),
         notify_url=body.notify_url,
+        credit_code=body.credit_code,
         by=told.staff,
     )
     view = RegisteredView(
@@ -110,6 +133,29 @@ async def _moved(
     told: Exchange, merchant_id: MerchantIdField, move: Callable[..., Awaitable[None]]
 ) -> Response:  # fmt: skip
     await move(told.runtime, merchant_id=merchant_id, by=told.staff)
+    async with told.runtime.database.read() as uow:
+        merchant = await get_merchant(uow, merchant_id)
+    if merchant is None:
+        raise Refused(ErrorCode.UNKNOWN_MERCHANT)
+    return reply(merchant_view(merchant))
+
+
+@SUBJECT.operation(
+    "PUT",
+    "/v1/staff/merchants/{merchant_id}/credit-code",
+    summary="Say which company a merchant is",
+    access=Access.STAFF,
+    permission=Permission.MERCHANT_REGISTER,
+    says={200: Said("The merchant", MerchantView)},
+    errors=(ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE),
+    clauses=("CT 7.1",),
+)
+async def set_merchant_company(
+    request: Request, merchant_id: Annotated[MerchantIdField, Path()], body: CreditCodeBody
+) -> Response:
+    """For a merchant registered without its company's code, or to correct it. A company is one open merchant."""
+    told = exchange(request)
+    await name_company(told.runtime, merchant_id=merchant_id, credit_code=body.credit_code, by=told.staff)
     async with told.runtime.database.read() as uow:
         merchant = await get_merchant(uow, merchant_id)
     if merchant is None:
