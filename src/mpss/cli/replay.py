@@ -42,8 +42,8 @@ from mpss.kernel.clock import SHANGHAI, SandboxClock, business_date
 from mpss.ledger.day_close import close_day
 from mpss.ledger.verify import Check
 from mpss.outbox.queries import waiting
-from mpss.simulators.companies import credit_code
 from mpss.simulators.center_api import ApiProblem, CenterApi
+from mpss.simulators.companies import credit_code
 from mpss.simulators.month import CASH_IN, TRANSFER, Draw, Hour, Month, read_month
 from mpss.simulators.town import Town, town
 from mpss.staff.members import create_member

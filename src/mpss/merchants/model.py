@@ -29,8 +29,8 @@ class MerchantRow(NamedTuple):
 class Merchant:
     """A merchant as registered; `public_key` is 32 raw bytes of Ed25519, `webhook_secret` is sealed.
 
-    `sms_code` is what subscribers type to pay it by SMS; `credit_code` its company's unified social credit code, None of
-    one that was registered without.
+    `sms_code` is what subscribers type to pay it by SMS; `credit_code` its company's unified social credit code, None
+    of one that was registered without.
     """
 
     id: UUID

@@ -19,8 +19,8 @@ INSERT = """
                           webhook_secret, created_at, credit_code)
     VALUES (%(id)s, %(name)s, %(province)s, %(state)s, %(ledger_account_id)s, %(api_key_digest)s, %(public_key)s,
             %(notify_url)s, %(webhook_secret)s, %(created_at)s, %(credit_code)s)
-    RETURNING id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at, sms_code,
-              credit_code
+    RETURNING id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at,
+              sms_code, credit_code
 """
 
 MOVE = "UPDATE merchant SET state = %(to)s WHERE id = %(id)s AND state = %(from)s"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpss.simulators.center_api import CenterApi, Signer
-from mpss.simulators.handset import Handset, Message
 from mpss.simulators.companies import credit_code
+from mpss.simulators.handset import Handset, Message
 from mpss.simulators.merchant_shop import MerchantShop
 
 PASSWORD = "492713"  # noqa: S105 - everybody's in the town

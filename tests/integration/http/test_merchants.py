@@ -9,9 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mpss.channels.http.outgoing import EVENTS
-from mpss.kernel.ids import ProductId
+from mpss.kernel.ids import MerchantId, ProductId
 from mpss.simulators.merchant_shop import Fault
-from mpss.kernel.ids import MerchantId
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
 from tests.support.eventually import eventually
@@ -64,7 +63,8 @@ class TestAMerchant:
         staff = await shop.staff(Permission.MERCHANT_REGISTER)
         key = raw(Ed25519PrivateKey.generate())
         body = {
-            "name": "好运彩票", "province": "GD", "public_key": key, "notify_url": "https://x.example", "credit_code": CODE
+            "name": "好运彩票", "province": "GD", "public_key": key, "notify_url": "https://x.example",
+            "credit_code": CODE,
         }  # fmt: skip
         first = (await staff.post("/v1/staff/merchants", body)).json()["merchant"]["merchant_id"]
         again = await staff.post("/v1/staff/merchants", {**body, "name": "好运体彩"})
