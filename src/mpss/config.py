@@ -99,6 +99,9 @@ class Policy:
     grey_days: int = _setting(7, "Days without such refusals after which that entry is released", "d")
     topup_undo_seconds: int = _setting(900, "How long a clerk may undo a cash top-up", "s")
     password_history: int = _setting(5, "Payment passwords, the present one among them, that may not come again")
+    counter_tries_per_day: int = _setting(
+        3, "Wrong documents at counters before no counter serves the account for a day"
+    )
     login_tries: int = _setting(5, "Login passwords tried in a row before signing in by password rests")
     login_lock_minutes: int = _setting(30, "How long signing in by password rests", "min")
     statement_days: int = _setting(400, "Longest period of one exported statement", "d")

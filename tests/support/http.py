@@ -136,6 +136,12 @@ class Counter:
         }
         return {name: value for name, value in body.items() if value is not None}
 
+    async def shown(self, **more: str) -> dict[str, str]:
+        """What the market's payer shows at a counter: no document is on record, so a code sent to the phone too."""
+        phone = self.market.payer.phone
+        code = await sms_code(self.runtime, phone, Purpose.ACCOUNT)
+        return {"phone": phone, "document": "resident ID, seen", "code": code, **more}
+
     async def left(self) -> dict[str, Any]:
         """What a request that is refused must not change: how many rows there are, and every balance."""
         async with self.runtime.database.read() as uow:

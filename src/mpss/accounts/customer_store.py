@@ -126,6 +126,14 @@ _MEMBERS: LiteralString = """
 """
 
 
+_INSERT_MISMATCH: LiteralString = """
+    INSERT INTO counter_mismatch (account_id, staff_id, at) VALUES (%(id)s, %(staff_id)s, %(now)s)
+"""
+_COUNT_MISMATCHES: LiteralString = """
+    SELECT count(*) FROM counter_mismatch WHERE account_id = %(id)s AND at > %(since)s
+"""
+
+
 class FoundSubmission(NamedTuple):
     """A submission, and the number of the account it is for."""
 
@@ -286,3 +294,12 @@ async def list_members(uow: UnitOfWork, master_id: UUID, *, after: UUID | None, 
     """Members of a group, in the order they came."""
     cursor = await uow.connection.execute(_MEMBERS, {"master_id": master_id, "after": after, "limit": limit})
     return [MemberRow._make(record) for record in await cursor.fetchall()]
+
+
+async def insert_mismatch(uow: UnitOfWork, account_id: UUID, *, staff_id: UUID, now: datetime) -> None:
+    """A document was shown at a counter that is not the holder's."""
+    await uow.execute(_INSERT_MISMATCH, {"id": account_id, "staff_id": staff_id, "now": now})
+
+
+async def count_mismatches(uow: UnitOfWork, account_id: UUID, *, since: datetime) -> int:
+    return int(await uow.value(_COUNT_MISMATCHES, {"id": account_id, "since": since}))

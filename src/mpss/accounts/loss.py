@@ -15,6 +15,7 @@ from mpss.accounts import token_store
 from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff, lock_by_phone
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
+from mpss.accounts.counter_check import Shown, look_at, not_the_holder
 from mpss.accounts.model import AccountRow, Loss
 from mpss.accounts.proven import Proofs, proven
 from mpss.accounts.state import Operation
@@ -72,28 +73,32 @@ async def report_loss_by_voice(runtime: Runtime, *, staff: StaffMember, phone: s
     return until
 
 
-async def report_loss_in_writing(runtime: Runtime, *, staff: StaffMember, phone: str, document: str) -> None:
-    """Report loss in writing at a hall; `document` says what the customer showed. It never expires.
+async def report_loss_in_writing(runtime: Runtime, *, staff: StaffMember, phone: str, shown: Shown) -> None:
+    """Report loss in writing at a hall. It never expires.
 
     Raises:
-        MalformedField: `phone` or `document`.
+        MalformedField: `phone`; as `look_at` and `not_the_holder`.
         Refused: FORBIDDEN, needs loss_written and a hall; UNKNOWN_ACCOUNT, what the state refuses with; ILLEGAL_STATE,
-            it is reported in writing already.
+            it is reported in writing already; IDENTITY_MISMATCH, RATE_LIMITED.
 
     Spec: CM 6.7.3.
     """
     _require_hall(staff)
-    _check_note(document, field="document")
+    checked = await look_at(runtime, shown, phone=phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
         _refuse(check_state(account, Operation.REPORT_LOSS, at=now))
         if account.loss is Loss.WRITTEN:
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="loss is reported in writing already")
-        await set_loss(uow, account.id, Loss.WRITTEN, until=None)
-        await _end_access(uow, account, now)
-        detail = {"loss": "written", "document": document}
-        await changed_by_staff(uow, account, "loss_written", staff=staff, now=now, detail=detail)
+        # It only stops, and the phone is gone: without a document on record the clerk's word does.
+        refusal = await not_the_holder(uow, runtime, account, checked, staff=staff, now=now, by_phone=False)
+        if refusal is None:
+            await set_loss(uow, account.id, Loss.WRITTEN, until=None)
+            await _end_access(uow, account, now)
+            detail = {"loss": "written", "document": checked.document}
+            await changed_by_staff(uow, account, "loss_written", staff=staff, now=now, detail=detail)
+    _refuse(refusal)
 
 
 async def lift_loss(runtime: Runtime, *, account_id: UUID, proofs: Proofs) -> None:
@@ -121,25 +126,30 @@ async def lift_loss(runtime: Runtime, *, account_id: UUID, proofs: Proofs) -> No
     )  # fmt: skip
 
 
-async def lift_loss_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, document: str) -> None:
-    """Lift a report of either kind at a hall; `document` says what the customer showed.
+async def lift_loss_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, shown: Shown) -> None:
+    """Lift a report of either kind at a hall.
 
     Raises:
-        MalformedField: `phone` or `document`.
-        Refused: FORBIDDEN, needs loss_written and a hall; UNKNOWN_ACCOUNT; ILLEGAL_STATE, none stands.
+        MalformedField: `phone`; as `look_at` and `not_the_holder`.
+        Refused: FORBIDDEN, needs loss_written and a hall; UNKNOWN_ACCOUNT; ILLEGAL_STATE, none stands;
+            IDENTITY_MISMATCH, RATE_LIMITED, WRONG_CODE, CODE_EXPIRED.
 
     Spec: CM 6.8.
     """
     _require_hall(staff)
-    _check_note(document, field="document")
+    checked = await look_at(runtime, shown, phone=phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
         _refuse(check_state(account, Operation.LIFT_LOSS, at=now))
         if account.loss is Loss.NONE:
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="no loss is reported")
-        await set_loss(uow, account.id, Loss.NONE, until=None)
-        await changed_by_staff(uow, account, "loss_lifted", staff=staff, now=now, detail={"document": document})
+        refusal = await not_the_holder(uow, runtime, account, checked, staff=staff, now=now, by_phone=True)
+        if refusal is None:
+            await set_loss(uow, account.id, Loss.NONE, until=None)
+            detail = {"document": checked.document}
+            await changed_by_staff(uow, account, "loss_lifted", staff=staff, now=now, detail=detail)
+    _refuse(refusal)
 
 
 async def end_oral_losses(runtime: Runtime) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mpss.accounts import token_store
 from mpss.accounts.checks import password_cleared
+from mpss.accounts.counter_check import Shown, look_at, not_the_holder
 from mpss.accounts.links import send_link
 from mpss.accounts.model import Life
 from mpss.accounts.password_store import clear_password, retire_password
@@ -21,20 +22,22 @@ from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
 
 
-async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, document: str) -> AccountId:
+async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, shown: Shown) -> AccountId:
     """Take the payment password of the wallet of `phone` away and send a link for a new one; the account.
 
-    `document` says what the customer showed. Sessions of the account end.
+    Sessions of the account end. The link goes to the phone, which proves the holder where no document is on record.
 
     Raises:
-        MalformedField: `phone`.
-        Refused: FORBIDDEN, needs password_reset and a hall; UNKNOWN_ACCOUNT; RATE_LIMITED, too many links.
+        MalformedField: `phone`; as `look_at` and `not_the_holder`.
+        Refused: FORBIDDEN, needs password_reset and a hall; UNKNOWN_ACCOUNT; IDENTITY_MISMATCH; RATE_LIMITED, too many
+            links or wrong documents.
 
     Spec: CM 7.5.
     """
     staff.require(Permission.PASSWORD_RESET)
     if staff.clerk is None:
         raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
+    checked = await look_at(runtime, shown, phone=phone)
     phone, now = parse_phone(phone), runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account_id = await find_wallet(uow, phone=phone)
@@ -42,17 +45,21 @@ async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, 
         if locked is None or locked[0].life is Life.CLOSED:
             raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
         account, usage = locked
-        await retire_password(uow, account.id, now=now)
-        await clear_password(uow, account.id)
-        await save_usage(uow, account.id, password_cleared(usage))
-        await token_store.end_sessions(uow, account.id)
-        await send_link(uow, runtime, account_id=account.id, phone=phone, language=account.language, now=now)
-        await record(
-            uow,
-            at=now,
-            actor=str(staff.id),
-            action="password.reset",
-            subject=AccountId.outside(account.id),
-            detail={"document": document, "hall": staff.hall, "clerk": staff.clerk},
-        )
+        refusal = await not_the_holder(uow, runtime, account, checked, staff=staff, now=now, by_phone=False)
+        if refusal is None:
+            await retire_password(uow, account.id, now=now)
+            await clear_password(uow, account.id)
+            await save_usage(uow, account.id, password_cleared(usage))
+            await token_store.end_sessions(uow, account.id)
+            await send_link(uow, runtime, account_id=account.id, phone=phone, language=account.language, now=now)
+            await record(
+                uow,
+                at=now,
+                actor=str(staff.id),
+                action="password.reset",
+                subject=AccountId.outside(account.id),
+                detail={"document": checked.document, "hall": staff.hall, "clerk": staff.clerk},
+            )
+    if refusal is not None:
+        raise Refused(refusal)
     return AccountId.from_uuid(account.id)

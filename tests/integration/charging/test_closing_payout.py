@@ -24,6 +24,7 @@ from tests.support.http import Caller, Counter, counter, problem
 from tests.support.market import PHONE, market
 
 AT_FIRST_FEN = 5_000
+REST = {"phone": PHONE, "document": "resident ID, seen"}
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class TestTheRestOfAClosedAccount:
         (open_,) = await list_open(scene.shop.runtime)
         assert (open_.operation, open_.amount_fen) == ("refund", rest_fen)
         clerk = await scene.shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C09")
-        answer = await clerk.post("/v1/staff/accounts/closing/pay-out", {"phone": PHONE})
+        answer = await clerk.post("/v1/staff/accounts/closing/pay-out", REST)
         problem(answer, 409, "closing_blocked")
         assert await finish_closings(scene.shop.runtime) == 0
         await scene.assert_sound()
@@ -123,15 +124,14 @@ class TestTheRestOfAClosedAccount:
         assert (await events(scene.shop.runtime, PHONE))[-1] == "closing_unpaid"
         await scene.assert_sound()
         clerk = await scene.shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C09")
-        paid = await clerk.post("/v1/staff/accounts/closing/pay-out", {"phone": PHONE})
+        paid = await clerk.post("/v1/staff/accounts/closing/pay-out", REST)
         assert (paid.status_code, paid.json()["amount_fen"]) == (201, rest_fen)
         await scene.assert_sound()
 
     async def test_goes_there_from_a_hall_too(self, scene: Scene) -> None:
         rest_fen = await scene.shop.balance_fen()
         clerk = await scene.shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C09")
-        asked = {"phone": PHONE, "document": "resident ID, seen", "payout": "phone_bill"}
-        told = await clerk.post("/v1/staff/accounts/closing", asked)
+        told = await clerk.post("/v1/staff/accounts/closing", await scene.shop.shown(payout="phone_bill"))
         assert (told.status_code, told.json()["life"], told.json()["balance_fen"]) == (201, "closed", rest_fen)
         assert scene.credits == [rest_fen]
         await scene.assert_sound()

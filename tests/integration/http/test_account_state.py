@@ -116,8 +116,11 @@ class TestLoss:
         problem(await payer.post("/v1/account/loss/lift", await proofs(shop)), 403, "loss_written")
         cash = {"phone": PHONE, "amount_fen": 100, "currency": "CNY"}
         assert (await clerk.post("/v1/topups/cash", cash)).status_code == 201
-        assert (await clerk.post("/v1/staff/accounts/loss/lift", asked)).status_code == 204
-        problem(await clerk.post("/v1/staff/accounts/loss/lift", asked), 409, "illegal_state")
+        wrong = problem(await clerk.post("/v1/staff/accounts/loss/lift", asked), 400, "malformed_request")
+        assert "code" in str(wrong)
+        shown = await shop.shown()
+        assert (await clerk.post("/v1/staff/accounts/loss/lift", shown)).status_code == 204
+        problem(await clerk.post("/v1/staff/accounts/loss/lift", await shop.shown()), 409, "illegal_state")
         assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
 
     @clause("CM 6.7")
@@ -298,7 +301,7 @@ async def _report(shop: Counter, payer: Caller) -> Any:
 
 
 async def _lift(shop: Counter, payer: Caller) -> Any:
-    return await (await clerk_of(shop)).post("/v1/staff/accounts/loss/lift", {"phone": PHONE, "document": SEEN})
+    return await (await clerk_of(shop)).post("/v1/staff/accounts/loss/lift", await shop.shown())
 
 
 async def _freeze(shop: Counter, payer: Caller) -> Any:

@@ -15,7 +15,7 @@ from tests.support.http import Caller, Counter, problem
 from tests.support.market import PHONE
 
 SEEN = {"phone": PHONE, "document": "resident ID, seen"}
-REST = {"phone": PHONE}
+REST = SEEN
 
 
 async def clerk_of(shop: Counter) -> Caller:
@@ -64,7 +64,7 @@ class TestClosing:
     @clause("CM 5.2.3.1")
     async def test_frees_the_number_for_an_account_that_inherits_nothing(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)
-        assert (await clerk.post("/v1/staff/accounts/closing", SEEN)).status_code == 201
+        assert (await clerk.post("/v1/staff/accounts/closing", await shop.shown())).status_code == 201
         assert (await clerk.post("/v1/staff/accounts/closing/pay-out", REST)).status_code == 201
         code = await sms_code(shop.runtime, PHONE, Purpose.OPEN)
         terms = shop.runtime.policy.terms_version
@@ -81,12 +81,12 @@ class TestClosing:
     async def test_after_a_loss_in_writing_is_for_a_hall(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)
         assert (await clerk.post("/v1/staff/accounts/loss/written", SEEN)).status_code == 204
-        told = await clerk.post("/v1/staff/accounts/closing", SEEN)
+        told = await clerk.post("/v1/staff/accounts/closing", await shop.shown())
         assert (told.status_code, told.json()["life"]) == (201, "pre_closed")
         assert told.json()["balance_fen"] == await shop.balance_fen()
         async with shop.runtime.database.read() as uow:
             assert await uow.value("SELECT reason FROM account_closing") == "loss"
-        problem(await clerk.post("/v1/staff/accounts/closing", SEEN), 409, "account_closing")
+        problem(await clerk.post("/v1/staff/accounts/closing", await shop.shown()), 409, "account_closing")
 
     @clause("CM 6.2")
     async def test_waits_for_what_is_pending(self, shop: Counter) -> None:
@@ -95,7 +95,7 @@ class TestClosing:
         assert (await payer.post("/v1/transfers", body)).json()["state"] == "WAITING"
         seen = (await payer.get("/v1/account/closing")).json()
         assert seen["pending_transactions"] == 1
-        refused = problem(await clerk.post("/v1/staff/accounts/closing", SEEN), 409, "closing_blocked")
+        refused = problem(await clerk.post("/v1/staff/accounts/closing", await shop.shown()), 409, "closing_blocked")
         assert "pending_transactions" in refused["detail"]
 
     async def test_pays_nothing_of_an_account_nobody_closes(self, shop: Counter) -> None:
@@ -106,7 +106,7 @@ class TestClosing:
     async def test_keeps_for_its_owner_what_comes_back_afterwards(self, shop: Counter) -> None:
         clerk, payer = await clerk_of(shop), await shop.subscriber()
         sold = (await payer.post("/v1/purchases", shop.purchase(amount_fen=2_500))).json()["transaction_id"]
-        assert (await clerk.post("/v1/staff/accounts/closing", SEEN)).status_code == 201
+        assert (await clerk.post("/v1/staff/accounts/closing", await shop.shown())).status_code == 201
         assert (await clerk.post("/v1/staff/accounts/closing/pay-out", REST)).status_code == 201
         assert await take_rests(shop.runtime) == 0
         body = {"transaction_id": sold, "reason": "taken back"}
@@ -129,7 +129,7 @@ class TestClosing:
 
     async def test_is_ended_by_the_job_after_a_crash(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)
-        assert (await clerk.post("/v1/staff/accounts/closing", SEEN)).status_code == 201
+        assert (await clerk.post("/v1/staff/accounts/closing", await shop.shown())).status_code == 201
         assert (await clerk.post("/v1/staff/accounts/closing/pay-out", REST)).status_code == 201
         # As if the process had died between the payment and the closing.
         async with shop.runtime.database.transaction() as uow:

@@ -140,15 +140,15 @@ class TestAFreezeOfAnAmount:
     async def test_made_after_the_closing_was_asked_for_stops_the_payout(self, shop: Counter) -> None:
         (one, two) = await officers(shop)
         clerk = await shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C78")
-        shown = {"phone": PHONE, "document": "resident ID, seen"}
-        assert (await clerk.post("/v1/staff/accounts/closing", shown)).status_code == 201
+        rest = {"phone": PHONE, "document": "resident ID, seen"}
+        assert (await clerk.post("/v1/staff/accounts/closing", await shop.shown())).status_code == 201
         part = await frozen(one, two, 100)
-        problem(await clerk.post("/v1/staff/accounts/closing/pay-out", {"phone": PHONE}), 409, "closing_blocked")
+        problem(await clerk.post("/v1/staff/accounts/closing/pay-out", rest), 409, "closing_blocked")
         whole = await frozen(one, two, None)
-        problem(await clerk.post("/v1/staff/accounts/closing/pay-out", {"phone": PHONE}), 403, "frozen_by_law")
+        problem(await clerk.post("/v1/staff/accounts/closing/pay-out", rest), 403, "frozen_by_law")
         await released(one, two, part)
         await released(one, two, whole)
-        assert (await clerk.post("/v1/staff/accounts/closing/pay-out", {"phone": PHONE})).status_code == 201
+        assert (await clerk.post("/v1/staff/accounts/closing/pay-out", rest)).status_code == 201
         await assert_all_holds(shop)
 
     @pytest.mark.parametrize("amount_fen", [100, None])

@@ -36,6 +36,7 @@ class CashPayoutCommand(Asking):
 
     account_id: UUID | None
     staff: StaffMember
+    document: str
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         if self.account_id is not None:
@@ -67,7 +68,9 @@ class CashPayoutCommand(Asking):
             OutboxId.new(at), reference=done.id, phone=account.phone, event="closing_paid", language=account.language,
             params={"amount_fen": done.amount_fen}, now=at,
         )  # fmt: skip
-        detail = {"transaction": str(done.id), "hall": self.staff.hall, "clerk": self.staff.clerk}
+        detail = {
+            "transaction": str(done.id), "document": self.document, "hall": self.staff.hall, "clerk": self.staff.clerk,
+        }  # fmt: skip
         subject = AccountId.outside(account.id)
         audited = audit_row(at=at, actor=str(self.staff.id), action="closing.paid", subject=subject, detail=detail)
         entry = JournalEntry(done.id, done.kind, legs)

@@ -1,4 +1,4 @@
-"""How a holder can close the account without a hall: the ways of paying the rest out that are open. Spec: CM 5.2.3.4."""
+"""How a holder closes the account without a hall: the ways of paying the rest out that are open. Spec: CM 5.2.3.4."""
 
 from __future__ import annotations
 

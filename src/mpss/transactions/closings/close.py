@@ -18,6 +18,7 @@ from uuid import UUID
 from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff, lock_by_phone
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
+from mpss.accounts.counter_check import Shown, look_at, not_the_holder
 from mpss.accounts.model import AccountRow, Life, Loss
 from mpss.accounts.proven import Proofs, proven
 from mpss.accounts.queries import find_wallet_id
@@ -33,13 +34,12 @@ from mpss.staff.model import StaffMember
 from mpss.transactions.closings.bill import pay_out_to_bill, require_charging
 from mpss.transactions.closings.cash import CashPayoutCommand
 from mpss.transactions.closings.model import Block, Payout, Standing, blocks
-from mpss.transactions.closings.rest import require_hall
+from mpss.transactions.closings.rest import require_hall, require_holder
 from mpss.transactions.closings.store import close_empty, insert_closing, standing_of
 from mpss.transactions.model import Asked
 from mpss.transactions.withdrawals.withdrawal import check_card, pay_out
 
 CHANNEL = "hall"
-_LONGEST = 200
 
 
 async def closing_standing(runtime: Runtime, *, account_id: UUID) -> tuple[Standing, dict[Payout, list[Block]]]:
@@ -92,26 +92,26 @@ async def close_account(
 
 
 async def close_at_counter(
-    runtime: Runtime, *, staff: StaffMember, phone: str, document: str, payout: Payout = Payout.CASH
+    runtime: Runtime, *, staff: StaffMember, phone: str, shown: Shown, payout: Payout = Payout.CASH
 ) -> tuple[Life, int]:
-    """Ask for the closing at a hall; `document` says what the customer showed. How it stands, and the rest in fen.
+    """Ask for the closing at a hall. How it stands, and the rest in fen.
 
     The rest is paid as cash, by a clerk and afterwards, or at once to the phone bill.
 
     Raises:
-        MalformedField: `phone` or `document`; `payout` is neither.
+        MalformedField: `phone`; as `look_at` and `not_the_holder`; `payout` is neither.
         Refused: FORBIDDEN, needs account_close and a hall; UNKNOWN_ACCOUNT, what the state refuses with;
-            CLOSING_BLOCKED; NOT_FOUND, no charging system is connected.
+            CLOSING_BLOCKED; IDENTITY_MISMATCH, RATE_LIMITED, WRONG_CODE, CODE_EXPIRED; NOT_FOUND, no charging system
+            is connected.
 
     Spec: CM 5.2.3.1, 5.2.5, 6.2.
     """
     require_hall(staff)
-    if not document.strip() or len(document) > _LONGEST or not document.isprintable():
-        raise MalformedField(field="document", problem=f"must be one line of 1 to {_LONGEST} characters")
     if payout not in (Payout.CASH, Payout.PHONE_BILL):
         raise MalformedField(field="payout", problem="must be cash or phone_bill at a hall")
     if payout is Payout.PHONE_BILL:
         require_charging(runtime)
+    checked = await look_at(runtime, shown, phone=phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
@@ -120,34 +120,42 @@ async def close_at_counter(
             raise Refused(refusal)
         standing = await standing_of(uow, account.id)
         _refuse_blocked(standing, payout)
-        reason = "loss" if account.loss is Loss.WRITTEN else "asked"
-        await _pre_close(uow, account, payout, reason=reason, by=str(staff.id), now=now)
-        detail = {"document": document, "reason": reason, "payout": payout.value}
-        await changed_by_staff(uow, account, "closing_asked", staff=staff, now=now, detail=detail)
+        refusal = await not_the_holder(uow, runtime, account, checked, staff=staff, now=now, by_phone=True)
+        if refusal is None:
+            reason = "loss" if account.loss is Loss.WRITTEN else "asked"
+            await _pre_close(uow, account, payout, reason=reason, by=str(staff.id), now=now)
+            detail = {"document": checked.document, "reason": reason, "payout": payout.value}
+            await changed_by_staff(uow, account, "closing_asked", staff=staff, now=now, detail=detail)
+    if refusal is not None:
+        raise Refused(refusal)
     if payout is Payout.PHONE_BILL and standing.balance_fen:
         await pay_out_to_bill(runtime, account_id=account.id)
     return await _finish(runtime, account.id), standing.balance_fen
 
 
-async def pay_out_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone: str) -> Answer:
+async def pay_out_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone: str, shown: Shown) -> Answer:
     """Pay the rest of an account that is being closed as cash, all of it; the account is closed then.
+
+    The number may be given up, so without a document on record the clerk's word does.
 
     Refusals: UNKNOWN_ACCOUNT, ILLEGAL_STATE (no closing was asked for), ACCOUNT_CLOSED, CLOSING_BLOCKED (money is
     held), INSUFFICIENT_FUNDS (nothing is left), KEY_REUSED.
 
     Raises:
-        MalformedField: `phone`.
-        Refused: FORBIDDEN, needs account_close and a hall.
+        MalformedField: `phone`; as `look_at` and `not_the_holder`.
+        Refused: FORBIDDEN, needs account_close and a hall; IDENTITY_MISMATCH, RATE_LIMITED.
 
     Spec: CM 5.2.3.4, 6.2.
     """
     require_hall(staff)
+    checked = await look_at(runtime, shown, phone=phone)
     phone = parse_phone(phone)
     now = runtime.clock.now()
     account_id = await find_wallet_id(runtime, phone=phone)
+    await require_holder(runtime, account_id, checked, staff=staff, now=now)
     digest = digest_of(TransactionKind.CLOSING_PAYOUT, phone)
     asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, CHANNEL)
-    answer = await runtime.desk.submit(CashPayoutCommand(asked, account_id, staff))
+    answer = await runtime.desk.submit(CashPayoutCommand(asked, account_id, staff, checked.document))
     if account_id is not None:
         await _finish(runtime, account_id)
     return answer

@@ -15,16 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from mpss.accounts.counter_check import Checked, Shown, look_at, not_the_holder
 from mpss.accounts.model import Life
-from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.accounts.store import ACCOUNTS, USAGE, lock_account
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.desk.store import TRANSACTIONS
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId, TransactionId
 from mpss.kernel.phone import parse_phone
 from mpss.ledger.model import JournalEntry
@@ -42,7 +43,6 @@ from mpss.transactions.postings import rest_claimed_legs, rest_taken_legs
 
 CALLER = "platform"
 CHANNEL = "closing"
-_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,28 +163,46 @@ async def rests_by_phone(runtime: Runtime, *, staff: StaffMember, phone: str) ->
         return await waiting_rests(uow, phone=parse_phone(phone))
 
 
-async def pay_rest(runtime: Runtime, *, staff: StaffMember, key: str, rest_id: UUID, document: str) -> Answer:
-    """Pay a rest as cash; `document` says what the customer showed.
+async def pay_rest(runtime: Runtime, *, staff: StaffMember, key: str, rest_id: UUID, shown: Shown) -> Answer:
+    """Pay a rest as cash, to the holder of the closed account.
 
     Refusals: UNKNOWN_TRANSACTION (no such rest), ILLEGAL_STATE (it was paid), KEY_REUSED.
 
     Raises:
-        MalformedField: `document`.
-        Refused: FORBIDDEN, needs account_close and a hall.
+        MalformedField: as `look_at` and `not_the_holder`.
+        Refused: FORBIDDEN, needs account_close and a hall; UNKNOWN_TRANSACTION; IDENTITY_MISMATCH, RATE_LIMITED.
 
     Spec: CM 5.2.3.4.
     """
     require_hall(staff)
-    if not document.strip() or len(document) > _LONGEST or not document.isprintable():
-        raise MalformedField(field="document", problem=f"must be one line of 1 to {_LONGEST} characters")
     async with runtime.database.read() as uow:
         rest = await find_rest(uow, rest_id)
     if rest is None:
         raise Refused(ErrorCode.UNKNOWN_TRANSACTION)
+    checked = await look_at(runtime, shown, phone=rest.phone)
     now = runtime.clock.now()
+    await require_holder(runtime, rest.account_id, checked, staff=staff, now=now)
     digest = digest_of(TransactionKind.CLOSING_PAYOUT, rest_id.hex)
     asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, "hall")
-    return await runtime.desk.submit(ClaimRest(asked, rest_id, document, staff))
+    return await runtime.desk.submit(ClaimRest(asked, rest_id, checked.document, staff))
+
+
+async def require_holder(
+    runtime: Runtime, account_id: UUID | None, checked: Checked, *, staff: StaffMember, now: datetime
+) -> None:
+    """Whether who is to be paid is the account's holder, as far as a document is on record; None: no such account.
+
+    Raises:
+        MalformedField: as `not_the_holder`.
+        Refused: IDENTITY_MISMATCH, RATE_LIMITED.
+    """
+    refusal = None
+    async with runtime.database.transaction() as uow:
+        locked = None if account_id is None else await lock_account(uow, account_id)
+        if locked is not None:
+            refusal = await not_the_holder(uow, runtime, locked[0], checked, staff=staff, now=now, by_phone=False)
+    if refusal is not None:
+        raise Refused(refusal)
 
 
 def require_hall(staff: StaffMember) -> None:

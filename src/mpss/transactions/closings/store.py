@@ -66,13 +66,13 @@ _CLOSED_WITH_MONEY: LiteralString = """
      WHERE a.life = 'closed' AND b.balance_fen > 0 ORDER BY a.id LIMIT 500
 """
 _RESTS: LiteralString = """
-    SELECT t.id, t.account_id, t.amount_fen, t.created_at, a.closed_at
+    SELECT t.id, t.account_id, a.phone, t.amount_fen, t.created_at, a.closed_at
       FROM account AS a JOIN transaction AS t ON t.account_id = a.id
      WHERE a.phone = %(phone)s AND a.life = 'closed' AND t.kind = 'closing_rest' AND t.state = 'WAITING'
      ORDER BY t.id
 """
 _REST: LiteralString = """
-    SELECT t.id, t.account_id, t.amount_fen, t.created_at, a.closed_at
+    SELECT t.id, t.account_id, a.phone, t.amount_fen, t.created_at, a.closed_at
       FROM transaction AS t JOIN account AS a ON a.id = t.account_id
      WHERE t.id = %(id)s AND t.kind = 'closing_rest'
 """
@@ -83,6 +83,7 @@ class Rest(NamedTuple):
 
     id: UUID
     account_id: UUID
+    phone: str
     amount_fen: int
     created_at: datetime
     closed_at: datetime | None

@@ -105,7 +105,7 @@ def settle_group(
     if refusal is not None:
         return refusal
     balance = payer.balance
-    if balance.balance_fen - balance.held_fen < total_fen:
+    if balance.available_fen < total_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
     return GroupTerms(quota, usage, customer, min(balance.restricted_fen, total_fen))
 

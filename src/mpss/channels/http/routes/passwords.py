@@ -16,8 +16,9 @@ from mpss.accounts.password_at_counter import reset_at_counter
 from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
-from mpss.channels.http.fields import Body, LoginPassword, PaymentPassword, Phone, SmsCode, text
+from mpss.channels.http.fields import Body, LoginPassword, PaymentPassword, Phone, SmsCode
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.routes.shown import SHOWN_ERRORS, CustomerShownBody
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
 
@@ -46,13 +47,6 @@ class UnlockBody(Body):
 class LoginPasswordBody(Body):
     code: SmsCode = Field(description="a `login_password` code sent to the phone")
     password: LoginPassword
-
-
-class CounterResetBody(Body):
-    phone: Phone = Field(description="the customer's number")
-    document: Annotated[str, *text(200)] = Field(
-        description="what the customer showed, without its number", examples=["resident ID, seen"]
-    )
 
 
 class LinkBody(Body):
@@ -138,16 +132,16 @@ async def set_own_login_password(request: Request, body: LoginPasswordBody) -> R
     access=Access.STAFF,
     permission=Permission.PASSWORD_RESET,
     says={204: Said("The password is gone, and a link for a new one is on its way to the phone")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT,),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, *SHOWN_ERRORS),
     clauses=("CM 7.5", "CM 8.2.3"),
 )
-async def reset_for_customer(request: Request, body: CounterResetBody) -> Response:
+async def reset_for_customer(request: Request, body: CustomerShownBody) -> Response:
     """For the clerk of a service hall, who has looked at the customer's identity document.
 
     Nothing can be paid until the customer has set a new password by the link; the clerk never learns one.
     """
     told = exchange(request)
-    account_id = await reset_at_counter(told.runtime, staff=told.staff, phone=body.phone, document=body.document)
+    account_id = await reset_at_counter(told.runtime, staff=told.staff, phone=body.phone, shown=body.shown())
     told.context.sessions.forget_account(account_id)
     return Response(status_code=204)
 

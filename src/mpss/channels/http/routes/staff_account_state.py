@@ -15,6 +15,7 @@ from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import Body, Phone, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.routes.account_state import ClosingView, LossView
+from mpss.channels.http.routes.shown import SHOWN_ERRORS, CustomerShownBody
 from mpss.channels.http.views import TransactionView, answered, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
@@ -30,11 +31,6 @@ _REPORTED = (ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, *refusals_of(Op
 class VoiceLossBody(Body):
     phone: Phone
     note: Annotated[str, *_LINE, Field(description="how the caller was identified", examples=["name, last top-up"])]
-
-
-class DocumentBody(Body):
-    phone: Phone
-    document: Annotated[str, *_LINE, Field(description="what the customer showed", examples=["resident ID, seen"])]
 
 
 @SUBJECT.operation(
@@ -61,13 +57,13 @@ async def by_voice(request: Request, body: VoiceLossBody) -> Response:
     access=Access.STAFF,
     permission=Permission.LOSS_WRITTEN,
     says={204: Said("Reported; it does not expire")},
-    errors=_REPORTED,
+    errors=(*_REPORTED, *SHOWN_ERRORS),
     clauses=("CM 6.7.3",),
 )
-async def in_writing(request: Request, body: DocumentBody) -> Response:
+async def in_writing(request: Request, body: CustomerShownBody) -> Response:
     """For the clerk of a service hall, who has looked at the customer's identity document."""
     told = exchange(request)
-    await report_loss_in_writing(told.runtime, staff=told.staff, phone=body.phone, document=body.document)
+    await report_loss_in_writing(told.runtime, staff=told.staff, phone=body.phone, shown=body.shown())
     return Response(status_code=204)
 
 
@@ -78,17 +74,17 @@ async def in_writing(request: Request, body: DocumentBody) -> Response:
     access=Access.STAFF,
     permission=Permission.LOSS_WRITTEN,
     says={204: Said("Lifted")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, *refusals_of(Operation.LIFT_LOSS)),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, *refusals_of(Operation.LIFT_LOSS), *SHOWN_ERRORS),
     clauses=("CM 6.8",),
 )
-async def lift_at_counter(request: Request, body: DocumentBody) -> Response:
+async def lift_at_counter(request: Request, body: CustomerShownBody) -> Response:
     """For the clerk of a service hall; of a report of either kind."""
     told = exchange(request)
-    await lift_loss_at_counter(told.runtime, staff=told.staff, phone=body.phone, document=body.document)
+    await lift_loss_at_counter(told.runtime, staff=told.staff, phone=body.phone, shown=body.shown())
     return Response(status_code=204)
 
 
-class StaffClosingBody(DocumentBody):
+class StaffClosingBody(CustomerShownBody):
     payout: Literal[Payout.CASH, Payout.PHONE_BILL] = Field(
         default=Payout.CASH, description="what becomes of the balance", examples=["cash"]
     )
@@ -99,10 +95,6 @@ class StaffClosingView(ClosingView):
     currency: str = Field(examples=["CNY"])
 
 
-class ClosingPayoutBody(Body):
-    phone: Phone
-
-
 @SUBJECT.operation(
     "POST",
     "/v1/staff/accounts/closing",
@@ -110,14 +102,20 @@ class ClosingPayoutBody(Body):
     access=Access.STAFF,
     permission=Permission.ACCOUNT_CLOSE,
     says={201: Said("It is closed, or will be once the rest is paid out", StaffClosingView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.CLOSE), ErrorCode.CLOSING_BLOCKED, ErrorCode.NOT_FOUND),
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        *refusals_of(Operation.CLOSE),
+        ErrorCode.CLOSING_BLOCKED,
+        ErrorCode.NOT_FOUND,
+        *SHOWN_ERRORS,
+    ),
     clauses=("CM 5.2.5", "CM 6.2"),
 )
 async def close_at_hall(request: Request, body: StaffClosingBody) -> Response:
     """For the clerk of a service hall, who has looked at the identity document; also after a loss in writing."""
     told = exchange(request)
     life, balance_fen = await close_at_counter(
-        told.runtime, staff=told.staff, phone=body.phone, document=body.document, payout=body.payout
+        told.runtime, staff=told.staff, phone=body.phone, shown=body.shown(), payout=body.payout
     )
     return reply(StaffClosingView(life=life, balance_fen=balance_fen, currency="CNY"), 201)
 
@@ -136,10 +134,12 @@ async def close_at_hall(request: Request, body: StaffClosingBody) -> Response:
         *refusals_of(Operation.PAY_OUT),
         ErrorCode.CLOSING_BLOCKED,
         ErrorCode.INSUFFICIENT_FUNDS,
+        *SHOWN_ERRORS,
     ),
     clauses=("CM 5.2.3.4", "CM 6.2"),
 )
-async def pay_rest(request: Request, body: ClosingPayoutBody) -> Response:
+async def pay_rest(request: Request, body: CustomerShownBody) -> Response:
     """The whole balance at once."""
     told = exchange(request)
-    return answered(told, await pay_out_cash(told.runtime, staff=told.staff, key=told.key, phone=body.phone))
+    answer = await pay_out_cash(told.runtime, staff=told.staff, key=told.key, phone=body.phone, shown=body.shown())
+    return answered(told, answer)

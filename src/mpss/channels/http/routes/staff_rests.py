@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Body, Phone, TransactionIdField, View, text
+from mpss.channels.http.fields import Phone, TransactionIdField, View
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.routes.shown import SHOWN_ERRORS, ShownBody
 from mpss.channels.http.views import (
     ACCOUNT_EXAMPLE,
     AT_EXAMPLE,
@@ -43,10 +44,6 @@ class RestView(View):
 class RestsView(View):
     items: list[RestView]
     currency: str = Field(examples=["CNY"])
-
-
-class RestPayoutBody(Body):
-    document: Annotated[str, *text(200)] = Field(description="what the customer showed", examples=["resident ID, seen"])
 
 
 @SUBJECT.operation(
@@ -83,15 +80,13 @@ async def read_rests(request: Request, phone: Annotated[Phone, Query()]) -> Resp
     permission=Permission.ACCOUNT_CLOSE,
     money=True,
     says={201: Said("Paid as cash", TransactionView)},
-    errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.ILLEGAL_STATE),
+    errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.ILLEGAL_STATE, *SHOWN_ERRORS),
     clauses=("CM 5.2.3.4", "CM 6.2"),
 )
 async def pay_closing_rest(
-    request: Request, body: RestPayoutBody, transaction_id: Annotated[TransactionIdField, Path()]
+    request: Request, body: ShownBody, transaction_id: Annotated[TransactionIdField, Path()]
 ) -> Response:
     """The whole rest, to whom the clerk has identified."""
     told = exchange(request)
-    answer = await pay_rest(
-        told.runtime, staff=told.staff, key=told.key, rest_id=transaction_id, document=body.document
-    )
+    answer = await pay_rest(told.runtime, staff=told.staff, key=told.key, rest_id=transaction_id, shown=body.shown())
     return answered(told, answer)
