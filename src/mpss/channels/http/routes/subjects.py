@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpss.channels.http.operation import Subject
 from mpss.channels.http.routes import (
     account,
+    account_history,
     account_state,
     boss,
     card_topups,
@@ -56,6 +57,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
     always = [
         purchases.SUBJECT, topups.SUBJECT, topup_sources.SUBJECT, card_topups.SUBJECT,
         transfers.SUBJECT, goods.SUBJECT, account.SUBJECT, account_state.SUBJECT, sign_in.SUBJECT,
+        account_history.SUBJECT, account_history.STAFF,
         cards.SUBJECT, withdrawals.SUBJECT, identity.SUBJECT, groups.SUBJECT,
         passwords.SUBJECT, password_page.SUBJECT, change_page.SUBJECT,
         merchant.SUBJECT, merchant_goods.SUBJECT, deliveries.SUBJECT,

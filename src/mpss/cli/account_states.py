@@ -1,0 +1,311 @@
+"""`mpss accounts`: loss, freezes, closing and the record of an account, for the call center and the halls.
+
+What changes an account is done as a member of staff, whose API key MPSS_STAFF_KEY holds: permissions, two people and
+the audit record are those of the HTTP API. What only shows is done as the platform itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mpss.accounts.counter_check import Shown
+from mpss.accounts.customer_model import DocumentKind
+from mpss.accounts.freeze import decide_freeze, open_proposals, propose_freeze, propose_release
+from mpss.accounts.freeze_change import Proposed
+from mpss.accounts.freeze_store import freezes_of
+from mpss.accounts.history import history_by_phone
+from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, report_loss_in_writing
+from mpss.accounts.model import Freeze, FreezeKind
+from mpss.accounts.queries import AccountOverview, overview_by_phone
+from mpss.accounts.state import ALLOWED
+from mpss.bootstrap import make_runtime, running
+from mpss.cli.center import settled
+from mpss.config import Settings
+from mpss.db.readiness import check_current
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.ids import ApprovalId, FreezeId
+from mpss.kernel.money import Money
+from mpss.observability import configure_logging
+from mpss.runtime import Runtime
+from mpss.staff.members import authenticate_member
+from mpss.staff.model import StaffMember
+from mpss.transactions.closings.close import close_at_counter
+
+T = TypeVar("T")
+
+STAFF_KEY = "MPSS_STAFF_KEY"
+accounts_app = typer.Typer(help="The life of subscribers' accounts.", no_args_is_help=True)
+_PhoneArgument = Annotated[str, typer.Argument(help="The subscriber's number")]
+_DocumentOption = Annotated[str, typer.Option(help="What the customer showed, or the authority's document")]
+_KindOption = Annotated[DocumentKind | None, typer.Option("--document-kind", help="Of the document that is on record")]
+_NumberOption = Annotated[
+    str | None, typer.Option("--document-number", help="Its number; - reads it from the standard input")
+]
+_CodeOption = Annotated[
+    str | None, typer.Option("--code", help="The SMS code of the customer's phone, where no document is on record")
+]
+_ReasonOption = Annotated[str, typer.Option(help="Why; it is in the record")]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
+_DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
+]
+
+
+@accounts_app.command("loss")
+def report_loss(
+    phone: _PhoneArgument,
+    note: Annotated[str, typer.Option(help="An oral report: how the caller was identified")] = "",
+    document: Annotated[str, typer.Option(help="A report in writing: what the customer showed")] = "",
+    document_kind: _KindOption = None,
+    document_number: _NumberOption = None,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Report loss: orally with --note, until a date; in writing with --document, at a hall, until it is lifted."""
+    if bool(note) == bool(document):
+        raise typer.BadParameter("give --note or --document", param_hint="--note")
+    shown = _shown(document, document_kind, document_number, None)
+
+    async def flow(runtime: Runtime, staff: StaffMember) -> datetime | None:
+        if note:
+            return await report_loss_by_voice(runtime, staff=staff, phone=phone, note=note)
+        await report_loss_in_writing(runtime, staff=staff, phone=phone, shown=shown)
+        return None
+
+    until = _as_staff(data, flow)
+    _say(
+        as_json, {"loss": "oral" if note else "written", "until": until}, f"Loss is reported until {until or 'lifted'}."
+    )
+
+
+@accounts_app.command("lift-loss")
+def lift_loss(
+    phone: _PhoneArgument,
+    document: _DocumentOption,
+    document_kind: _KindOption = None,
+    document_number: _NumberOption = None,
+    code: _CodeOption = None,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Lift a report of loss of either kind, at a hall."""
+    shown = _shown(document, document_kind, document_number, code)
+    _as_staff(data, lambda runtime, staff: lift_loss_at_counter(runtime, staff=staff, phone=phone, shown=shown))
+    _say(as_json, {"loss": "none"}, "The report is lifted.")
+
+
+@accounts_app.command("freeze")
+def freeze(
+    phone: _PhoneArgument,
+    kind: Annotated[FreezeKind, typer.Option(help="risk or law")],
+    reason: _ReasonOption,
+    document: _DocumentOption = "",
+    yuan: Annotated[str | None, typer.Option(help="Only so much; default: the whole account")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day on which it ends")] = None,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Propose a freeze; another member of staff approves it (`mpss accounts approve`)."""
+    amount_fen = None if yuan is None else Money.cny(yuan).fen
+    day = None if until is None else until.date()
+    approval = _as_staff(
+        data,
+        lambda runtime, staff: propose_freeze(
+            runtime, staff=staff, phone=phone, kind=kind, reason=reason, document=document, amount_fen=amount_fen,
+            until=day,
+        ),
+    )  # fmt: skip
+    _proposed(as_json, approval, Proposed.FREEZE)
+
+
+@accounts_app.command("unfreeze")
+def unfreeze(
+    phone: _PhoneArgument,
+    freeze_id: Annotated[str, typer.Argument(help="The freeze, as `mpss accounts state` shows it")],
+    reason: _ReasonOption,
+    yuan: Annotated[str | None, typer.Option(help="Only so much of a freeze of an amount")] = None,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Propose the release of a freeze for a risk or by law; another member of staff approves it."""
+    amount_fen = None if yuan is None else Money.cny(yuan).fen
+    found = FreezeId.parse(freeze_id, field="freeze_id")
+    approval = _as_staff(
+        data,
+        lambda runtime, staff: propose_release(
+            runtime, staff=staff, freeze_id=found, phone=phone, reason=reason, amount_fen=amount_fen
+        ),
+    )
+    _proposed(as_json, approval, Proposed.RELEASE)
+
+
+@accounts_app.command("approve")
+def approve(
+    approval_id: Annotated[str, typer.Argument(help="What was proposed")],
+    kind: Annotated[Proposed, typer.Option(help="What kind of proposal it is")],
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead")] = False,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Approve, or refuse, what another member of staff proposed."""
+    found = ApprovalId.parse(approval_id, field="approval_id")
+    _as_staff(
+        data,
+        lambda runtime, staff: decide_freeze(runtime, staff=staff, approval_id=found, kind=kind, approve=not refuse),
+    )
+    _say(as_json, {"approved": not refuse}, "Refused." if refuse else "Carried out.")
+
+
+@accounts_app.command("proposals")
+def proposals(
+    kind: Annotated[Proposed, typer.Option(help="Which kind")] = Proposed.FREEZE,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Show what waits for a second person, oldest first."""
+    rows = _run(data, lambda runtime: open_proposals(runtime, kind=kind))
+    items = [
+        {"approval_id": ApprovalId.outside(row.id), **json.loads(row.payload), "proposed_at": row.proposed_at}
+        for row in rows
+    ]
+    if as_json:
+        return _say(True, {"items": items}, "")
+    table = Table("approval", "account", "kind", "reason", "document", "proposed")
+    for item in items:
+        table.add_row(*(str(item.get(name) or "") for name in _PROPOSAL_COLUMNS))
+    Console().print(table)
+    return None
+
+
+_PROPOSAL_COLUMNS = ("approval_id", "account_id", "kind", "reason", "document", "proposed_at")
+
+
+@accounts_app.command("close")
+def close(
+    phone: _PhoneArgument,
+    document: _DocumentOption,
+    document_kind: _KindOption = None,
+    document_number: _NumberOption = None,
+    code: _CodeOption = None,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Close an account at a hall; what is left of it is paid as cash there."""
+    shown = _shown(document, document_kind, document_number, code)
+    life, balance_fen = _as_staff(
+        data, lambda runtime, staff: close_at_counter(runtime, staff=staff, phone=phone, shown=shown)
+    )
+    rest = f", {Money(balance_fen)} yuan to be paid as cash" if balance_fen else ""
+    _say(as_json, {"life": life, "balance_fen": balance_fen}, f"The account is {life}{rest}.")
+
+
+@accounts_app.command("state")
+def state(phone: _PhoneArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+    """Show an account's state, what it allows, and the freezes that stand."""
+
+    async def flow(runtime: Runtime) -> tuple[AccountOverview, list[Freeze]]:
+        account = await overview_by_phone(runtime, phone=phone)
+        async with runtime.database.read() as uow:
+            return account, await freezes_of(uow, account.id)
+
+    found, freezes = _run(data, flow)
+    standing = [
+        {
+            "freeze_id": FreezeId.outside(each.id), "kind": each.kind, "left_fen": each.left_fen,
+            "until": each.until, "reason": each.reason,
+        }
+        for each in freezes
+        if each.released_at is None
+    ]  # fmt: skip
+    allowed = sorted(ALLOWED[found.state])
+    facts: dict[str, Any] = {
+        "account": str(found.id), "state": found.state, "until": found.state_until, "life": found.life,
+        "class": found.account_class, "opened": found.opened_at, "balance_fen": found.balance_fen,
+        "held_fen": found.held_fen, "frozen_fen": found.frozen_fen, "daily_limit_fen": found.daily_limit_fen,
+        "allowed": allowed,
+    }  # fmt: skip
+    if as_json:
+        return _say(True, {**facts, "freezes": standing}, "")
+    table = Table("fact", "value")
+    for name, value in {**facts, "allowed": ", ".join(allowed)}.items():
+        table.add_row(name, "" if value is None else str(value))
+    Console().print(table)
+    frozen = Table("freeze", "kind", "fen", "until", "reason")
+    for freeze_ in standing:
+        frozen.add_row(*("" if value is None else str(value) for value in freeze_.values()))
+    if standing:
+        Console().print(frozen)
+    return None
+
+
+@accounts_app.command("events")
+def events(
+    phone: _PhoneArgument,
+    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")] = 50,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Show what happened to an account, newest first. The look is audited."""
+    found = _run(data, lambda runtime: history_by_phone(runtime, by=None, phone=phone, before=None, limit=most))
+    if as_json:
+        items = [
+            {"at": each.at, "event": each.event, "by": each.actor, "detail": json.loads(each.detail)} for each in found
+        ]
+        return _say(True, {"items": items}, "")
+    table = Table("at", "event", "by", "detail")
+    for each in found:
+        table.add_row(str(each.at), each.event, each.actor, each.detail)
+    Console().print(table)
+    return None
+
+
+def _shown(document: str, kind: DocumentKind | None, number: str | None, code: str | None) -> Shown:
+    # What stands on a command line is seen by everybody on the machine.
+    return Shown(document, kind, sys.stdin.readline().strip() if number == "-" else number, code)
+
+
+def _proposed(as_json: bool, approval: ApprovalId, kind: Proposed) -> None:
+    text = f"{approval} waits for another member of staff: mpss accounts approve {approval} --kind {kind}"
+    _say(as_json, {"approval_id": str(approval), "kind": kind}, text)
+
+
+def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    print(json.dumps(facts, default=str, ensure_ascii=False) if as_json else text)
+
+
+def _as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable[T]]) -> T:
+    """Run a flow as the member of staff whose key the environment holds.
+
+    Raises:
+        Refused: UNAUTHENTICATED, there is no key, or nobody has it.
+    """
+    key = os.environ.get(STAFF_KEY, "")
+
+    async def run(runtime: Runtime) -> T:
+        if not key:
+            raise Refused(ErrorCode.UNAUTHENTICATED, detail=f"{STAFF_KEY} must hold a staff API key")
+        return await flow(runtime, await authenticate_member(runtime, key))
+
+    return _run(data, run)
+
+
+def _run(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:
+    async def run(settings: Settings) -> T:
+        await check_current(settings.database_url)
+        async with running(make_runtime(settings)) as runtime:
+            return await flow(runtime)
+
+    configure_logging("ERROR")
+    with settled(data) as settings:
+        return asyncio.run(run(settings))
