@@ -86,6 +86,9 @@ class Policy:
     card_verification_tries: int = _setting(3, "Amounts that may be named for a card's debit before it is refused")
     card_verifications_per_day: int = _setting(3, "Debits that may verify the cards of one account in a day")
     identity_tries_per_day: int = _setting(3, "How often a subscriber may submit their identity papers in a day")
+    identity_tail_tries: int = _setting(
+        5, "Wrong ends of the document's number in a day before a password is reset at a hall alone"
+    )
     document_warning_days: int = _setting(30, "How long before its end a holder is told that a document runs out", "d")
     online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")
     loss_oral_days: int = _setting(5, "How long an oral report of loss holds", "d")

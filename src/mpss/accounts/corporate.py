@@ -66,7 +66,7 @@ async def open_corporate(
             uow, runtime, phone=number, language=language, password=None, channel=BY_HALL, now=now,
             account_class=AccountClass.CORPORATE, customer_id=customer.id,
         )  # fmt: skip
-        await welcome(uow, runtime, account)
+        await welcome(uow, runtime, account, account.account_class, actor=actor)
         subject, detail = AccountId.outside(account.id), {"class": account.account_class, **place_of(by)}
         await record(uow, at=now, actor=actor, action="account.open", subject=subject, detail=detail)
     return CounterAccount(AccountId.from_uuid(account.id), number, account.home_province, account.account_class)

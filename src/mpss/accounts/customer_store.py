@@ -124,6 +124,14 @@ _MEMBERS: LiteralString = """
        AND (%(after)s::uuid IS NULL OR m.id > %(after)s)
      ORDER BY m.id LIMIT %(limit)s
 """
+_WRONG_TAILS: LiteralString = """
+    SELECT wrong FROM identity_try WHERE account_id = %(account_id)s AND day = %(day)s
+"""
+_COUNT_TAIL: LiteralString = """
+    INSERT INTO identity_try AS t (account_id, day, wrong) VALUES (%(account_id)s, %(day)s, 1)
+    ON CONFLICT (account_id) DO UPDATE
+       SET wrong = CASE t.day WHEN EXCLUDED.day THEN t.wrong + 1 ELSE 1 END, day = EXCLUDED.day
+"""
 
 
 _INSERT_MISMATCH: LiteralString = """
@@ -303,3 +311,12 @@ async def insert_mismatch(uow: UnitOfWork, account_id: UUID, *, staff_id: UUID, 
 
 async def count_mismatches(uow: UnitOfWork, account_id: UUID, *, since: datetime) -> int:
     return int(await uow.value(_COUNT_MISMATCHES, {"id": account_id, "since": since}))
+
+
+async def wrong_tails(uow: UnitOfWork, account_id: UUID, *, day: date) -> int:
+    """How many wrong ends of the document's number were told on a day; the account is locked by the caller."""
+    return int(await uow.value(_WRONG_TAILS, {"account_id": account_id, "day": day}) or 0)
+
+
+async def count_wrong_tail(uow: UnitOfWork, account_id: UUID, *, day: date) -> None:
+    await uow.execute(_COUNT_TAIL, {"account_id": account_id, "day": day})

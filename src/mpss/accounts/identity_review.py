@@ -14,6 +14,7 @@ from mpss.accounts.customer_model import ImageKind, SubmissionRow, SubmissionSta
 from mpss.accounts.customers import ShownCustomer, give_account, shown, verify_customer
 from mpss.accounts.identity import Image
 from mpss.accounts.notify import tell
+from mpss.accounts.state_store import insert_event
 from mpss.accounts.store import lock_account, phone_of
 from mpss.accounts.upgrade import account_to_upgrade, tell_upgraded
 from mpss.db.database import UnitOfWork
@@ -111,7 +112,7 @@ async def approve(
             uow, key_store, told, holder_id=account.customer_id, face_to_face=False, channels=verifications, now=now
         )
         account_class = await give_account(uow, account, customer)
-        await tell_upgraded(uow, account, account_class, now)
+        await tell_upgraded(uow, account, account_class, actor=str(staff.id), now=now)
         detail = {"class": account_class, "verifications": sorted(verifications)}
         await _record(uow, runtime, staff, "identity.approve", submission_id, detail)
         return await _reviewed(uow, runtime, await _found(uow, submission_id))
@@ -137,6 +138,7 @@ async def refuse(runtime: Runtime, *, staff: StaffMember, submission_id: UUID, r
         assert locked is not None
         account = locked[0]
         await _decide(uow, runtime, staff, submission_id, SubmissionState.REFUSED, told)
+        await insert_event(uow, account.id, "identity_refused", detail={"reason": told}, actor=str(staff.id), now=now)
         await tell(
             uow, "identity_refused", reference=account.id, phone=account.phone, language=account.language, now=now,
             params={"reason": told},

@@ -21,6 +21,7 @@ from mpss.accounts.links import send_link
 from mpss.accounts.model import AccountClass, AccountRow
 from mpss.accounts.notify import check_language, tell
 from mpss.accounts.open import new_wallet
+from mpss.accounts.state_store import insert_event
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
@@ -90,16 +91,19 @@ async def open_at_counter(
         else:
             await store.set_customer(uow, account.id, customer_id=customer.id, account_class=account_class)
         detail = {"class": account_class, "verifications": sorted(verifications), **place_of(by)}
-        await welcome(uow, runtime, account)
+        await welcome(uow, runtime, account, account_class, actor=actor)
         await record(
             uow, at=now, actor=actor, action="account.open", subject=AccountId.outside(account.id), detail=detail
         )
     return CounterAccount(AccountId.from_uuid(account.id), number, account.home_province, account_class)
 
 
-async def welcome(uow: UnitOfWork, runtime: Runtime, account: AccountRow) -> None:
-    """Tell the holder of a new pending account, and send the link to the first password."""
+async def welcome(
+    uow: UnitOfWork, runtime: Runtime, account: AccountRow, account_class: AccountClass, *, actor: str
+) -> None:
+    """Write down who opened it, tell the holder of a new pending account, send the link to the first password."""
     now = runtime.clock.now()
+    await insert_event(uow, account.id, "opened", detail={"class": account_class}, actor=actor, now=now)
     await tell(uow, "opened", reference=account.id, phone=account.phone, language=account.language, now=now)
     await token_store.give_account(uow, phone=account.phone, account_id=account.id)
     await send_link(uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now)

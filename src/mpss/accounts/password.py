@@ -13,10 +13,18 @@ from uuid import UUID
 from mpss.accounts import token_store
 from mpss.accounts.checks import check_state, is_locked, must_reset, password_cleared
 from mpss.accounts.codes import Purpose, check_code, use_code
+from mpss.accounts.holder_proof import asks_holder, document_of, prove_holder
 from mpss.accounts.links import find_link, send_link
 from mpss.accounts.model import AccountRow, Life, UsageRow
 from mpss.accounts.notify import tell
-from mpss.accounts.password_rules import candidate_digests, check_form, check_new, fingerprint, new_digest
+from mpss.accounts.password_rules import (
+    candidate_digests,
+    check_form,
+    check_holder,
+    check_new,
+    fingerprint,
+    new_digest,
+)
 from mpss.accounts.password_store import Retired, retire_password, retired_passwords
 from mpss.accounts.password_tries import count_try
 from mpss.accounts.sign_in import Session
@@ -46,18 +54,22 @@ async def request_link(runtime: Runtime, *, phone: str) -> None:
         await send_link(uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now)
 
 
-async def set_by_link(runtime: Runtime, *, token: str, password: str) -> None:
+async def set_by_link(runtime: Runtime, *, token: str, password: str, identity_tail: str | None = None) -> None:
     """Set the payment password by a one-time link; a pending account becomes active.
+
+    A real-name account that has a password already asks for `identity_tail`, the end of the document's number.
 
     Raises:
         MalformedField: `password` is not six digits.
         Refused: CODE_EXPIRED (the link ran out, was used, or never was), WEAK_PASSWORD, PASSWORD_REUSED, what
-            the state refuses with. A password that will not do leaves the link as it was.
+            the state refuses with; as `prove_holder`. A password that will not do leaves the link as it was.
 
     Spec: CT 5.2; CM 7.4.
     """
     check_form(password)
     account_id = await find_link(runtime, token=token)
+    if await asks_holder(runtime, account_id=account_id):
+        await prove_holder(runtime, account_id=account_id, tail=identity_tail)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, usage = await _lock(uow, account_id)
@@ -68,18 +80,27 @@ async def set_by_link(runtime: Runtime, *, token: str, password: str) -> None:
         await _replace(uow, runtime, account, usage, password, now)
 
 
-async def set_by_code(runtime: Runtime, *, phone: str, code: str, password: str) -> None:
+async def set_by_code(
+    runtime: Runtime, *, phone: str, code: str, password: str, identity_tail: str | None = None
+) -> None:
     """Set the payment password, or reset a forgotten or locked one, by a SET_PASSWORD code.
+
+    A real-name account asks for `identity_tail`, the end of the document's number, as well.
 
     Raises:
         MalformedField: `phone`, `code` or `password`.
-        Refused: WEAK_PASSWORD, PASSWORD_REUSED, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with.
+        Refused: WEAK_PASSWORD, PASSWORD_REUSED, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with;
+            as `prove_holder`.
 
     Spec: CT 5.2; CM 7.4, 7.5.
     """
     phone = parse_phone(phone)
     check_new(password, phone=phone)
     code_id = await check_code(runtime, phone=phone, purpose=Purpose.SET_PASSWORD, code=code)
+    async with runtime.database.read() as uow:
+        account_id = await find_wallet(uow, phone=phone)
+    if account_id is not None:
+        await prove_holder(runtime, account_id=account_id, tail=identity_tail)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, usage = await _lock_wallet(uow, phone)
@@ -113,7 +134,9 @@ async def change(runtime: Runtime, *, session: Session, old_password: str, new_p
             source=source, now=now,
         )  # fmt: skip
         if refusal is None:
-            await _replace(uow, runtime, account, usage, new_password, now, kept=session.token_digest)
+            await _replace(
+                uow, runtime, account, usage, new_password, now, kept=session.token_digest, field="new_password"
+            )
     if refusal is not None:
         noticed(runtime)
         raise Refused(refusal, field="old_password")
@@ -165,7 +188,11 @@ async def _replace(
     now: datetime,
     *,
     kept: bytes = b"",
+    field: str = "password",
 ) -> None:
+    document = await document_of(uow, runtime.ports.key_store, account)
+    if document is not None:
+        check_holder(password, document, field=field)
     await refuse_used(uow, runtime, account, password)
     digest, key = new_digest(runtime.ports.key_store, account.id, password)
     await retire_password(uow, account.id, now=now)

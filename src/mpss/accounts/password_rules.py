@@ -17,6 +17,7 @@ from mpss.ports.key_store import KeyStore
 PASSWORD_KEY = "payment_password"  # noqa: S105 - a key's name
 FINGERPRINT_KEY = "fingerprint"
 _SIX_DIGITS = re.compile(r"[0-9]{6}", re.ASCII)
+_RESIDENT_LENGTH = 18
 _RUNS = "01234567890 09876543210"
 
 
@@ -49,6 +50,27 @@ def is_weak(password: str, *, phone: str) -> bool:
     doubled = password[::2] == password[1::2]
     mirrored_run = password in _RUNS or (password[:3] in _RUNS and password[3:] in _RUNS)
     return repeated or doubled or mirrored_run or password in phone or _is_birthday(password)
+
+
+def check_holder(password: str, document: str, *, field: str = "password") -> None:
+    """
+    Raises:
+        Refused: WEAK_PASSWORD, it is a piece of the holder's document number or their birthday.
+    """
+    if is_of_document(password, document):
+        raise Refused(
+            ErrorCode.WEAK_PASSWORD, detail="the password is part of the document's number or a birthday", field=field
+        )
+
+
+def is_of_document(password: str, document: str) -> bool:
+    """Whether six digits are a piece of the document's number, read either way, or the birthday a resident's tells."""
+    if password in document or password in document[::-1]:
+        return True
+    if len(document) != _RESIDENT_LENGTH or not document[6:14].isdigit():
+        return False
+    year, month, day = document[8:10], document[10:12], document[12:14]
+    return password in (year + month + day, day + month + year, month + day + year)
 
 
 def _is_birthday(password: str) -> bool:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from mpss.accounts import customer_store as store
+from mpss.accounts.change import SUBSCRIBER
 from mpss.accounts.checks import check_state
 from mpss.accounts.customer_model import CustomerKind, SubmissionRow, SubmissionState, Verification
 from mpss.accounts.customers import (
@@ -31,6 +32,7 @@ from mpss.accounts.identity import IdentityClaim, Image, parse_identity
 from mpss.accounts.model import AccountClass, AccountRow
 from mpss.accounts.notify import tell
 from mpss.accounts.state import Operation
+from mpss.accounts.state_store import insert_event
 from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import SHANGHAI
@@ -83,6 +85,8 @@ async def submit_identity(
         )
         submission_id = SubmissionId.new(now)
         await store.insert_submission(uow, submission_id, account_id=account_id, customer_id=customer.id, now=now)
+        told = {"submission": SubmissionId.outside(submission_id)}
+        await insert_event(uow, account.id, "identity_submitted", detail=told, actor=SUBSCRIBER, now=now)
         await tell(
             uow,
             "identity_submitted",
@@ -131,7 +135,7 @@ async def upgrade_at_counter(
             uow, key_store, told, holder_id=account.customer_id, face_to_face=True, channels=verifications, now=now
         )
         account_class = await give_account(uow, account, customer)
-        await tell_upgraded(uow, account, account_class, now)
+        await tell_upgraded(uow, account, account_class, actor=actor, now=now)
         detail = {"class": account_class, "verifications": sorted(verifications), **place_of(by)}
         await record(
             uow, at=now, actor=actor, action="identity.upgrade", subject=AccountId.outside(account_id), detail=detail
@@ -205,8 +209,12 @@ async def account_to_upgrade(uow: UnitOfWork, account_id: UUID, *, at: datetime)
     return account
 
 
-async def tell_upgraded(uow: UnitOfWork, account: AccountRow, account_class: AccountClass, now: datetime) -> None:
-    """Write the holder's notice of the class that the account has now."""
+async def tell_upgraded(
+    uow: UnitOfWork, account: AccountRow, account_class: AccountClass, *, actor: str, now: datetime
+) -> None:
+    """Write the class that the account has now into its record, and the holder's notice."""
+    detail = {"from": account.account_class, "to": account_class}
+    await insert_event(uow, account.id, "upgraded", detail=detail, actor=actor, now=now)
     await tell(
         uow,
         "upgraded",

@@ -69,6 +69,7 @@ class ErrorCode(StrEnum):
     VOUCHER_USED = "voucher_used"
     VOUCHER_BARRED = "voucher_barred"
     CARD_REFUSED = "card_refused"
+    IDENTITY_REQUIRED = "identity_required"
     IDENTITY_MISMATCH = "identity_mismatch"
     NOT_GROUP_MEMBER = "not_group_member"
     GROUP_NOT_AVAILABLE = "group_not_available"

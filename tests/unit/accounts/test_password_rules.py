@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mpss.accounts.password_rules import candidate_digests, check_form, check_new, fingerprint, is_weak, new_digest
+from mpss.accounts.password_rules import (
+    candidate_digests,
+    check_form,
+    check_holder,
+    check_new,
+    fingerprint,
+    is_weak,
+    new_digest,
+)
 from mpss.adapters.key_store_file import FileKeyStore
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId
@@ -34,6 +42,16 @@ class TestNewPassword:
     @pytest.mark.parametrize("password", ["390174", "258147", "907164", "800230", "135790"])
     def test_may_be_anything_else(self, password: str) -> None:
         assert check_new(password, phone=PHONE) == password
+
+    @pytest.mark.parametrize("password", ["360426", "042619", "910101", "010191", "101007", "170010", "101991"])
+    def test_must_not_be_of_the_holders_document(self, password: str) -> None:
+        with pytest.raises(Refused) as refused:
+            check_holder(password, "360426199101010071", field="new_password")
+        assert (refused.value.code, refused.value.field) == (ErrorCode.WEAK_PASSWORD, "new_password")
+
+    def test_may_be_what_the_document_does_not_say(self) -> None:
+        check_holder("390174", "360426199101010071")
+        check_holder("120591", "E12345678")
 
     @pytest.mark.parametrize("password", ["", "12345", "1234567", "12345a", "１２３４５６", " 12345", "12345\n"])
     def test_must_be_six_digits(self, password: str) -> None:

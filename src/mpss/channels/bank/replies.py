@@ -60,6 +60,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.VOUCHER_USED: "12",
     ErrorCode.VOUCHER_BARRED: "62",
     ErrorCode.CARD_REFUSED: "63",
+    ErrorCode.IDENTITY_REQUIRED: "57",
     ErrorCode.IDENTITY_MISMATCH: "63",
     ErrorCode.PAYEE_EXISTS: "12",
     ErrorCode.TOO_MANY_PAYEES: "12",

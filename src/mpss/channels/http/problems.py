@@ -72,6 +72,9 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.VOUCHER_USED: Reply(409, "充值卡已使用", "The voucher was used before"),
     _C.VOUCHER_BARRED: Reply(403, "充值卡充值已被停用", "The number is barred from voucher top-ups"),
     _C.CARD_REFUSED: Reply(403, "银行卡未通过验证", "The bank card was refused"),
+    _C.IDENTITY_REQUIRED: Reply(
+        403, "须填写登记证件号码后六位", "The end of the document's number is required as well"
+    ),
     _C.IDENTITY_MISMATCH: Reply(409, "证件与已登记的姓名或账户不符", "The document does not match"),
     _C.NOT_GROUP_MEMBER: Reply(403, "不是集团账户成员", "The account is no member of a corporate account"),
     _C.GROUP_NOT_AVAILABLE: Reply(409, "集团账户暂不能支付", "The corporate account cannot pay now"),

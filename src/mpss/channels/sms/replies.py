@@ -85,6 +85,7 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.VOUCHER_BARRED: text(
         "本号码的充值卡充值已停用，请联系客服。", "Top-up by card is barred. Contact customer care."
     ),
+    ErrorCode.IDENTITY_REQUIRED: text("请通过网页或到营业厅办理。", "Do this on the web or at a service hall."),
     ErrorCode.IDENTITY_MISMATCH: text("证件与已登记的姓名或账户不符。", "The document does not match."),
     ErrorCode.CARD_REFUSED: text("银行卡未通过验证。", "The bank card was refused."),
     ErrorCode.PAYEE_EXISTS: text("该收款人已建立定向转账关系。", "This payee is on your list already."),

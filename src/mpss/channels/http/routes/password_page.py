@@ -8,6 +8,7 @@ from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mpss.accounts.holder_proof import TAIL, asks_holder
 from mpss.accounts.links import PATH, find_link
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
@@ -16,7 +17,7 @@ from mpss.channels.http.forms import form_fields, sane_token
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.pages import HTML, page
 from mpss.channels.http.problems import status_of, title_of
-from mpss.channels.http.routes.passwords import set_with_link
+from mpss.channels.http.routes.passwords import IdentityTail, set_with_link
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 
 SUBJECT = Subject("Password")
@@ -40,6 +41,9 @@ _WORDS = {
         "form": "支付密码应为六位数字，请重新输入。",
         "weak": "这个密码容易被猜到，请换一个。",
         "reused": "这个密码近期用过，请换一个。",
+        "tail": "登记证件号码后六位",
+        "tail_hint": "您的账户已实名，重设支付密码须核对证件号码后六位（字母、数字）。",
+        "mismatch": "证件号码后六位不符，请重新输入。",
     },
     "en": {
         "title": "Set your payment password",
@@ -56,6 +60,9 @@ _WORDS = {
         "form": "A payment password has six digits. Enter it again.",
         "weak": "This password is easily guessed. Choose another one.",
         "reused": "You used this password lately. Choose another one.",
+        "tail": "Last six characters of your document's number",
+        "tail_hint": "Your account is in your real name: the last six letters and digits of your document's number.",
+        "mismatch": "These are not the last six of your document's number. Enter them again.",
     },
 }
 
@@ -63,6 +70,7 @@ _WORDS = {
 class LinkForm(Body):
     password: PaymentPassword
     again: PaymentPassword
+    identity_tail: IdentityTail | None = None
 
 
 @SUBJECT.operation(
@@ -77,10 +85,10 @@ async def show_password_form(request: Request, token: Token) -> Response:
     """A form that works without script. Looking at it does not use the link up."""
     told = exchange(request)
     try:
-        await find_link(told.runtime, token=sane_token(token))
+        tail = await _asks(told, token)
     except Refused as problem:
         return _refused(told, problem.code)
-    return _show(told, form=True)
+    return _show(told, form=True, tail=tail)
 
 
 @SUBJECT.operation(
@@ -91,6 +99,7 @@ async def show_password_form(request: Request, token: Token) -> Response:
     says={
         200: Said("The password is set", media_type=HTML),
         403: Said("The link no longer holds", media_type=HTML),
+        409: Said("The end of the document's number is another: the form again", media_type=HTML),
         422: Said("The password will not do, or the two are not the same: the form again", media_type=HTML),
     },
     errors=(ErrorCode.UNKNOWN_ACCOUNT,),
@@ -101,33 +110,49 @@ async def submit_password_form(request: Request, token: Token) -> Response:
     """What the page sends. The token in the address is the proof; there is no cookie that another site could use."""
     told = exchange(request)
     fields = form_fields(await request.body())
-    password = fields.get("password", "")
-    if password != fields.get("again"):
-        return _show(told, "differ", form=True, status=422)
+    password, tail = fields.get("password", ""), False
     try:
-        await set_with_link(told, sane_token(token), password)
+        tail = await _asks(told, token)
+        if password != fields.get("again"):
+            return _show(told, "differ", form=True, tail=tail, status=422)
+        typed = fields.get("identity_tail", "").strip()[:TAIL] if tail else None
+        await set_with_link(told, sane_token(token), password, typed)
     except MalformedField:
-        return _show(told, "form", form=True, status=422)
+        return _show(told, "form", form=True, tail=tail, status=422)
     except Refused as problem:
-        return _refused(told, problem.code)
+        return _refused(told, problem.code, tail=tail)
     return _show(told)
 
 
-def _refused(told: Exchange, code: ErrorCode) -> Response:
+async def _asks(told: Exchange, token: str) -> bool:
+    """Whether the form asks for the end of the document's number.
+
+    Raises:
+        Refused: CODE_EXPIRED.
+    """
+    account_id = await find_link(told.runtime, token=sane_token(token))
+    return await asks_holder(told.runtime, account_id=account_id)
+
+
+def _refused(told: Exchange, code: ErrorCode, *, tail: bool = False) -> Response:
     match code:
         case ErrorCode.WEAK_PASSWORD:
-            return _show(told, "weak", form=True, status=status_of(code))
+            return _show(told, "weak", form=True, tail=tail, status=status_of(code))
         case ErrorCode.PASSWORD_REUSED:
-            return _show(told, "reused", form=True, status=status_of(code))
+            return _show(told, "reused", form=True, tail=tail, status=status_of(code))
+        case ErrorCode.IDENTITY_MISMATCH:
+            return _show(told, "mismatch", form=True, tail=tail, status=status_of(code))
         case ErrorCode.CODE_EXPIRED:
             return _show(told, "expired", status=status_of(code))
         case _:
             return _show(told, text=title_of(code, told.language), status=status_of(code))
 
 
-def _show(told: Exchange, problem: str = "", *, text: str = "", form: bool = False, status: int = 200) -> Response:
+def _show(
+    told: Exchange, problem: str = "", *, text: str = "", form: bool = False, tail: bool = False, status: int = 200
+) -> Response:
     """The page: `problem` names a text of ours, `text` is one; without a form it is the end."""
     words = dict(_WORDS[told.language])
     words["another"] = words["another"].format(number=told.runtime.settings.sms_number)
-    values = {"words": words, "problem": words[problem] if problem else text, "form": form}
+    values = {"words": words, "problem": words[problem] if problem else text, "form": form, "tail": tail}
     return page("set_password.html", values, language=told.language, status=status)
