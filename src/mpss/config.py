@@ -90,6 +90,9 @@ class Policy:
         5, "Wrong ends of the document's number in a day before a password is reset at a hall alone"
     )
     document_warning_days: int = _setting(30, "How long before its end a holder is told that a document runs out", "d")
+    document_grace_days: int = _setting(
+        90, "How long after its document ran out a real-name account still pays; then it waits for a new one", "d"
+    )
     online_bank_order_seconds: int = _setting(900, "How long an order can be paid at the online bank", "s")
     loss_oral_days: int = _setting(5, "How long an oral report of loss holds", "d")
     user_freeze_days: int = _setting(365, "How far off the end of one's own freeze may be set", "d")

@@ -19,6 +19,7 @@ from mpss.accounts.customer_model import (
     SubmissionState,
 )
 from mpss.accounts.model import AccountClass
+from mpss.accounts.state_store import Owner
 from mpss.db.database import UnitOfWork
 
 _LOCK_DOCUMENT: LiteralString = "SELECT pg_advisory_xact_lock(%(key)s)"
@@ -59,7 +60,9 @@ _IMAGE_KINDS: LiteralString = """
     SELECT DISTINCT kind FROM identity_image WHERE customer_id = %(customer_id)s ORDER BY kind
 """
 _SET_CUSTOMER: LiteralString = """
-    UPDATE account SET customer_id = %(customer_id)s, account_class = %(account_class)s WHERE id = %(id)s
+    -- A document was just shown; where that one is old as well, the job says so again.
+    UPDATE account SET customer_id = %(customer_id)s, account_class = %(account_class)s, document_expired_since = NULL
+     WHERE id = %(id)s
 """
 _HAS_CLASS_3: LiteralString = """
     SELECT EXISTS (SELECT FROM account WHERE customer_id = %(customer_id)s AND account_class = 'class_3'
@@ -101,6 +104,27 @@ _WARN: LiteralString = """
                     RETURNING c.id, c.valid_until)
     SELECT a.id, a.phone, a.language, w.valid_until
       FROM warned AS w LEFT JOIN account AS a ON a.customer_id = w.id AND a.life <> 'closed'
+"""
+_RESTRICT_EXPIRED: LiteralString = """
+    WITH due AS (
+        SELECT a.id FROM customer AS c JOIN account AS a ON a.customer_id = c.id
+          JOIN account_usage AS u ON u.account_id = a.id
+         WHERE c.level = 'real' AND c.valid_until < %(before)s AND a.document_expired_since IS NULL
+           AND a.life IN ('pending', 'active')
+         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
+    UPDATE account AS a SET document_expired_since = %(now)s FROM due
+     WHERE a.id = due.id AND a.document_expired_since IS NULL
+    RETURNING a.id, a.phone, a.language
+"""
+_FREE_RENEWED: LiteralString = """
+    WITH due AS (
+        SELECT a.id FROM account AS a JOIN customer AS c ON c.id = a.customer_id
+          JOIN account_usage AS u ON u.account_id = a.id
+         WHERE a.document_expired_since IS NOT NULL AND (c.valid_until IS NULL OR c.valid_until >= %(today)s)
+         ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
+    UPDATE account AS a SET document_expired_since = NULL FROM due
+     WHERE a.id = due.id AND a.document_expired_since IS NOT NULL
+    RETURNING a.id, a.phone, a.language
 """
 _INSERT_MEMBER: LiteralString = """
     INSERT INTO group_member (id, master_account_id, member_account_id, quota_month_fen, quota_single_fen, used_month,
@@ -275,6 +299,16 @@ async def warn_of_documents(uow: UnitOfWork, *, until: date, now: datetime, limi
     """Mark customers whose document ends by `until`, and their accounts that are to be told."""
     cursor = await uow.connection.execute(_WARN, {"until": until, "now": now, "limit": limit})
     return [WarnedAccount._make(record) for record in await cursor.fetchall() if record[0] is not None]
+
+
+async def restrict_expired(uow: UnitOfWork, *, before: date, now: datetime) -> list[Owner]:
+    """Accounts whose holder's document ended before a day, from now on restricted; at most 500."""
+    return await uow.rows(Owner, _RESTRICT_EXPIRED, {"before": before, "now": now})
+
+
+async def free_renewed(uow: UnitOfWork, *, today: date) -> list[Owner]:
+    """Restricted accounts whose holder has a document that is good today, free again; at most 500."""
+    return await uow.rows(Owner, _FREE_RENEWED, {"today": today})
 
 
 async def insert_member(

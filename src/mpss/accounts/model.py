@@ -90,9 +90,10 @@ class Freeze(NamedTuple):
 class AccountRow(NamedTuple):
     """An account as decisions see it. `phone` is E.164; `password_digest` was made under version `password_key`.
 
-    Life, loss, the stop by BOSS, dormancy and the whole freezes (`freezes`) are facts apart; accounts/state.py makes
-    one effective state of them. `loss_until` is of an oral report, `user_freeze_until` of the user's own freeze. The
-    customer's own lower limits are `daily_limit_fen`, of payments, and those that begin with `own_`.
+    Life, loss, the stop by BOSS, dormancy, an expired document and the whole freezes (`freezes`) are facts apart;
+    accounts/state.py makes one effective state of them. `loss_until` is of an oral report, `user_freeze_until` of the
+    user's own freeze. The customer's own lower limits are `daily_limit_fen`, of payments, and those that begin with
+    `own_`.
     """
 
     id: UUID
@@ -118,6 +119,7 @@ class AccountRow(NamedTuple):
     own_transfer_daily_fen: int | None = None
     own_withdrawal_single_fen: int | None = None
     own_withdrawal_daily_fen: int | None = None
+    document_expired_since: datetime | None = None
 
 
 class UsageRow(NamedTuple):

@@ -23,6 +23,7 @@ _OVERVIEW: LiteralString = """
     SELECT a.id, a.phone, a.home_province, a.kind, a.life, a.ledger_account_id, a.language, a.opened_at,
            a.daily_limit_fen, a.password_digest IS NOT NULL AS password_set, a.account_class,
            a.loss, a.loss_until, a.boss_stopped, a.dormant_since, a.freezes, a.user_freeze_until,
+           a.document_expired_since,
            u.day, u.spent_fen, u.spent_count, u.wrong_day, u.wrong_today, u.wrong_in_a_row, u.voucher_wrong,
            u.locked_until, b.balance_fen, b.restricted_fen, b.held_fen, b.frozen_fen,
            coalesce((SELECT business_date FROM business_day WHERE cut_at IS NULL), %(today)s) AS today
@@ -86,6 +87,7 @@ class _Record:
     dormant_since: datetime | None
     freezes: list[str]
     user_freeze_until: datetime | None
+    document_expired_since: datetime | None
     day: date
     spent_fen: int
     spent_count: int
@@ -163,6 +165,7 @@ def _overview(record: _Record, runtime: Runtime, now: datetime) -> AccountOvervi
         record.dormant_since,
         tuple(map(FreezeKind, record.freezes)),
         record.user_freeze_until,
+        record.document_expired_since,
     )
     locked = is_locked(usage, now, runtime.policy)
     reset = must_reset(usage, runtime.policy)

@@ -1,8 +1,8 @@
 """What an account's facts come to, and what may be done in each state: the two tables of CM 7.6 and CT 5.2. Pure.
 
-The facts are independent: life, loss, freezes, the stop by BOSS, the password's lock, dormancy. The effective state is
-the gravest of them, in the order of `EffectiveState`; what has a date ends by the clock, no job is waited for.
-`mpss reference states` prints both tables. Decision: ADR-0021.
+The facts are independent: life, loss, freezes, the stop by BOSS, the password's lock, an expired document, dormancy.
+The effective state is the gravest of them, in the order of `EffectiveState`; what has a date ends by the clock, no job
+is waited for. `mpss reference states` prints both tables. Decision: ADR-0021.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class EffectiveState(StrEnum):
     STOPPED = "stopped"
     PENDING = "pending"
     PASSWORD_LOCKED = "password_locked"  # noqa: S105 - a state
+    DOCUMENT_EXPIRED = "document_expired"
     DORMANT = "dormant"
     ACTIVE = "active"
 
@@ -91,6 +92,10 @@ ALLOWED: dict[EffectiveState, frozenset[Operation]] = {
     EffectiveState.STOPPED: frozenset({_O.RECEIVE, _O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
     EffectiveState.PENDING: frozenset({_O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
     EffectiveState.PASSWORD_LOCKED: frozenset({_O.RECEIVE, _O.TOP_UP, _O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.CLOSE}),
+    # Money may come in; none goes out until a new document was looked at.
+    EffectiveState.DOCUMENT_EXPIRED: frozenset(
+        {_O.RECEIVE, _O.TOP_UP, _O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.CLOSE}
+    ),
     EffectiveState.DORMANT: frozenset(
         {_O.RECEIVE, _O.TOP_UP, _O.SET_PASSWORD, *_UPKEEP, _O.UPGRADE, _O.WAKE, _O.CLOSE}
     ),
@@ -110,6 +115,7 @@ REFUSALS: dict[EffectiveState, ErrorCode] = {
     EffectiveState.STOPPED: ErrorCode.NUMBER_STOPPED,
     EffectiveState.PENDING: ErrorCode.ACCOUNT_NOT_ACTIVE,
     EffectiveState.PASSWORD_LOCKED: ErrorCode.PASSWORD_LOCKED,
+    EffectiveState.DOCUMENT_EXPIRED: ErrorCode.DOCUMENT_EXPIRED,
     EffectiveState.DORMANT: ErrorCode.ACCOUNT_DORMANT,
     EffectiveState.ACTIVE: ErrorCode.ILLEGAL_STATE,
 }
@@ -126,6 +132,7 @@ class StateFacts(NamedTuple):
     dormant_since: datetime | None
     freezes: tuple[FreezeKind, ...]
     user_freeze_until: datetime | None
+    document_expired_since: datetime | None = None
 
 
 def effective_state(account: AccountRow | StateFacts, *, at: datetime, locked: bool = False) -> EffectiveState:
@@ -155,6 +162,8 @@ def _at_peace(account: AccountRow | StateFacts, *, locked: bool) -> EffectiveSta
         return EffectiveState.PENDING
     if locked:
         return EffectiveState.PASSWORD_LOCKED
+    if account.document_expired_since is not None:
+        return EffectiveState.DOCUMENT_EXPIRED
     return EffectiveState.ACTIVE if account.dormant_since is None else EffectiveState.DORMANT
 
 

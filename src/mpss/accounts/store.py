@@ -57,7 +57,7 @@ ACCOUNTS: RowSet[UUID, AccountRow] = RowSet(
                password_digest, password_key, daily_limit_fen, language, account_class, customer_id,
                loss, loss_until, boss_stopped, dormant_since, freezes, user_freeze_until,
                own_payment_single_fen, own_transfer_single_fen, own_transfer_daily_fen,
-               own_withdrawal_single_fen, own_withdrawal_daily_fen
+               own_withdrawal_single_fen, own_withdrawal_daily_fen, document_expired_since
           FROM account WHERE id = ANY(%(keys)b::uuid[])
     """,
     make=_account,

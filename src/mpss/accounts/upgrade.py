@@ -15,7 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from mpss.accounts import customer_store as store
-from mpss.accounts.change import SUBSCRIBER
+from mpss.accounts.change import SUBSCRIBER, changed
 from mpss.accounts.checks import check_state
 from mpss.accounts.customer_model import CustomerKind, SubmissionRow, SubmissionState, Verification
 from mpss.accounts.customers import (
@@ -215,6 +215,8 @@ async def tell_upgraded(
     """Write the class that the account has now into its record, and the holder's notice."""
     detail = {"from": account.account_class, "to": account_class}
     await insert_event(uow, account.id, "upgraded", detail=detail, actor=actor, now=now)
+    if account.document_expired_since is not None:
+        await changed(uow, account, "document_renewed", actor=actor, now=now)
     await tell(
         uow,
         "upgraded",

@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from mpss.accounts.document_expiry import find_expired
 from mpss.accounts.dormancy import find_dormant
 from mpss.accounts.freeze import end_dated_freezes
 from mpss.accounts.loss import end_oral_losses
@@ -70,6 +71,7 @@ JOBS = (
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("warn_of_documents", 600.0, warn_of_documents),
+    Job("find_expired", 600.0, find_expired),
     Job("sweep_nonces", 60.0, sweep_nonces),
     Job("sweep_inbound", 600.0, sweep_inbound),
 )

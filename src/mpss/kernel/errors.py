@@ -58,6 +58,7 @@ class ErrorCode(StrEnum):
     FROZEN_BY_USER = "frozen_by_user"
     NUMBER_STOPPED = "number_stopped"
     ACCOUNT_NOT_ACTIVE = "account_not_active"
+    DOCUMENT_EXPIRED = "document_expired"
     ACCOUNT_DORMANT = "account_dormant"
     CLOSING_BLOCKED = "closing_blocked"
     MERCHANT_NOT_ACTIVE = "merchant_not_active"

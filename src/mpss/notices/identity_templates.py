@@ -22,6 +22,15 @@ IDENTITY_TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您登记的证件有效期至{until}，请及时更新证件资料，以免影响使用。",
         "en": "Your identity document is valid until {until}. Renew it with us in time.",
     },
+    Event.DOCUMENT_EXPIRED: {
+        "zh-CN": "您登记的证件已过期且未更新，账户暂停支付、转账和提现。请通过网页或到营业厅更新证件。",
+        "en": "Your identity document has expired and was not renewed: your wallet pays nothing until you renew it on "
+        "the web or at a service hall.",
+    },
+    Event.DOCUMENT_RENEWED: {
+        "zh-CN": "您的证件资料已更新，账户恢复使用。",
+        "en": "Your identity document is renewed; your wallet can be used again.",
+    },
     Event.GROUP_JOINED: {
         "zh-CN": "您已加入{group}的集团账户，每月额度{amount}元。",
         "en": "You joined the corporate account of {group}; your quota is {amount} yuan a month.",

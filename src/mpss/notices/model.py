@@ -55,6 +55,8 @@ class Event(StrEnum):
     IDENTITY_REFUSED = "identity_refused"
     UPGRADED = "upgraded"
     DOCUMENT_EXPIRING = "document_expiring"
+    DOCUMENT_EXPIRED = "document_expired"
+    DOCUMENT_RENEWED = "document_renewed"
     GROUP_JOINED = "group_joined"
     GROUP_LEFT = "group_left"
     GROUP_PAID = "group_paid"
@@ -150,6 +152,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.IDENTITY_REFUSED: ("reason",),
     Event.UPGRADED: ("level",),
     Event.DOCUMENT_EXPIRING: ("until",),
+    Event.DOCUMENT_EXPIRED: (),
+    Event.DOCUMENT_RENEWED: (),
     Event.GROUP_JOINED: ("group", "amount_fen"),
     Event.GROUP_LEFT: ("group",),
     Event.GROUP_PAID: ("amount_fen", "fee_fen", "merchant", "product", "left_fen"),

@@ -258,6 +258,7 @@ FACTS: dict[EffectiveState, str] = {
     EffectiveState.FROZEN_BY_USER: "freezes = '{user}'",
     EffectiveState.STOPPED: "boss_stopped = true",
     EffectiveState.PENDING: "life = 'pending'",
+    EffectiveState.DOCUMENT_EXPIRED: "document_expired_since = '2026-01-01'",
     EffectiveState.DORMANT: "dormant_since = '2026-01-01'",
     EffectiveState.ACTIVE: "life = 'active'",
 }
@@ -347,6 +348,7 @@ class TestEveryOperation:
             async with shop.runtime.database.transaction() as uow:
                 await uow.execute(
                     "UPDATE account SET life = 'active', loss = 'none', loss_until = NULL, boss_stopped = false,"
+                    " document_expired_since = NULL,"
                     " dormant_since = NULL, freezes = '{}', user_freeze_until = NULL WHERE id = %(id)s",
                     {"id": shop.market.payer.account_id},
                 )

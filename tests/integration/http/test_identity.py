@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
+from mpss.accounts.document_expiry import find_expired
 from mpss.accounts.upgrade import warn_of_documents
 from mpss.risk.lists import decide_entry, enter
 from mpss.risk.model import Colour, Scope
@@ -181,6 +182,46 @@ class TestASubmission:
         assert (await clerk.post("/v1/staff/accounts/upgrade", body)).status_code == 200
         assert [await warn_of_documents(shop.runtime) for _ in range(2)] == [1, 0]
         assert (await notices(shop.runtime, PHONE))[-1] == ("document_expiring", {"until": soon})
+
+
+@clause("CM 7.2.2")
+class TestADocumentThatRanOut:
+    async def test_stops_what_goes_out_after_its_grace_until_a_new_one_is_reviewed(self, shop: Counter) -> None:
+        clerk, clock = await clerk_of(shop), shop.market.clock
+        soon = (clock.now() + timedelta(days=20)).date()
+        for phone in (PHONE, NEW):
+            body = {**PAPERS, "phone": phone, "valid_until": soon.isoformat(), "real_name": True}
+            path = "/v1/staff/accounts/upgrade" if phone == PHONE else "/v1/staff/accounts"
+            if phone == PHONE:
+                del body["real_name"]
+            assert (await clerk.post(path, body)).status_code < 300
+        clock.advance(timedelta(days=20 + shop.runtime.policy.document_grace_days))
+        assert await find_expired(shop.runtime) == (0, 0)
+        clock.advance(timedelta(days=1))
+        assert [await find_expired(shop.runtime) for _ in range(2)] == [(2, 0), (0, 0)]
+        payer = await shop.subscriber()
+        assert (await payer.get("/v1/account")).json()["state"] == "document_expired"
+        problem(await payer.post("/v1/purchases", shop.purchase()), 403, "document_expired")
+        assert (await notices(shop.runtime, PHONE))[-2][0] == "document_expired"
+
+        renewed = {**PAPERS, "valid_until": (clock.now() + timedelta(days=3650)).date().isoformat()}
+        sent = (await payer.post("/v1/account/identity", renewed)).json()
+        reviewer = await shop.staff(Permission.IDENTITY_REVIEW, name="renewer")
+        path = f"/v1/staff/identities/{sent['submission_id']}/approve"
+        assert (await reviewer.post(path, {"verifications": ["police"]})).status_code == 200
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        # The holder's other account is freed by the job.
+        assert [await find_expired(shop.runtime) for _ in range(2)] == [(0, 1), (0, 0)]
+        for phone in (PHONE, NEW):
+            assert "document_renewed" in [event for event, _ in await notices(shop.runtime, phone)]
+        async with shop.runtime.database.read() as uow:
+            rows = await uow.dicts(
+                "SELECT event FROM account_event WHERE account_id = %(id)s ORDER BY id",
+                {"id": shop.market.payer.account_id},
+            )
+        events_told = [row["event"] for row in rows]
+        assert events_told[:3] == ["upgraded", "document_expired", "identity_submitted"]
+        assert set(events_told[3:]) == {"upgraded", "document_renewed"}
 
 
 @clause("CM 5.2.1.2")

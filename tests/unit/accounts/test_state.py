@@ -36,6 +36,7 @@ SPOILED: dict[EffectiveState, dict[str, object]] = {
     EffectiveState.FROZEN_BY_USER: {"freezes": (FreezeKind.USER,), "user_freeze_until": LATER},
     EffectiveState.STOPPED: {"boss_stopped": True},
     EffectiveState.PENDING: {"life": Life.PENDING},
+    EffectiveState.DOCUMENT_EXPIRED: {"document_expired_since": BEFORE},
     EffectiveState.DORMANT: {"dormant_since": BEFORE},
     EffectiveState.ACTIVE: {},
 }
@@ -49,6 +50,7 @@ facts = st.builds(
     st.sampled_from([None, BEFORE]),
     st.lists(st.sampled_from(FreezeKind), unique=True).map(tuple),
     st.sampled_from([None, BEFORE, NOON, LATER]),
+    st.sampled_from([None, BEFORE]),
 )
 
 
@@ -67,6 +69,7 @@ def _standing(found: StateFacts, at: datetime, locked: bool) -> set[EffectiveSta
         EffectiveState.FROZEN_BY_USER: FreezeKind.USER in found.freezes and not freeze_over,
         EffectiveState.STOPPED: found.boss_stopped,
         EffectiveState.PASSWORD_LOCKED: locked,
+        EffectiveState.DOCUMENT_EXPIRED: found.document_expired_since is not None,
         EffectiveState.DORMANT: found.dormant_since is not None,
     }
     return {state for state, stands in told.items() if stands}

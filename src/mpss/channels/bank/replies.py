@@ -49,6 +49,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.FROZEN_BY_USER: "62",
     ErrorCode.NUMBER_STOPPED: "62",
     ErrorCode.ACCOUNT_NOT_ACTIVE: "62",
+    ErrorCode.DOCUMENT_EXPIRED: "62",
     ErrorCode.ACCOUNT_DORMANT: "62",
     ErrorCode.CLOSING_BLOCKED: "62",
     ErrorCode.MERCHANT_NOT_ACTIVE: "03",

@@ -60,6 +60,9 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.FROZEN_FOR_RISK: Reply(403, "账户因风险控制被冻结", "The account is frozen for a risk"),
     _C.FROZEN_BY_USER: Reply(403, "账户已由本人冻结", "The account is frozen by its holder"),
     _C.NUMBER_STOPPED: Reply(403, "手机号码已停机", "The phone number is stopped"),
+    _C.DOCUMENT_EXPIRED: Reply(
+        403, "登记的证件已过期，请更新证件", "The identity document has expired; renew it first"
+    ),
     _C.ACCOUNT_DORMANT: Reply(403, "账户已沉默，请重新验证身份", "The account is dormant; verify again to wake it"),
     _C.CLOSING_BLOCKED: Reply(409, "账户尚不满足销户条件", "Something stands in the way of the closing"),
     _C.ACCOUNT_NOT_ACTIVE: Reply(409, "账户状态不正常", "The account is not active"),

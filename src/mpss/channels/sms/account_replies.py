@@ -31,6 +31,7 @@ _STATES = {
     EffectiveState.FROZEN_FOR_RISK: text("风控冻结", "frozen for a risk"),
     EffectiveState.FROZEN_BY_USER: text("本人冻结", "frozen by you"),
     EffectiveState.STOPPED: text("已停机", "the number is stopped"),
+    EffectiveState.DOCUMENT_EXPIRED: text("证件已过期", "the document has expired"),
     EffectiveState.DORMANT: text("已沉默", "dormant"),
 }
 _BALANCE = text(

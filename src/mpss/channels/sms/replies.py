@@ -63,6 +63,10 @@ REFUSALS: dict[ErrorCode, Text] = {
     ),
     ErrorCode.FROZEN_BY_USER: text("您的账户已冻结，解冻请发送JD。", "You froze your wallet. Send JD to release it."),
     ErrorCode.NUMBER_STOPPED: text("您的号码已停机，复机后可用。", "Your number is stopped; resume it first."),
+    ErrorCode.DOCUMENT_EXPIRED: text(
+        "您登记的证件已过期，请通过网页或到营业厅更新。",
+        "Your identity document has expired. Renew it on the web or at a service hall.",
+    ),
     ErrorCode.ACCOUNT_DORMANT: text(
         "您的账户长期未使用已沉默，恢复使用请发送HX。", "Your wallet fell dormant. Send HX to wake it."
     ),
