@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,3 +90,36 @@ class TestAccounts:
         lifted = ("approve", release["approval_id"], "--kind", "account_release")
         assert await accounts(shared_center, one, *lifted) == {"approved": True}
         assert await accounts(shared_center, clerk, *closing) == {"life": "pre_closed", "balance_fen": 1_000}
+
+
+@clause("CM 6.1.2", "CM 6.1.3", "CM 5.2.2")
+class TestWhoHoldsAnAccount:
+    async def test_is_opened_upgraded_and_shown(self, shared_center: Center, tmp_path: Path) -> None:
+        person = shared_center.person()
+        clerk = await key_of(
+            shared_center, "cli opener", "account_open,identity_manage", "--hall", "H92", "--clerk", "C92"
+        )
+        papers, front = tmp_path / "papers.json", tmp_path / "front.jpg"
+        papers.write_text(
+            json.dumps({"name": "王小芳", "document_kind": "resident_id", "document_number": "110101199003074557"})
+        )
+        front.write_bytes(b"\xff\xd8\xff\xe0 a picture")
+        given = (person.phone, "--papers", str(papers))
+        opened = await accounts(shared_center, clerk, "open", *given)
+        assert opened["class"] == "weak"
+        assert "images" in await refused(shared_center, clerk, "upgrade", *given)
+        pictures = ("--image", f"front={front}", "--image", f"back={front}", "--verified", "police")
+        assert await accounts(shared_center, clerk, "upgrade", *given, *pictures) == {"class": "class_2"}
+        shown = await accounts(shared_center, "", "show", person.phone)
+        assert (shown["name"], shown["document_number"], shown["level"]) == ("王**", "**************4557", "real")
+        places = variables(shared_center)
+        chinese = await asyncio.to_thread(
+            lambda: run("accounts", "show", person.phone, "--language", "zh-CN", **places)
+        )
+        assert "核验渠道" in chinese.stdout
+        papers.write_text("[]")
+        assert "papers" in await refused(shared_center, clerk, "upgrade", *given, *pictures)
+        papers.write_text('{"name": "王小芳", "document_kind": "library_card", "document_number": "1"}')
+        assert "document_kind" in await refused(shared_center, clerk, "upgrade", *given, *pictures)
+        looks = await shared_center.dicts("SELECT actor FROM audit_record WHERE action = 'identity.show'")
+        assert {"actor": "platform"} in looks

@@ -83,8 +83,8 @@ def report_loss(
         await report_loss_in_writing(runtime, staff=staff, phone=phone, shown=shown)
         return None
 
-    until = _as_staff(data, flow)
-    _say(
+    until = as_staff(data, flow)
+    say(
         as_json, {"loss": "oral" if note else "written", "until": until}, f"Loss is reported until {until or 'lifted'}."
     )
 
@@ -101,8 +101,8 @@ def lift_loss(
 ) -> None:
     """Lift a report of loss of either kind, at a hall."""
     shown = _shown(document, document_kind, document_number, code)
-    _as_staff(data, lambda runtime, staff: lift_loss_at_counter(runtime, staff=staff, phone=phone, shown=shown))
-    _say(as_json, {"loss": "none"}, "The report is lifted.")
+    as_staff(data, lambda runtime, staff: lift_loss_at_counter(runtime, staff=staff, phone=phone, shown=shown))
+    say(as_json, {"loss": "none"}, "The report is lifted.")
 
 
 @accounts_app.command("freeze")
@@ -119,7 +119,7 @@ def freeze(
     """Propose a freeze; another member of staff approves it (`mpss accounts approve`)."""
     amount_fen = None if yuan is None else Money.cny(yuan).fen
     day = None if until is None else until.date()
-    approval = _as_staff(
+    approval = as_staff(
         data,
         lambda runtime, staff: propose_freeze(
             runtime, staff=staff, phone=phone, kind=kind, reason=reason, document=document, amount_fen=amount_fen,
@@ -141,7 +141,7 @@ def unfreeze(
     """Propose the release of a freeze for a risk or by law; another member of staff approves it."""
     amount_fen = None if yuan is None else Money.cny(yuan).fen
     found = FreezeId.parse(freeze_id, field="freeze_id")
-    approval = _as_staff(
+    approval = as_staff(
         data,
         lambda runtime, staff: propose_release(
             runtime, staff=staff, freeze_id=found, phone=phone, reason=reason, amount_fen=amount_fen
@@ -160,11 +160,11 @@ def approve(
 ) -> None:
     """Approve, or refuse, what another member of staff proposed."""
     found = ApprovalId.parse(approval_id, field="approval_id")
-    _as_staff(
+    as_staff(
         data,
         lambda runtime, staff: decide_freeze(runtime, staff=staff, approval_id=found, kind=kind, approve=not refuse),
     )
-    _say(as_json, {"approved": not refuse}, "Refused." if refuse else "Carried out.")
+    say(as_json, {"approved": not refuse}, "Refused." if refuse else "Carried out.")
 
 
 @accounts_app.command("proposals")
@@ -174,13 +174,13 @@ def proposals(
     as_json: _JsonOption = False,
 ) -> None:
     """Show what waits for a second person, oldest first."""
-    rows = _run(data, lambda runtime: open_proposals(runtime, kind=kind))
+    rows = as_platform(data, lambda runtime: open_proposals(runtime, kind=kind))
     items = [
         {"approval_id": ApprovalId.outside(row.id), **json.loads(row.payload), "proposed_at": row.proposed_at}
         for row in rows
     ]
     if as_json:
-        return _say(True, {"items": items}, "")
+        return say(True, {"items": items}, "")
     table = Table("approval", "account", "kind", "reason", "document", "proposed")
     for item in items:
         table.add_row(*(str(item.get(name) or "") for name in _PROPOSAL_COLUMNS))
@@ -203,11 +203,11 @@ def close(
 ) -> None:
     """Close an account at a hall; what is left of it is paid as cash there."""
     shown = _shown(document, document_kind, document_number, code)
-    life, balance_fen = _as_staff(
+    life, balance_fen = as_staff(
         data, lambda runtime, staff: close_at_counter(runtime, staff=staff, phone=phone, shown=shown)
     )
     rest = f", {Money(balance_fen)} yuan to be paid as cash" if balance_fen else ""
-    _say(as_json, {"life": life, "balance_fen": balance_fen}, f"The account is {life}{rest}.")
+    say(as_json, {"life": life, "balance_fen": balance_fen}, f"The account is {life}{rest}.")
 
 
 @accounts_app.command("state")
@@ -219,7 +219,7 @@ def state(phone: _PhoneArgument, data: _DataOption = None, as_json: _JsonOption 
         async with runtime.database.read() as uow:
             return account, await freezes_of(uow, account.id)
 
-    found, freezes = _run(data, flow)
+    found, freezes = as_platform(data, flow)
     standing = [
         {
             "freeze_id": FreezeId.outside(each.id), "kind": each.kind, "left_fen": each.left_fen,
@@ -236,7 +236,7 @@ def state(phone: _PhoneArgument, data: _DataOption = None, as_json: _JsonOption 
         "allowed": allowed,
     }  # fmt: skip
     if as_json:
-        return _say(True, {**facts, "freezes": standing}, "")
+        return say(True, {**facts, "freezes": standing}, "")
     table = Table("fact", "value")
     for name, value in {**facts, "allowed": ", ".join(allowed)}.items():
         table.add_row(name, "" if value is None else str(value))
@@ -257,12 +257,12 @@ def events(
     as_json: _JsonOption = False,
 ) -> None:
     """Show what happened to an account, newest first. The look is audited."""
-    found = _run(data, lambda runtime: history_by_phone(runtime, by=None, phone=phone, before=None, limit=most))
+    found = as_platform(data, lambda runtime: history_by_phone(runtime, by=None, phone=phone, before=None, limit=most))
     if as_json:
         items = [
             {"at": each.at, "event": each.event, "by": each.actor, "detail": json.loads(each.detail)} for each in found
         ]
-        return _say(True, {"items": items}, "")
+        return say(True, {"items": items}, "")
     table = Table("at", "event", "by", "detail")
     for each in found:
         table.add_row(str(each.at), each.event, each.actor, each.detail)
@@ -277,14 +277,15 @@ def _shown(document: str, kind: DocumentKind | None, number: str | None, code: s
 
 def _proposed(as_json: bool, approval: ApprovalId, kind: Proposed) -> None:
     text = f"{approval} waits for another member of staff: mpss accounts approve {approval} --kind {kind}"
-    _say(as_json, {"approval_id": str(approval), "kind": kind}, text)
+    say(as_json, {"approval_id": str(approval), "kind": kind}, text)
 
 
-def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
+def say(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    """Print the facts as one JSON object, or the text."""
     print(json.dumps(facts, default=str, ensure_ascii=False) if as_json else text)
 
 
-def _as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable[T]]) -> T:
+def as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable[T]]) -> T:
     """Run a flow as the member of staff whose key the environment holds.
 
     Raises:
@@ -297,10 +298,12 @@ def _as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitabl
             raise Refused(ErrorCode.UNAUTHENTICATED, detail=f"{STAFF_KEY} must hold a staff API key")
         return await flow(runtime, await authenticate_member(runtime, key))
 
-    return _run(data, run)
+    return as_platform(data, run)
 
 
-def _run(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:
+def as_platform(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:
+    """Run a flow on the center's database."""
+
     async def run(settings: Settings) -> T:
         await check_current(settings.database_url)
         async with running(make_runtime(settings)) as runtime:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from mpss.adapters.key_store_file import FileKeyStore, KeyFileDamaged
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
-from mpss.cli.account_states import accounts_app
+from mpss.cli.account_people import accounts_app
 from mpss.cli.bench import bench_command
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
