@@ -80,6 +80,10 @@ class Policy:
     recharge_timeout_seconds: int = _setting(5, "How long one call to the recharge platform waits for the answer", "s")
     online_bank_timeout_seconds: int = _setting(5, "How long one inquiry at the online bank waits for the answer", "s")
     boss_timeout_seconds: int = _setting(3, "How long one question to BOSS waits for the answer", "s")
+    boss_silent: str = _setting(
+        "refuse", "What opening and waking do where BOSS is silent: refuse, or open and compare"
+    )
+    boss_known_hours: int = _setting(36, "How old may be what BOSS said of a number whose holder signs in", "h")
     bank_timeout_seconds: int = _setting(10, "How long one call to a bank waits for the answer", "s")
     card_binding_hours: int = _setting(72, "How long a bank card waits to be confirmed before its binding expires", "h")
     card_verification_limit_fen: int = _setting(99, "Largest debit that verifies a bank card; the smallest is 1", "fen")
@@ -146,6 +150,7 @@ class Settings:
     payment_files_dir: Path | None = _setting(
         None, "Folder of the files exchanged with banks; empty: payment-files in the data folder"
     )
+    boss_compare_at: time = _setting(time(2, 30), "When every account is compared with BOSS each night, Asia/Shanghai")
     payment_debtor_name: str = _setting("MPSS", "Our name in payment orders")
     payment_debtor_account: str = _setting("RESERVE", "Number of our account at the banks, in payment orders")
     boss_secret: str = _setting("", "Secret shared with BOSS, which signs its events: whsec_ and base 64; empty: none")
@@ -290,6 +295,8 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "boss_secret": _shared_secret,
     "boss_url": _address("http", "https"),
     "boss_timeout_seconds": _range(1, 60),
+    "boss_silent": _one_of("refuse", "open"),
+    "boss_known_hours": _range(1, 8_760),
     "recharge_secret": _shared_secret,
     "recharge_card_prefix": lambda value: "" if value.isascii() and value.isdigit() else "must be digits",
     "recharge_card_digits": _range(10, 32),

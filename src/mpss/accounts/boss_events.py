@@ -2,20 +2,24 @@
 
 Invariants: (1) an event has its effect once, however often it comes; (2) within an aspect (accounts/boss_status.py) an
 older event never undoes a newer one; (3) an account follows its subscription, not its number: an event of another
-subscription on the same number does nothing to it.
+subscription on the same number does nothing to it; (4) a number that was given up or is another's leaves its account.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from mpss.accounts.boss_status import BOSS_EFFECTS, Aspect, BossEffect, BossKind, is_newer
 from mpss.accounts.boss_store import (
     Subscription,
     end_sessions,
     insert_boss_event,
+    insert_replaced_sim,
+    leave_number,
     lock_subscription,
     record_result,
     save_subscription,
@@ -34,6 +38,7 @@ from mpss.ports.boss import BossEvent
 from mpss.runtime import Runtime
 
 ACTOR = "boss"
+FEED, ASKED, COMPARISON = "feed", "asked", "comparison"
 
 
 async def take_boss_event(runtime: Runtime, headers: Mapping[str, str], body: bytes) -> str:
@@ -51,29 +56,52 @@ async def take_boss_event(runtime: Runtime, headers: Mapping[str, str], body: by
     event = runtime.ports.boss.read_event(headers, body)
     if event.kind not in set(map(str, BossKind)):
         raise MalformedField(field="kind", problem=f"must be of: {', '.join(BossKind)}")
-    kind, phone = BossKind(event.kind), parse_phone(event.phone)
+    kind = BossKind(event.kind)
+    event = replace(event, phone=parse_phone(event.phone))
     if kind is BossKind.CHANGE_NUMBER and event.new_phone is None:
         raise MalformedField(field="new_phone", problem="is missing")
-    new_phone = None if event.new_phone is None else parse_phone(event.new_phone, field="new_phone")
+    if event.new_phone is not None:
+        event = replace(event, new_phone=parse_phone(event.new_phone, field="new_phone"))
     now = runtime.clock.now()
-    payload = {"new_phone": new_phone, "sim_serial": event.sim_serial}
-    values = {
-        "id": event.event_id, "kind": kind.value, "phone": phone, "subscription_id": event.subscription_id,
-        "sequence": event.sequence, "occurred_at": event.occurred_at, "now": now, "payload": json.dumps(payload),
-    }  # fmt: skip
     async with runtime.database.transaction() as uow:
-        if not await insert_boss_event(uow, values):
-            return "repeated"
-        bound = await lock_subscription(
-            uow, subscription_id=event.subscription_id, phone=phone, occurred_at=event.occurred_at
-        )
-        locked = None if bound is None else await lock_account(uow, bound.account_id)
-        if bound is None or locked is None:
-            return "no_account"
-        result = await _apply(uow, event, kind, bound, locked[0], new_phone=new_phone, now=now)
-        applied_at = now if result == "applied" else None
-        await record_result(uow, event.event_id, result, account_id=bound.account_id, applied_at=applied_at)
+        return await apply_event(uow, event, source=FEED, now=now)
+
+
+async def apply_event(uow: UnitOfWork, event: BossEvent, *, source: str, now: datetime) -> str:
+    """Record an event whose kind and numbers are known to be right, and let it take effect; what became of it.
+
+    `source` is where it came from: the feed, a question ("asked"), the nightly comparison.
+    """
+    kind = BossKind(event.kind)
+    payload = {"new_phone": event.new_phone, "sim_serial": event.sim_serial}
+    values = {
+        "id": event.event_id, "kind": event.kind, "phone": event.phone, "subscription_id": event.subscription_id,
+        "sequence": event.sequence, "occurred_at": event.occurred_at, "now": now, "payload": json.dumps(payload),
+        "source": source,
+    }  # fmt: skip
+    if not await insert_boss_event(uow, values):
+        return "repeated"
+    bound = await lock_subscription(
+        uow, subscription_id=event.subscription_id, phone=event.phone, occurred_at=event.occurred_at
+    )
+    locked = None if bound is None else await lock_account(uow, bound.account_id)
+    if bound is None or locked is None:
+        return "no_account"
+    result = await _apply(uow, event, kind, bound, locked[0], now=now)
+    applied_at = now if result == "applied" else None
+    await record_result(uow, event.event_id, result, account_id=bound.account_id, applied_at=applied_at)
     return result
+
+
+async def part(uow: UnitOfWork, account_id: UUID, *, source: str, now: datetime) -> None:
+    """The number is another subscription's: the account, which belonged to none that we know, takes no more part."""
+    locked = await lock_account(uow, account_id)
+    if locked is None or locked[0].life is Life.CLOSED:
+        return
+    await set_life(uow, account_id, Life.PRE_CLOSED, now=now)
+    await leave_number(uow, account_id, now=now)
+    await end_sessions(uow, account_id)
+    await insert_event(uow, account_id, "number_transferred", detail={"source": source}, actor=ACTOR, now=now)
 
 
 async def _apply(
@@ -83,10 +111,9 @@ async def _apply(
     bound: Subscription,
     account: AccountRow,
     *,
-    new_phone: str | None,
     now: datetime,
 ) -> str:
-    effect = BOSS_EFFECTS[kind]
+    effect, new_phone = BOSS_EFFECTS[kind], event.new_phone
     if account.life in (Life.PRE_CLOSED, Life.CLOSED) and effect.aspect is not Aspect.END:
         return "ended"
     if account.life is Life.CLOSED or (account.life is Life.PRE_CLOSED and bound.boss_status == effect.status):
@@ -101,23 +128,24 @@ async def _apply(
         await set_boss_stopped(uow, account.id, effect.stopped)
     if effect.pre_closed:
         await set_life(uow, account.id, Life.PRE_CLOSED, now=now)
+        await leave_number(uow, account.id, now=now)
+    if effect.aspect is Aspect.CARD and bound.sim_serial != (event.sim_serial or ""):
+        await insert_replaced_sim(uow, account.id, sim_serial=bound.sim_serial, event_id=event.event_id, now=now)
     if effect.sessions_ended:
         await end_sessions(uow, account.id)
     await save_subscription(uow, _moved(bound, effect, event.sequence), sim_serial=event.sim_serial)
-    await _tell(uow, event, effect, account, new_phone=new_phone, now=now)
+    await _tell(uow, event, effect, account, now=now)
     return "applied"
 
 
-async def _tell(
-    uow: UnitOfWork, event: BossEvent, effect: BossEffect, account: AccountRow, *, new_phone: str | None, now: datetime
-) -> None:
+async def _tell(uow: UnitOfWork, event: BossEvent, effect: BossEffect, account: AccountRow, *, now: datetime) -> None:
     detail = {"kind": event.kind, "event_id": event.event_id}
     if effect.notice is None:
         await insert_event(uow, account.id, "number_transferred", detail=detail, actor=ACTOR, now=now)
         return
     await changed(uow, account, effect.notice, actor=ACTOR, now=now, detail=detail)
-    if effect.aspect is Aspect.NUMBER and new_phone is not None:
-        await tell(uow, effect.notice, reference=account.id, phone=new_phone, language=account.language, now=now)
+    if effect.aspect is Aspect.NUMBER and event.new_phone is not None:
+        await tell(uow, effect.notice, reference=account.id, phone=event.new_phone, language=account.language, now=now)
 
 
 def _last(bound: Subscription, aspect: Aspect) -> int:

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from mpss.accounts import customer_store as store
+from mpss.accounts.boss_asking import ask_at_opening
 from mpss.accounts.customer_model import CustomerKind, MemberRow
 from mpss.accounts.customers import checked_images, clerk_of, place_of, verify_customer, write_customer
 from mpss.accounts.group_model import Membership
@@ -48,7 +49,8 @@ async def open_corporate(
 
     Raises:
         MalformedField: `phone`, `kind`, `language`, `images`, or as `parse_identity`.
-        Refused: FORBIDDEN, needs account_open and a hall; ACCOUNT_EXISTS; IDENTITY_MISMATCH; RATE_LIMITED.
+        Refused: FORBIDDEN, needs account_open and a hall; ACCOUNT_EXISTS; IDENTITY_MISMATCH; RATE_LIMITED; as
+            `ask_at_opening`.
 
     Spec: CM 5.2.1.2.
     """
@@ -59,12 +61,13 @@ async def open_corporate(
         raise MalformedField(field="kind", problem="must be corporate")
     identity = parse_identity(claim, today=_today(now))
     checked_images(identity, images)
+    subscriber = await ask_at_opening(runtime, number)
     async with runtime.database.transaction() as uow:
         told = await write_customer(uow, key_store, identity, images, by=actor, now=now)
         customer = await verify_customer(uow, key_store, told, holder_id=None, face_to_face=True, channels=(), now=now)
         account = await new_wallet(
             uow, runtime, phone=number, language=language, password=None, channel=BY_HALL, now=now,
-            account_class=AccountClass.CORPORATE, customer_id=customer.id,
+            account_class=AccountClass.CORPORATE, customer_id=customer.id, subscriber=subscriber,
         )  # fmt: skip
         await welcome(uow, runtime, account, account.account_class, actor=actor)
         subject, detail = AccountId.outside(account.id), {"class": account.account_class, **place_of(by)}

@@ -10,12 +10,14 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from mpss.accounts.boss_asking import check_number
 from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock
 from mpss.accounts.codes import Purpose
 from mpss.accounts.model import AccountRow
 from mpss.accounts.proven import Proofs, nothing_else, proven
 from mpss.accounts.state import Operation
 from mpss.accounts.state_store import fall_dormant, set_awake, warn_of_dormancy
+from mpss.accounts.store import phone_of
 from mpss.db.database import UnitOfWork
 from mpss.runtime import Runtime
 
@@ -39,11 +41,15 @@ async def wake(runtime: Runtime, *, account_id: UUID, proofs: Proofs) -> None:
 
     Raises:
         MalformedField: the proofs' form.
-        Refused: as `proven`; ILLEGAL_STATE, it is not dormant.
+        Refused: as `proven`; ILLEGAL_STATE, it is not dormant; NUMBER_REASSIGNED; BUSY, BOSS is silent.
 
     Spec: CM 7.7.
     """
     now = runtime.clock.now()
+    async with runtime.database.read() as uow:
+        phone = await phone_of(uow, account_id)
+    if phone is not None:
+        await check_number(runtime, phone, at_waking=True)
 
     async def carry_out(uow: UnitOfWork, account: AccountRow, _: None) -> None:
         await set_awake(uow, account.id, now=now)

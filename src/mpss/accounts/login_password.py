@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from mpss.accounts import token_store
+from mpss.accounts.boss_asking import check_number
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.model import AccountRow, Life
 from mpss.accounts.notify import tell
@@ -67,7 +68,8 @@ async def sign_in_by_password(runtime: Runtime, *, phone: str, password: str) ->
 
     Raises:
         MalformedField: `phone`.
-        Refused: WRONG_PASSWORD, whatever is wrong: the number, the password, or too many tries before.
+        Refused: WRONG_PASSWORD, whatever is wrong: the number, the password, or too many tries before;
+            NUMBER_REASSIGNED, its wallet is no longer this number's.
 
     Spec: CT 12.1.
     """
@@ -76,6 +78,7 @@ async def sign_in_by_password(runtime: Runtime, *, phone: str, password: str) ->
     right = await _in_a_thread(_holds, hashed or _NOBODYS, password[: LONGEST + 1])
     if account_id is None or hashed is None or not right:
         raise Refused(ErrorCode.WRONG_PASSWORD, field="password")
+    await check_number(runtime, phone)
     async with runtime.database.transaction() as uow:
         if not await clear_login(uow, account_id, hashed=hashed):
             raise Refused(ErrorCode.WRONG_PASSWORD, field="password")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from mpss.accounts import token_store
+from mpss.accounts.boss_asking import ask_at_opening, bind_new
 from mpss.accounts.codes import BY_SMS, Purpose, check_code, use_code
 from mpss.accounts.links import send_link
 from mpss.accounts.model import AccountClass, AccountKind, AccountRow, Life
@@ -27,6 +28,7 @@ from mpss.kernel.ids import AccountId
 from mpss.kernel.phone import home_province, parse_phone
 from mpss.ledger.chart import Code
 from mpss.ledger.open import open_ledger_account
+from mpss.ports.boss import Subscriber
 from mpss.risk.lists import refuse_black
 from mpss.risk.model import Scope
 from mpss.runtime import Runtime
@@ -51,7 +53,8 @@ async def open_wallet(
 
     Raises:
         MalformedField: `phone`, `code`, `password` or `language`.
-        Refused: TERMS_NOT_ACCEPTED (not those in force), WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, ACCOUNT_EXISTS.
+        Refused: TERMS_NOT_ACCEPTED (not those in force), WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, ACCOUNT_EXISTS; as
+            `ask_at_opening`.
 
     Spec: CT 5.1, 5.2, 6.1.1; CM 6.1.1.
     """
@@ -65,12 +68,14 @@ async def open_wallet(
         )
     check_new(password, phone=phone, field="payment_password")
     code_id = await check_code(runtime, phone=phone, purpose=Purpose.OPEN, code=code)
+    subscriber = await ask_at_opening(runtime, phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         await use_code(uow, code_id, now=now)
         account = await new_wallet(
-            uow, runtime, phone=phone, language=language, password=password, channel=channel, now=now
-        )
+            uow, runtime, phone=phone, language=language, password=password, channel=channel, now=now,
+            subscriber=subscriber,
+        )  # fmt: skip
         await tell(uow, "opened", reference=account.id, phone=phone, language=language, now=now)
         await token_store.give_account(uow, phone=phone, account_id=account.id)
         signed_in = await start_session(uow, runtime, phone=phone, account_id=account.id, now=now)
@@ -85,19 +90,21 @@ async def open_by_sms(runtime: Runtime, *, phone: str, language: str = "zh-CN") 
 
     Raises:
         MalformedField: `phone` is no mobile number of the mainland.
-        Refused: ACCOUNT_EXISTS; RATE_LIMITED, too many links.
+        Refused: ACCOUNT_EXISTS; RATE_LIMITED, too many links; as `ask_at_opening`.
 
     Spec: CT 5.2, 6.1.1.
     """
     phone = parse_phone(phone)
     check_language(language)
+    subscriber = await ask_at_opening(runtime, phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account_id = await find_wallet(uow, phone=phone)
         if account_id is None:
             account = await new_wallet(
-                uow, runtime, phone=phone, language=language, password=None, channel=BY_SMS, now=now
-            )
+                uow, runtime, phone=phone, language=language, password=None, channel=BY_SMS, now=now,
+                subscriber=subscriber,
+            )  # fmt: skip
             await tell(uow, "opened", reference=account.id, phone=phone, language=language, now=now)
         else:
             locked = await lock_account(uow, account_id)
@@ -119,8 +126,11 @@ async def new_wallet(
     now: datetime,
     account_class: AccountClass = AccountClass.WEAK,
     customer_id: UUID | None = None,
+    subscriber: Subscriber | None = None,
 ) -> AccountRow:
     """A wallet with its ledger account, in the caller's unit of work; pending without a password.
+
+    `subscriber` is what BOSS said of the number, whose subscription the wallet belongs to; None: it was not asked.
 
     Raises:
         Refused: ACCOUNT_EXISTS.
@@ -146,6 +156,8 @@ async def new_wallet(
     terms_version = runtime.policy.terms_version
     if not await insert_account(uow, account, terms_version=terms_version, channel=channel, today=today, now=now):
         raise Refused(ErrorCode.ACCOUNT_EXISTS)
+    if subscriber is not None:
+        await bind_new(uow, account.id, subscriber, now=now)
     return account
 
 

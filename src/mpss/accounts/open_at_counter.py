@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from mpss.accounts import customer_store as store
 from mpss.accounts import token_store
+from mpss.accounts.boss_asking import ask_at_opening
 from mpss.accounts.customer_model import CustomerKind, Verification
 from mpss.accounts.customers import checked_images, clerk_of, give_account, place_of, verify_customer, write_customer
 from mpss.accounts.identity import IdentityClaim, Image, parse_identity
@@ -61,7 +62,8 @@ async def open_at_counter(
 
     Raises:
         MalformedField: `phone`, `language`, `images`, or as `parse_identity`; `verifications` without `real_name`.
-        Refused: FORBIDDEN, needs account_open and a hall; ACCOUNT_EXISTS; IDENTITY_MISMATCH; RATE_LIMITED.
+        Refused: FORBIDDEN, needs account_open and a hall; ACCOUNT_EXISTS; IDENTITY_MISMATCH; RATE_LIMITED; as
+            `ask_at_opening`.
 
     Spec: CM 6.1.2, 6.1.3.
     """
@@ -77,10 +79,12 @@ async def open_at_counter(
         raise MalformedField(
             field="images" if images else "verifications", problem="must be left out of a weak real-name account"
         )
+    subscriber = await ask_at_opening(runtime, number)
     async with runtime.database.transaction() as uow:
         customer = await write_customer(uow, key_store, identity, images, by=actor, now=now)
         account = await new_wallet(
-            uow, runtime, phone=number, language=language, password=None, channel=BY_HALL, now=now
+            uow, runtime, phone=number, language=language, password=None, channel=BY_HALL, now=now,
+            subscriber=subscriber,
         )  # fmt: skip
         account_class = AccountClass.WEAK
         if real_name:

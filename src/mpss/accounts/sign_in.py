@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from mpss.accounts import token_store
+from mpss.accounts.boss_asking import check_number
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.store import find_wallet
 from mpss.db.database import UnitOfWork
@@ -39,12 +40,13 @@ async def sign_in(runtime: Runtime, *, phone: str, code: str) -> SignedIn:
 
     Raises:
         MalformedField: `phone` or `code`.
-        Refused: WRONG_CODE, CODE_EXPIRED.
+        Refused: WRONG_CODE, CODE_EXPIRED; NUMBER_REASSIGNED, its wallet is no longer this number's.
 
     Spec: CT 12.1.
     """
     phone = parse_phone(phone)
     code_id = await check_code(runtime, phone=phone, purpose=Purpose.SIGN_IN, code=code)
+    await check_number(runtime, phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         await use_code(uow, code_id, now=now)

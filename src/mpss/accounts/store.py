@@ -98,13 +98,13 @@ PASSWORD_FAILURES = InsertSet(
 )
 
 _INSERT_ACCOUNT: LiteralString = """
-    -- Nothing where the number has an account of the kind: account_phone is unique among those not closed.
+    -- Nothing where the number has an account of the kind: account_phone is unique among those that have it.
     INSERT INTO account (id, phone, home_province, kind, life, ledger_account_id, password_digest, password_key,
                          daily_limit_fen, language, terms_version, channel, opened_at, account_class, customer_id)
     VALUES (%(id)s, %(phone)s, %(home_province)s, %(kind)s, %(life)s, %(ledger_account_id)s, %(password_digest)s,
             %(password_key)s, %(daily_limit_fen)s, %(language)s, %(terms_version)s, %(channel)s, %(now)s,
             %(account_class)s, %(customer_id)s)
-    ON CONFLICT (phone, kind) WHERE life <> 'closed' DO NOTHING
+    ON CONFLICT (phone, kind) WHERE life <> 'closed' AND number_left_at IS NULL DO NOTHING
 """
 _INSERT_USAGE: LiteralString = (
     "INSERT INTO account_usage (account_id, day, wrong_day) VALUES (%(id)s, %(day)s, %(day)s)"
@@ -118,6 +118,7 @@ _SAVE_USAGE: LiteralString = """
 """
 _FIND_BY_PHONE: LiteralString = """
     SELECT id FROM account WHERE phone = %(phone)s AND kind = 'wallet' AND life <> 'closed'
+       AND number_left_at IS NULL
 """
 _PHONE: LiteralString = "SELECT phone FROM account WHERE id = %(id)s"
 _REPLACE_DIGEST: LiteralString = """
@@ -140,7 +141,7 @@ async def insert_account(
 
 
 async def find_wallet(uow: UnitOfWork, *, phone: str) -> UUID | None:
-    """The number's wallet, pending or active."""
+    """The wallet that the number has, whatever its state; none that is closed, or that the number has left."""
     found: UUID | None = await uow.value(_FIND_BY_PHONE, {"phone": phone})
     return found
 

@@ -52,6 +52,10 @@ class BossHttp:
         self._silent = 0
         self._resting_until = 0.0
 
+    @property
+    def can_be_asked(self) -> bool:
+        return self._http is not None
+
     async def close(self) -> None:
         if self._http is not None:
             await self._http.close()

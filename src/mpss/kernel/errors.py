@@ -57,6 +57,8 @@ class ErrorCode(StrEnum):
     FROZEN_FOR_RISK = "frozen_for_risk"
     FROZEN_BY_USER = "frozen_by_user"
     NUMBER_STOPPED = "number_stopped"
+    NUMBER_NOT_IN_SERVICE = "number_not_in_service"
+    NUMBER_REASSIGNED = "number_reassigned"
     ACCOUNT_NOT_ACTIVE = "account_not_active"
     DOCUMENT_EXPIRED = "document_expired"
     ACCOUNT_DORMANT = "account_dormant"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import time
+from datetime import datetime, time
 from typing import LiteralString, NamedTuple
 from uuid import UUID
 
@@ -16,7 +16,17 @@ _COLUMNS: LiteralString = """
                   WHERE p.account_id = a.id AND NOT p.wanted) AS unwanted
       FROM account AS a LEFT JOIN quiet_hours AS q ON q.account_id = a.id
 """
-_OF_PHONES: LiteralString = _COLUMNS + "WHERE a.phone = ANY(%(phones)s) AND a.kind = 'wallet' AND a.life <> 'closed'"
+_OF_PHONES: LiteralString = (
+    _COLUMNS
+    + """WHERE a.phone = ANY(%(phones)s) AND a.kind = 'wallet' AND a.life <> 'closed' AND a.number_left_at IS NULL"""
+)
+_LEFT: LiteralString = """
+    SELECT a.id AS reference, a.phone, a.number_left_at AS left_at FROM account AS a
+     WHERE a.id = ANY(%(references)s) AND a.number_left_at IS NOT NULL
+     UNION ALL
+    SELECT t.id, a.phone, a.number_left_at FROM transaction AS t JOIN account AS a ON a.id = t.account_id
+     WHERE t.id = ANY(%(references)s) AND a.number_left_at IS NOT NULL
+"""
 _OF_ACCOUNT: LiteralString = _COLUMNS + "WHERE a.id = %(account_id)s"
 _SET_GROUPS: LiteralString = """
     INSERT INTO notice_preference (account_id, event_group, wanted)
@@ -69,3 +79,9 @@ async def save_preferences(uow: UnitOfWork, account_id: UUID, preferences: Prefe
 
 async def save_language(uow: UnitOfWork, account_id: UUID, language: str) -> None:
     await uow.execute(_SET_LANGUAGE, {"account_id": account_id, "language": language})
+
+
+async def numbers_left(uow: UnitOfWork, references: Sequence[UUID]) -> dict[tuple[UUID, str], datetime]:
+    """Since when an account has no longer its number, by what a notice refers to and the number."""
+    rows = await uow.dicts(_LEFT, {"references": list(references)})
+    return {(row["reference"], row["phone"]): row["left_at"] for row in rows}

@@ -68,6 +68,11 @@ class Compared:
 
 
 class BossPort(Protocol):
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether there is an address to ask at; without one BOSS only tells."""
+        ...
+
     def read_event(self, headers: Mapping[str, str], body: bytes) -> BossEvent:
         """What an event says.
 

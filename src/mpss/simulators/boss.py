@@ -31,6 +31,8 @@ from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Respon
 from mpss.simulators.page import POLICY, page, table
 from mpss.simulators.signed_exchange import as_json, read_question, signed_answer
 
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
 
 class Fault(StrEnum):
     """What befalls a question."""
@@ -56,8 +58,8 @@ def _utc_now() -> datetime:
 class Boss:
     """`path` is its books' file, None for memory; `secret` is shared with the centers.
 
-    `everybody`: a number asked about that never had a subscription is sold then, since every phone of a town is
-    somebody's.
+    `everybody`: a number asked about that never had a subscription has one since long ago, since every phone of a town
+    is somebody's.
     """
 
     def __init__(
@@ -189,7 +191,7 @@ class Boss:
     def _of_number(self, phone: str) -> dict[str, Any] | None:
         found = self.store.standing(phone)
         if found is None and self._everybody and not self.store.known(phone):
-            found = self.sell(phone)
+            found = self.store.sell(phone, since=_LONG_AGO)
         return None if found is None else asdict(found)
 
     def _sell_one(self, request: Request) -> Response:

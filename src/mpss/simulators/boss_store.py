@@ -102,14 +102,16 @@ class BossStore:
     def close(self) -> None:
         self._db.close()
 
-    def sell(self, phone: str, *, owner: str | None = None, service_class: str = "prepaid") -> Subscription:
-        """A subscription of a number that nobody has; without `owner` somebody new is registered.
+    def sell(
+        self, phone: str, *, owner: str | None = None, service_class: str = "prepaid", since: datetime | None = None
+    ) -> Subscription:
+        """A subscription of a number that nobody has; without `owner` somebody new is registered, without `since` now.
 
         Raises:
             NotPossible: somebody has the number.
         """
         with one_change(self._db):
-            return self._sell(phone, owner, service_class)
+            return self._sell(phone, owner, service_class, since)
 
     def change(
         self, kind: str, phone: str, *, new_phone: str | None = None, new_owner: str | None = None
@@ -174,13 +176,13 @@ class BossStore:
         row = self._db.execute(f"SELECT {_COLUMNS} FROM subscription WHERE {where}", (value,)).fetchone()
         return None if row is None else Subscription(*row)
 
-    def _sell(self, phone: str, owner: str | None, service_class: str) -> Subscription:
+    def _sell(self, phone: str, owner: str | None, service_class: str, since: datetime | None = None) -> Subscription:
         if self.standing(phone) is not None:
             raise NotPossible("somebody has the number")
         made = Subscription(
             f"SUB{secrets.token_hex(8).upper()}", phone, "active",
             f"CUST{secrets.token_hex(6).upper()}" if owner is None else owner, _new_serial(), service_class,
-            self._now().astimezone(UTC).isoformat(), 0, 0, 0, 0,
+            (since or self._now()).astimezone(UTC).isoformat(), 0, 0, 0, 0,
         )  # fmt: skip
         self._db.execute(
             "INSERT INTO subscription VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(asdict(made).values())

@@ -48,6 +48,8 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.FROZEN_FOR_RISK: "62",
     ErrorCode.FROZEN_BY_USER: "62",
     ErrorCode.NUMBER_STOPPED: "62",
+    ErrorCode.NUMBER_NOT_IN_SERVICE: "62",
+    ErrorCode.NUMBER_REASSIGNED: "14",
     ErrorCode.ACCOUNT_NOT_ACTIVE: "62",
     ErrorCode.DOCUMENT_EXPIRED: "62",
     ErrorCode.ACCOUNT_DORMANT: "62",

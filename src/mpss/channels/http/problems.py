@@ -63,6 +63,10 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.DOCUMENT_EXPIRED: Reply(
         403, "登记的证件已过期，请更新证件", "The identity document has expired; renew it first"
     ),
+    _C.NUMBER_NOT_IN_SERVICE: Reply(
+        403, "该号码未在网或未实名登记", "The number is not in service, or registered to nobody"
+    ),
+    _C.NUMBER_REASSIGNED: Reply(409, "号码已易主，原账户不再属于该号码", "The number is another owner's now"),
     _C.ACCOUNT_DORMANT: Reply(403, "账户已沉默，请重新验证身份", "The account is dormant; verify again to wake it"),
     _C.CLOSING_BLOCKED: Reply(409, "账户尚不满足销户条件", "Something stands in the way of the closing"),
     _C.ACCOUNT_NOT_ACTIVE: Reply(409, "账户状态不正常", "The account is not active"),

@@ -62,6 +62,12 @@ REFUSALS: dict[ErrorCode, Text] = {
         "您的账户因风险控制被冻结，请联系客服。", "Your wallet is frozen for a risk. Contact customer care."
     ),
     ErrorCode.FROZEN_BY_USER: text("您的账户已冻结，解冻请发送JD。", "You froze your wallet. Send JD to release it."),
+    ErrorCode.NUMBER_NOT_IN_SERVICE: text(
+        "该号码未在网或未实名登记，请到营业厅办理。", "The number is not in service or registered to nobody."
+    ),
+    ErrorCode.NUMBER_REASSIGNED: text(
+        "号码已易主，原账户不再属于该号码；您可重新开户。", "The number is another owner's now; open a new account."
+    ),
     ErrorCode.NUMBER_STOPPED: text("您的号码已停机，复机后可用。", "Your number is stopped; resume it first."),
     ErrorCode.DOCUMENT_EXPIRED: text(
         "您登记的证件已过期，请通过网页或到营业厅更新。",

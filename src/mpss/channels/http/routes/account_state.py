@@ -139,7 +139,7 @@ async def unfreeze_own_account(request: Request, body: ProofsBody) -> Response:
     summary="Wake a dormant account",
     access=Access.SUBSCRIBER,
     says={204: Said("The account is active again")},
-    errors=(*_PROVEN, *refusals_of(Operation.WAKE)),
+    errors=(*_PROVEN, *refusals_of(Operation.WAKE), ErrorCode.NUMBER_REASSIGNED, ErrorCode.BUSY),
     clauses=("CM 7.7",),
 )
 async def wake_up(request: Request, body: ProofsBody) -> Response:

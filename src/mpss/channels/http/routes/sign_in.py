@@ -108,7 +108,7 @@ async def send_code(request: Request, body: CodeBody) -> Response:
     summary="Sign in with an SMS code",
     access=Access.OPEN,
     says={201: Said("Signed in", SessionView)},
-    errors=(ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED),
+    errors=(ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED, ErrorCode.NUMBER_REASSIGNED),
     clauses=("CT 12.1",),
 )
 async def create_session(request: Request, body: SessionBody) -> Response:
@@ -123,7 +123,7 @@ async def create_session(request: Request, body: SessionBody) -> Response:
     summary="Sign in with the login password",
     access=Access.OPEN,
     says={201: Said("Signed in", SessionView)},
-    errors=(ErrorCode.WRONG_PASSWORD,),
+    errors=(ErrorCode.WRONG_PASSWORD, ErrorCode.NUMBER_REASSIGNED),
     clauses=("CT 12.1",),
 )
 async def create_session_by_password(request: Request, body: PasswordSessionBody) -> Response:

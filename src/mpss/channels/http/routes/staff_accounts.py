@@ -84,6 +84,9 @@ def _view(opened: CounterAccount) -> CounterAccountView:
     says={201: Said("Open, and pending until its holder sets a password", CounterAccountView)},
     errors=(
         ErrorCode.ACCOUNT_EXISTS,
+        ErrorCode.NUMBER_NOT_IN_SERVICE,
+        ErrorCode.NUMBER_STOPPED,
+        ErrorCode.BUSY,
         ErrorCode.BLACKLISTED,
         ErrorCode.IDENTITY_MISMATCH,
     ),
@@ -114,6 +117,9 @@ async def open_for_customer(request: Request, body: CounterOpenBody) -> Response
     says={201: Said("Open, and pending until a password is set", CounterAccountView)},
     errors=(
         ErrorCode.ACCOUNT_EXISTS,
+        ErrorCode.NUMBER_NOT_IN_SERVICE,
+        ErrorCode.NUMBER_STOPPED,
+        ErrorCode.BUSY,
         ErrorCode.BLACKLISTED,
         ErrorCode.IDENTITY_MISMATCH,
     ),
