@@ -56,7 +56,7 @@ NO_CAPS = Caps()
 _PLACES = {measure: place for place, measure in enumerate(Measure)}
 
 Table = Mapping[tuple[str, str], Caps]
-"""The caps of one operation by class and channel."""
+"""The caps of one operation by class and channel; a channel's are those of `ANY` with its own beside them."""
 Tables = tuple[tuple[datetime, Table], ...]
 """All tables of one operation, each with the instant it begins at, the latest first."""
 
@@ -82,16 +82,18 @@ def make_table(rules: list[tuple[str, str, Measure, int]]) -> Table:
     made: dict[tuple[str, str], list[int]] = {}
     for account_class, channel, measure, value in rules:
         made.setdefault((account_class, channel), list(NO_CAPS))[_PLACES[measure]] = value
-    return {key: Caps._make(values) for key, values in made.items()}
+    caps = {key: Caps._make(values) for key, values in made.items()}
+    for (account_class, channel), own in caps.items():
+        if channel != ANY:
+            caps[account_class, channel] = caps.get((account_class, ANY), NO_CAPS)._replace(channel_fen=own.single_fen)
+    return caps
 
 
 def caps_of(tables: Tables | None, account_class: str, channel: str, at: datetime) -> Caps:
     """What the table in force at an instant allows; nothing is limited before the first."""
     for begins_at, table in tables or ():
         if begins_at <= at:
-            caps = table.get((account_class, ANY), NO_CAPS)
-            own = table.get((account_class, channel))
-            return caps if own is None else caps._replace(channel_fen=own.single_fen)
+            return table.get((account_class, channel)) or table.get((account_class, ANY), NO_CAPS)
     return NO_CAPS
 
 

@@ -135,36 +135,40 @@ class StateFacts(NamedTuple):
     document_expired_since: datetime | None = None
 
 
+# Bound once: a member looked up on its class takes 0.1 µs in Python 3.11, and each decision asks for a state.
+_PENDING, _PRE_CLOSED, _CLOSED = Life.PENDING, Life.PRE_CLOSED, Life.CLOSED
+_NO_LOSS, _WRITTEN = Loss.NONE, Loss.WRITTEN
+_ACTIVE, _DORMANT, _STOPPED = EffectiveState.ACTIVE, EffectiveState.DORMANT, EffectiveState.STOPPED
+
+
 def effective_state(account: AccountRow | StateFacts, *, at: datetime, locked: bool = False) -> EffectiveState:
     """The gravest of the account's facts at `at`; `locked`: the payment password is."""
-    if account.life is Life.CLOSED:
+    life, loss, freezes = account.life, account.loss, account.freezes
+    if life is _CLOSED:
         return EffectiveState.CLOSED
-    if account.life is Life.PRE_CLOSED:
+    if life is _PRE_CLOSED:
         return EffectiveState.PRE_CLOSED
-    freezes = account.freezes
-    if FreezeKind.LAW in freezes:
-        return EffectiveState.FROZEN_BY_LAW
-    if account.loss is Loss.WRITTEN:
-        return EffectiveState.LOSS_WRITTEN
-    if account.loss is Loss.ORAL and (account.loss_until is None or at < account.loss_until):
-        return EffectiveState.LOSS_ORAL
-    if FreezeKind.RISK in freezes:
-        return EffectiveState.FROZEN_FOR_RISK
-    if FreezeKind.USER in freezes and (account.user_freeze_until is None or at < account.user_freeze_until):
-        return EffectiveState.FROZEN_BY_USER
-    return _at_peace(account, locked=locked)
-
-
-def _at_peace(account: AccountRow | StateFacts, *, locked: bool) -> EffectiveState:
+    if loss is not _NO_LOSS or freezes:
+        lost_until, frozen_until = account.loss_until, account.user_freeze_until
+        if FreezeKind.LAW in freezes:
+            return EffectiveState.FROZEN_BY_LAW
+        if loss is _WRITTEN:
+            return EffectiveState.LOSS_WRITTEN
+        if loss is not _NO_LOSS and (lost_until is None or at < lost_until):
+            return EffectiveState.LOSS_ORAL
+        if FreezeKind.RISK in freezes:
+            return EffectiveState.FROZEN_FOR_RISK
+        if FreezeKind.USER in freezes and (frozen_until is None or at < frozen_until):
+            return EffectiveState.FROZEN_BY_USER
     if account.boss_stopped:
-        return EffectiveState.STOPPED
-    if account.life is Life.PENDING:
+        return _STOPPED
+    if life is _PENDING:
         return EffectiveState.PENDING
     if locked:
         return EffectiveState.PASSWORD_LOCKED
     if account.document_expired_since is not None:
         return EffectiveState.DOCUMENT_EXPIRED
-    return EffectiveState.ACTIVE if account.dormant_since is None else EffectiveState.DORMANT
+    return _ACTIVE if account.dormant_since is None else _DORMANT
 
 
 def refusal_in(state: EffectiveState, operation: Operation) -> ErrorCode | None:

@@ -38,7 +38,8 @@ def screen(
 ) -> ErrorCode | None:
     """What the rules in force say of a move; `proven` that the phone was shown to be in the payer's hand, which is
     what a challenge asks for."""
-    recent = snapshot[RECENT].get(account_id)
+    rows = snapshot[RECENT]
+    recent = rows.get(account_id) if rows else None
     if recent is None:
         return None
     move = Move(at, kind, False, amount_fen, merchant_id)
@@ -51,14 +52,15 @@ def screen(
 
 def above_grey_limit(snapshot: Snapshot, account_id: UUID, amount_fen: int, limit_fen: int, percent: int) -> bool:
     """Whether the account is on the grey list and the amount above that share of the single limit."""
-    listed = snapshot[LISTED].get(account_id)
+    rows = snapshot[LISTED]
+    listed = rows.get(account_id) if rows else None
     return listed is not None and listed.grey and 100 * amount_fen > percent * limit_fen
 
 
 def remember(decision: Decision, snapshot: Snapshot) -> Decision:
     """Add what the decision's transaction was to what the account did last, for the rules of the next."""
-    done = decision.transaction
-    recent = None if done.account_id is None else snapshot[RECENT].get(done.account_id)
+    done, rows = decision.transaction, snapshot[RECENT]
+    recent = rows.get(done.account_id) if rows and done.account_id is not None else None
     if recent is None or done.refusal is ErrorCode.CHALLENGE_REQUIRED:
         return decision
     move = Move(done.created_at, done.kind, done.state in _NOT_DONE, done.amount_fen, done.merchant_id)

@@ -96,10 +96,11 @@ class PurchaseCommand(Asking):
         yield from sale_touches(self.sale)
         if self.group is not None:
             yield from group_touches(self.group)
-        if self.funding is Funding.PHONE_BILL:
-            yield BILL_USAGE, self.sale.account_id
-        if self.card_id is not None:
-            yield LISTED, self.card_id
+        if self.collection is not None:
+            if self.funding is Funding.PHONE_BILL:
+                yield BILL_USAGE, self.sale.account_id
+            if self.card_id is not None:
+                yield LISTED, self.card_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         sale = self.sale
