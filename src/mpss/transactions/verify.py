@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import LiteralString
 
 from mpss.accounts.freeze_store import freezes_differ, frozen_differs
+from mpss.accounts.verify import verify_limits
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
 from mpss.transactions.purchases.verify import verify_funding
@@ -126,6 +127,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         *await verify_funding(uow),
         *await verify_topups(uow),
         *await verify_withdrawals(uow),
+        *await verify_limits(uow),
         Check("each account says which whole freezes stand", await freezes_differ(uow)),
         Check("of each wallet as much is frozen as its freezes say", await frozen_differs(uow)),
         Check("a closed account has nothing", int(await uow.value(_CLOSED_WITH_MONEY))),

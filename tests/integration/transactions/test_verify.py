@@ -65,7 +65,18 @@ BREACHES: dict[str, list[LiteralString]] = {
     "transfer counters equal the day's transfers": [
         "UPDATE transfer_usage SET sent_fen = sent_fen + 1",
         "UPDATE transfer_usage SET free_fen = 0",
+        "UPDATE transfer_usage SET sent_count = sent_count + 1",
+        "UPDATE transfer_usage SET month_fen = month_fen - 1",
     ],
+    "month, year and lifetime counters equal what was paid and transferred": [
+        "UPDATE account_usage SET month_fen = month_fen + 1",
+        "UPDATE account_usage SET year_fen = year_fen - 1 WHERE year_fen > 0",
+        "UPDATE account_usage SET life_fen = 0",
+    ],
+    "the customers' year counters equal those of their accounts": [
+        "INSERT INTO customer_usage (customer_id, day, year_fen) VALUES (gen_random_uuid(), '2026-03-01', 1)",
+    ],
+    "top-up counters equal the top-ups": ["UPDATE topup_usage SET day_count = 0", "DELETE FROM topup_usage"],
     "vouchers sold equal the unredeemed ones": [
         "INSERT INTO voucher_batch (id, face_fen, quantity, state, valid_until, created_by, created_at)"
         " VALUES ('00000000-0000-0000-0000-000000000001', 100, 1, 'activated', '2030-01-01', 'x', now());"

@@ -40,7 +40,8 @@ from mpss.transactions.pay import with_password
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.store import key_taken
-from mpss.transactions.topups.card_answer import AnswerCardTopup, check_limits, debit
+from mpss.transactions.topups.card_answer import AnswerCardTopup, debit
+from mpss.transactions.topups.limits import check_topup, topup_touches
 
 _NEVER_HAD = "25 "
 
@@ -58,8 +59,7 @@ class CardTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield USAGE, self.account_id
-        yield ACCOUNTS, self.account_id
+        yield from topup_touches(self.account_id)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
         yield LISTED, self.card_id
@@ -83,12 +83,17 @@ class CardTopupCommand(Asking):
             declined = self.declined(refusal, today)
             return unauthenticated(self.asked, self.proof, declined, account, before, usage, policy)
         listed = blacklisted(snapshot, (account.id, self.card_id))
-        refusal = ErrorCode.BLACKLISTED if listed else check_limits(account, self.amount_fen, snapshot, policy)
-        if refusal is not None:
-            decision = Decision(self.declined(refusal, today))
+        at, channel = self.asked.at, self.asked.channel
+        counts = (
+            ErrorCode.BLACKLISTED
+            if listed
+            else check_topup(account, self.amount_fen, snapshot, policy, at=at, channel=channel)
+        )
+        if isinstance(counts, ErrorCode):
+            decision = Decision(self.declined(counts, today))
         else:
             intent = self._transaction(TransactionState.FUNDING, today)
-            decision = debit(Decision(intent), self.bank, self.card_id, self.debit, policy, at=self.asked.at)
+            decision = debit(Decision(intent), self.bank, self.card_id, self.debit, counts, policy, at=at)
         if usage is not before:
             decision.puts.append((USAGE, account.id, usage))
         return decision

@@ -13,36 +13,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from mpss.accounts.model import AccountRow
+from mpss.accounts.limit_model import Counts
+from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.store import ACCOUNTS
 from mpss.config import Policy
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
-from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import CardId
 from mpss.kernel.outcome import Approved, Declined
-from mpss.ledger.post import BALANCES
 from mpss.ports.bank import BankOperation
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import FUNDING_REQUEST, Event, FundingEvent
+from mpss.transactions.topups.limits import give_back_topup
 from mpss.transactions.topups.outside import AnswerTopup
 
 _LEASE_SECONDS = 10
 
 
-def check_limits(account: AccountRow, amount_fen: int, snapshot: Snapshot, policy: Policy) -> ErrorCode | None:
-    """Why a top-up of this amount may not be, if so: before a bank is asked. Spec: CM 6.4.2."""
-    if amount_fen > policy.topup_single_limit_fen:
-        return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    if snapshot[BALANCES][account.ledger_account_id].balance_fen + amount_fen > policy.balance_limit_fen:
-        return ErrorCode.BALANCE_LIMIT_EXCEEDED
-    return None
-
-
-def debit(decision: Decision, bank: str, card_id: UUID, new: NewRequest, policy: Policy, *, at: datetime) -> Decision:
-    """Add to an intended top-up its debit, which is sent once this is committed."""
+def debit(
+    decision: Decision, bank: str, card_id: UUID, new: NewRequest, counts: Counts, policy: Policy, *, at: datetime
+) -> Decision:
+    """Add to an intended top-up its debit, which is sent once this is committed, and that it counts."""
     request = new_bank_request(
         decision.transaction,
         BankOperation.DEBIT,
@@ -52,7 +45,7 @@ def debit(decision: Decision, bank: str, card_id: UUID, new: NewRequest, policy:
         at=at,
         due_at=at + timedelta(seconds=policy.bank_timeout_seconds + _LEASE_SECONDS),
     )
-    decision.puts.append((FUNDING_REQUESTS, new.id, request))
+    decision.puts += [(FUNDING_REQUESTS, new.id, request), (TOPPED, decision.transaction.account_id, counts)]
     return decision
 
 
@@ -76,13 +69,13 @@ class AnswerCardTopup(AnswerTopup):
             case Approved(reference=reference):
                 event = FundingEvent.APPROVE
                 if reversal:
-                    decision = self._moved(topup, Event.APPROVE)
+                    decision = give_back_topup(self._moved(topup, Event.APPROVE), topup, snapshot)
                     decision.inserts.append(self._tell("topup_failed", topup, account, {}))
                 else:
                     decision = self._paid(topup, account, snapshot)
             case Declined(reason=reason) if not reversal and self.give_up is None:
                 event = FundingEvent.DECLINE
-                decision = self._refused(topup, account, reason)
+                decision = self._refused(topup, account, reason, snapshot)
             case outcome if self.give_up is not None and not reversal:
                 event = FundingEvent.DECLINE
                 reason = outcome.reason if isinstance(outcome, Declined) else "given up"

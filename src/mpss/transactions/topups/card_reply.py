@@ -16,7 +16,7 @@ from uuid import UUID
 from mpss.accounts.card_model import CardPurpose
 from mpss.accounts.checks import check_state
 from mpss.accounts.state import Operation
-from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.accounts.store import ACCOUNTS
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
@@ -33,7 +33,8 @@ from mpss.transactions.reply import Replying
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
 from mpss.transactions.store import CONFIRMATIONS, ConfirmationRow, key_taken
 from mpss.transactions.topups.card import ask_bank
-from mpss.transactions.topups.card_answer import check_limits, debit
+from mpss.transactions.topups.card_answer import debit
+from mpss.transactions.topups.limits import check_topup, topup_touches
 
 
 class TopupOrder(NamedTuple):
@@ -55,8 +56,7 @@ class AskForCardTopup(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield USAGE, self.order.account_id
-        yield ACCOUNTS, self.order.account_id
+        yield from topup_touches(self.order.account_id)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -70,9 +70,9 @@ class AskForCardTopup(Asking):
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         if self.code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
-        refusal = check_limits(account, order.amount_fen, snapshot, self.policy)
-        if refusal is not None:
-            return Decision(self.declined(refusal, today))
+        counts = check_topup(account, order.amount_fen, snapshot, self.policy, at=at, channel=self.asked.channel)
+        if isinstance(counts, ErrorCode):
+            return Decision(self.declined(counts, today))
         waiting = self._transaction(TransactionState.CONFIRMING, today)
         expires_at = at + timedelta(seconds=self.policy.confirmation_ttl_seconds)
         question = notice(
@@ -115,22 +115,22 @@ class ReplyToCardTopup(Replying):
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         assert self.earlier.account_id is not None
-        yield USAGE, self.earlier.account_id
-        yield ACCOUNTS, self.earlier.account_id
+        yield from topup_touches(self.earlier.account_id)
 
     def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.2."""
         assert waiting.account_id is not None
         account = snapshot[ACCOUNTS].get(waiting.account_id)
         refusal = check_state(account, Operation.TOP_UP, at=self.at)
-        if account is not None and refusal is None:
-            refusal = check_limits(account, waiting.amount_fen, snapshot, self.policy)
-        if refusal is not None:
-            return self.moved(waiting, Event.REFUSE, snapshot, refusal)
+        if account is None or refusal is not None:
+            return self.moved(waiting, Event.REFUSE, snapshot, refusal or ErrorCode.UNKNOWN_ACCOUNT)
+        counts = check_topup(account, waiting.amount_fen, snapshot, self.policy, at=self.at, channel=waiting.channel)
+        if isinstance(counts, ErrorCode):
+            return self.moved(waiting, Event.REFUSE, snapshot, counts)
         kept = json.loads(waiting.metadata or "{}")
         card_id = CardId.parse(kept["card_id"], field="card_id")
         decision = self.moved(waiting, Event.CONFIRM, snapshot)
-        return debit(decision, kept["bank"], card_id, self.new, self.policy, at=self.at)
+        return debit(decision, kept["bank"], card_id, self.new, counts, self.policy, at=self.at)
 
 
 async def request_card_topup(

@@ -14,9 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
+from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.queries import find_wallet_id
 from mpss.accounts.state import Operation
-from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.accounts.store import ACCOUNTS
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
@@ -37,6 +38,7 @@ from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import cash_topup_legs, turned_round
 from mpss.transactions.queries import get_transaction
+from mpss.transactions.topups.limits import check_topup, give_back_topup, topup_touches
 
 CHANNEL = "hall"
 
@@ -51,8 +53,7 @@ class CashTopupCommand(Asking):
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         if self.account_id is not None:
-            yield USAGE, self.account_id
-            yield ACCOUNTS, self.account_id
+            yield from topup_touches(self.account_id)
             yield LISTED, self.account_id
             yield from risk_touches(self.account_id)
 
@@ -70,11 +71,12 @@ class CashTopupCommand(Asking):
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         if blacklisted(snapshot, (account.id,)):
             return Decision(self.declined(ErrorCode.BLACKLISTED, today))
-        if self.amount_fen > self.policy.topup_single_limit_fen:
-            return Decision(self.declined(ErrorCode.SINGLE_LIMIT_EXCEEDED, today))
+        counts = check_topup(
+            account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel
+        )
+        if isinstance(counts, ErrorCode):
+            return Decision(self.declined(counts, today))
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen
-        if balance_fen > self.policy.balance_limit_fen:
-            return Decision(self.declined(ErrorCode.BALANCE_LIMIT_EXCEEDED, today))
         done = self._transaction(TransactionState.SUCCEEDED, today)
         legs = cash_topup_legs(wallet=account.ledger_account_id, amount_fen=self.amount_fen)
         told = notice(
@@ -86,7 +88,8 @@ class CashTopupCommand(Asking):
             params={"amount_fen": self.amount_fen, "balance_fen": balance_fen, "source": "cash"},
             now=self.asked.at,
         )
-        return Decision(done, entry=JournalEntry(done.id, done.kind, legs), inserts=[(OUTBOX, told)])
+        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [(TOPPED, account.id, counts)]
+        return Decision(done, JournalEntry(done.id, done.kind, legs), puts, [(OUTBOX, told)])
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
@@ -113,8 +116,7 @@ class UndoCommand(Asking):
         if self.original is not None:
             assert self.original.account_id is not None
             yield TRANSACTIONS, self.original.id
-            yield USAGE, self.original.account_id
-            yield ACCOUNTS, self.original.account_id
+            yield from topup_touches(self.original.account_id)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -145,12 +147,13 @@ class UndoCommand(Asking):
             now=self.asked.at,
         )
         undone = original._replace(state=WAITING.move(original.state, Event.REVERSE))
-        return Decision(
+        decision = Decision(
             done,
             entry=JournalEntry(done.id, done.kind, legs, reverses_id=original.id),
             puts=[(TRANSACTIONS, original.id, undone)],
             inserts=[(OUTBOX, told)],
         )
+        return give_back_topup(decision, original, snapshot)
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None

@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
+from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.state import Operation
-from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.accounts.store import ACCOUNTS
 from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Outcome
-from mpss.ledger.post import BALANCES
 from mpss.observability import log
 from mpss.ports.online_bank import OnlineBankOrder
 from mpss.risk.screen import remember, risk_touches
@@ -34,6 +34,7 @@ from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.topups.ask import record_answer
+from mpss.transactions.topups.limits import check_topup, topup_touches
 from mpss.transactions.topups.outside import ONLINE_BANK, new_topup_request
 from mpss.transactions.topups.store import request_by_session
 
@@ -49,8 +50,7 @@ class OnlineBankTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield USAGE, self.account_id
-        yield ACCOUNTS, self.account_id
+        yield from topup_touches(self.account_id)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
 
@@ -69,14 +69,14 @@ class OnlineBankTopupCommand(Asking):
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         if blacklisted(snapshot, (account.id,)):
             return Decision(self.declined(ErrorCode.BLACKLISTED, today))
-        if self.amount_fen > self.policy.topup_single_limit_fen:
-            return Decision(self.declined(ErrorCode.SINGLE_LIMIT_EXCEEDED, today))
-        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen
-        if balance_fen > self.policy.balance_limit_fen:
-            return Decision(self.declined(ErrorCode.BALANCE_LIMIT_EXCEEDED, today))
+        counts = check_topup(
+            account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel
+        )
+        if isinstance(counts, ErrorCode):
+            return Decision(self.declined(counts, today))
         topup = self._transaction(TransactionState.FUNDING, today)
         request = new_topup_request(topup, account.phone, due_at=self.asked.at + _FIRST_INQUIRY)
-        return Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request)])
+        return Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), (TOPPED, account.id, counts)])
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None

@@ -18,7 +18,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from mpss.accounts.model import AccountRow
-from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.accounts.store import ACCOUNTS
 from mpss.db.rows import InsertSet, RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.desk.store import TRANSACTIONS
@@ -34,6 +34,7 @@ from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import FUNDING_REQUEST, TOPUP, Event, FundingEvent, FundingState
 from mpss.transactions.model import Moving
 from mpss.transactions.postings import bank_card_legs, online_bank_legs, recharge_card_legs
+from mpss.transactions.topups.limits import give_back_topup, topup_touches
 
 RECHARGE = "recharge"
 ONLINE_BANK = "online_bank"
@@ -98,8 +99,7 @@ class AnswerTopup(Moving):
         assert self.earlier.account_id is not None
         yield FUNDING_REQUESTS, self.request_id
         yield TRANSACTIONS, self.earlier.id
-        yield USAGE, self.earlier.account_id
-        yield ACCOUNTS, self.earlier.account_id
+        yield from topup_touches(self.earlier.account_id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         request = snapshot[FUNDING_REQUESTS][self.request_id]
@@ -117,7 +117,7 @@ class AnswerTopup(Moving):
                     answered_at=self.at,
                 )
             case Declined(reason=reason):
-                decision = self._refused(topup, account, reason)
+                decision = self._refused(topup, account, reason, snapshot)
                 answered = request._replace(
                     state=FUNDING_REQUEST.move(request.state, FundingEvent.DECLINE), reason=reason, answered_at=self.at
                 )
@@ -142,13 +142,13 @@ class AnswerTopup(Moving):
         decision.inserts.append(self._tell("topped_up", topup, account, facts))
         return decision
 
-    def _refused(self, topup: Transaction, account: AccountRow, reason: str) -> Decision:
+    def _refused(self, topup: Transaction, account: AccountRow, reason: str, snapshot: Snapshot) -> Decision:
         card = topup.kind is TransactionKind.RECHARGE_TOPUP
         code = REFUSALS.get(reason, ErrorCode.FUNDING_DECLINED) if card else ErrorCode.FUNDING_DECLINED
         decision = self._moved(topup, Event.DECLINE, refusal=code)
         if topup.state is TransactionState.IN_DOUBT:
             decision.inserts.append(self._tell("topup_failed", topup, account, {}))
-        return decision
+        return give_back_topup(decision, topup, snapshot)
 
     def _unanswered(self, topup: Transaction, account: AccountRow) -> Decision:
         if topup.state is TransactionState.IN_DOUBT:

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state, check_voucher_tries
+from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.model import AccountRow
 from mpss.accounts.queries import overview
 from mpss.accounts.state import Operation, refusal_in
@@ -38,6 +39,7 @@ from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.purchases.funded_request import lease_seconds
 from mpss.transactions.store import key_taken
 from mpss.transactions.topups.ask import record_answer
+from mpss.transactions.topups.limits import check_topup, topup_touches
 from mpss.transactions.topups.outside import RECHARGE, REFUSALS, new_topup_request
 from mpss.vouchers.digests import candidate_digests
 
@@ -54,8 +56,7 @@ class RechargeTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield USAGE, self.account_id
-        yield ACCOUNTS, self.account_id
+        yield from topup_touches(self.account_id)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
 
@@ -80,8 +81,6 @@ class RechargeTopupCommand(Asking):
             return Decision(self.declined(refusal, today), recorded=False)
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen
         match self.worth:
-            case Approved(content=face) if balance_fen + int(face) > self.policy.balance_limit_fen:
-                return Decision(self.declined(ErrorCode.BALANCE_LIMIT_EXCEEDED, today))
             case Approved(content=face):
                 return self._intend(account, int(face), snapshot)
             case Declined(reason=reason) if reason == UNKNOWN_CARD:
@@ -96,10 +95,13 @@ class RechargeTopupCommand(Asking):
                 return Decision(self.declined(code, today), recorded=False)
 
     def _intend(self, account: AccountRow, face_fen: int, snapshot: Snapshot) -> Decision:
+        counts = check_topup(account, face_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel)
+        if isinstance(counts, ErrorCode):
+            return Decision(self.declined(counts, snapshot.business_date))
         topup = self._transaction(TransactionState.FUNDING, snapshot.business_date, amount_fen=face_fen)
         due_at = self.asked.at + timedelta(seconds=lease_seconds(self.policy))
         request = new_topup_request(topup, account.phone, due_at=due_at)
-        decision = Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request)])
+        decision = Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), (TOPPED, account.id, counts)])
         usage = snapshot[USAGE][account.id]
         if usage.voucher_wrong:
             decision.puts.append((USAGE, account.id, usage._replace(voucher_wrong=0)))

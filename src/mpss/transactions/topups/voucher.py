@@ -15,6 +15,8 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state, check_voucher_tries
+from mpss.accounts.limit_model import Counts
+from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.model import AccountRow
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -32,6 +34,7 @@ from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import voucher_topup_legs
+from mpss.transactions.topups.limits import check_topup, topup_touches
 from mpss.vouchers.digests import candidate_digests
 from mpss.vouchers.model import VoucherRow, check_voucher, parse_card_password
 from mpss.vouchers.store import VOUCHERS
@@ -46,8 +49,7 @@ class VoucherTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield USAGE, self.account_id
-        yield ACCOUNTS, self.account_id
+        yield from topup_touches(self.account_id)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
         for digest in self.digests:
@@ -78,10 +80,12 @@ class VoucherTopupCommand(Asking):
         refusal = check_voucher(voucher, today)
         if refusal is not None:
             return Decision(self.declined(refusal, today))
-        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + voucher.face_fen
-        if balance_fen > self.policy.balance_limit_fen:
-            return Decision(self.declined(ErrorCode.BALANCE_LIMIT_EXCEEDED, today))
-        return self._redeem(account, voucher, balance_fen, snapshot)
+        counts = check_topup(
+            account, voucher.face_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel
+        )
+        if isinstance(counts, ErrorCode):
+            return Decision(self.declined(counts, today))
+        return self._redeem(account, voucher, counts, snapshot)
 
     def _count_wrong(self, account: AccountRow, snapshot: Snapshot) -> Decision:
         usage = snapshot[USAGE][account.id]
@@ -92,7 +96,8 @@ class VoucherTopupCommand(Asking):
             decision.inserts.append(self._tell("voucher_barred", account, account.id, {}))
         return decision
 
-    def _redeem(self, account: AccountRow, voucher: VoucherRow, balance_fen: int, snapshot: Snapshot) -> Decision:
+    def _redeem(self, account: AccountRow, voucher: VoucherRow, counts: Counts, snapshot: Snapshot) -> Decision:
+        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + voucher.face_fen
         done = self._transaction(TransactionState.SUCCEEDED, snapshot.business_date, amount_fen=voucher.face_fen)
         legs = voucher_topup_legs(wallet=account.ledger_account_id, amount_fen=voucher.face_fen)
         used = voucher._replace(redeemed_by=account.id, transaction_id=done.id, redeemed_at=self.asked.at)
@@ -104,7 +109,7 @@ class VoucherTopupCommand(Asking):
         decision = Decision(
             done,
             entry=JournalEntry(done.id, done.kind, legs),
-            puts=[(VOUCHERS, voucher.digest, used)],
+            puts=[(VOUCHERS, voucher.digest, used), (TOPPED, account.id, counts)],
             inserts=[self._tell("topped_up", account, done.id, params)],
         )
         usage = snapshot[USAGE][account.id]

@@ -15,6 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
+from mpss.accounts.limit_model import LimitOperation, caps_of
+from mpss.accounts.limit_store import LIMITS
+from mpss.accounts.payee_store import PAYEES
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
@@ -31,8 +34,8 @@ from mpss.transactions.machine import TRANSFER, Event
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import transfer_claim_legs, transfer_held_legs, turned_round
 from mpss.transactions.transfers.queries import get_transfer
-from mpss.transactions.transfers.store import TRANSFERS, TransferRow, claimable, returnable
-from mpss.transactions.transfers.terms import UNKNOWN_LANGUAGE, add_notice
+from mpss.transactions.transfers.store import SENT, TRANSFERS, TransferRow, claimable, returnable
+from mpss.transactions.transfers.terms import UNKNOWN_LANGUAGE, add_notice, give_back_sent
 
 CALLER = "platform:transfer"
 CHANNEL = "job"
@@ -49,6 +52,7 @@ class EndCommand(Asking):
     amount_fen: int
     policy: Policy
     by_payer: bool = False
+    relation_id: UUID | None = None
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield TRANSACTIONS, self.transfer_id
@@ -56,6 +60,10 @@ class EndCommand(Asking):
         for account_id in {self.payer_id, self.account_id}:
             yield USAGE, account_id
             yield ACCOUNTS, account_id
+        yield LIMITS, LimitOperation.TRANSFER.value
+        yield SENT, self.payer_id
+        if self.relation_id is not None:
+            yield PAYEES, self.relation_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -100,6 +108,7 @@ class EndCommand(Asking):
             told = {"amount_fen": row.amount_fen, "counterpart": payer}
             lapsed = self._told("transfer_lapsed", "transfer_withdrawn")
             add_notice(decision, row.payee_phone, UNKNOWN_LANGUAGE, lapsed, told, at=at)
+            give_back_sent(decision, waiting, row, snapshot)
             row = row._replace(ended_at=at)
         event = Event.CLAIM if claiming else Event.RETURN
         ended = waiting._replace(state=TRANSFER.move(waiting.state, event))
@@ -128,7 +137,9 @@ class EndCommand(Asking):
         if account.phone != row.payee_phone:
             return ErrorCode.UNKNOWN_ACCOUNT
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen
-        too_much = balance_fen + row.amount_fen > self.policy.balance_limit_fen
+        tables = snapshot[LIMITS].get(LimitOperation.TRANSFER)
+        caps = caps_of(tables, account.account_class, CHANNEL, self.asked.at)
+        too_much = balance_fen + row.amount_fen > min(self.policy.balance_limit_fen, caps.balance_fen)
         return ErrorCode.BALANCE_LIMIT_EXCEEDED if too_much else None
 
     def _transaction(
@@ -210,6 +221,8 @@ async def end_transfer(
     asked = Asked(
         TransactionId.new(now), CALLER, TransactionId.outside(transfer_id), digest_of(kind, target.hex), now, CHANNEL
     )
-    return await runtime.desk.submit(
-        EndCommand(asked, kind, transfer_id, waiting.payer_id, target, waiting.amount_fen, runtime.policy, by_payer)
-    )
+    command = EndCommand(
+        asked, kind, transfer_id, waiting.payer_id, target, waiting.amount_fen, runtime.policy, by_payer,
+        waiting.relation_id,
+    )  # fmt: skip
+    return await runtime.desk.submit(command)

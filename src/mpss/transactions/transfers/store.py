@@ -98,12 +98,17 @@ SENT: RowSet[UUID, SentRow] = RowSet(
 )
 
 _CLAIMABLE: LiteralString = """
-    -- What would lift a wallet above its highest balance waits on.
+    -- What would lift a wallet above its highest balance, ours or its class's, waits on.
     SELECT f.transaction_id AS id, a.id AS payee_id
       FROM transfer AS f
       JOIN account AS a ON a.phone = f.payee_phone AND a.kind = 'wallet' AND a.life = 'active'
       JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
-     WHERE f.return_at > %(now)s AND f.ended_at IS NULL AND b.balance_fen + f.amount_fen <= %(highest_fen)s
+      LEFT JOIN limit_rule AS r
+        ON r.version = (SELECT version FROM limit_version
+                         WHERE effective_from <= %(now)s ORDER BY effective_from DESC LIMIT 1)
+       AND r.account_class = a.account_class AND r.measure = 'balance'
+     WHERE f.return_at > %(now)s AND f.ended_at IS NULL
+       AND b.balance_fen + f.amount_fen <= least(%(highest_fen)s, r.value)
      ORDER BY f.transaction_id LIMIT %(limit)s
 """
 _RETURNABLE: LiteralString = """

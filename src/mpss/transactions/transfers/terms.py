@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from mpss.accounts.checks import check_state, count_transfer
+from mpss.accounts.checks import check_state, count_transfer, give_back_transfer
 from mpss.accounts.limit_model import (
     NO_LIMIT,
     Counts,
@@ -21,6 +21,8 @@ from mpss.accounts.limit_model import (
     check_counts,
     count_customer,
     counted,
+    uncount_customer,
+    uncounted,
 )
 from mpss.accounts.limit_store import CUSTOMER_USAGE, LIMITS
 from mpss.accounts.model import AccountRow, UsageRow
@@ -30,7 +32,7 @@ from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Decision, Snapshot, TransactionKind, TransactionState
+from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import OutboxId
 from mpss.kernel.masking import mask_phone
@@ -249,6 +251,26 @@ def carry_out(
     )
     decision.puts.append((TRANSFERS, done.id, row))
     return decision
+
+
+def give_back_sent(decision: Decision, transfer: Transaction, row: TransferRow, snapshot: Snapshot) -> None:
+    """Add to what returns a transfer that it does not count any more, whatever counted it."""
+    day, fen, payer = transfer.business_date, row.amount_fen, snapshot[ACCOUNTS][row.payer_id]
+    decision.puts.append((USAGE, payer.id, give_back_transfer(snapshot[USAGE][payer.id], fen, day)))
+    sent = snapshot[SENT].get(payer.id)
+    if sent is not None:
+        counts = uncounted(Counts(sent.day, sent.sent_fen, sent.sent_count, sent.month_fen), fen, day)
+        freely = row.relation_id is None and sent.day == day
+        free_fen = max(sent.free_fen - fen, 0) if freely else sent.free_fen
+        left = SentRow(sent.day, counts.day_fen, free_fen, counts.day_count, counts.month_fen)
+        decision.puts.append((SENT, payer.id, left))
+    relation = None if row.relation_id is None else snapshot[PAYEES].get(row.relation_id)
+    if relation is not None and relation.day == day:
+        less = relation._replace(sent_fen=max(relation.sent_fen - fen, 0))
+        decision.puts.append((PAYEES, row.relation_id, less))
+    customer = None if payer.customer_id is None else snapshot[CUSTOMER_USAGE].get(payer.customer_id)
+    if customer is not None:
+        decision.puts.append((CUSTOMER_USAGE, payer.customer_id, uncount_customer(customer, fen, day)))
 
 
 def add_notice(

@@ -36,19 +36,28 @@ _ENDS: LiteralString = """
            WHEN t.state = 'RETURNED' THEN 'transfer_return' ELSE '' END
 """
 _SENT: LiteralString = """
+    -- What was returned does not count.
     SELECT count(*) FROM transfer_usage AS u
-      LEFT JOIN (SELECT t.account_id, t.business_date, sum(t.amount_fen) AS sent_fen,
-                        coalesce(sum(t.amount_fen) FILTER (WHERE f.payee_relation IS NULL), 0) AS free_fen
-                   FROM transaction AS t JOIN transfer AS f ON f.transaction_id = t.id
-                  WHERE t.state IN ('SUCCEEDED', 'WAITING', 'RETURNED') GROUP BY t.account_id, t.business_date) AS s
-        ON s.account_id = u.account_id AND s.business_date = u.day
-     WHERE u.sent_fen <> coalesce(s.sent_fen, 0) OR u.free_fen <> coalesce(s.free_fen, 0)
+      LEFT JOIN (SELECT v.account_id,
+                        coalesce(sum(t.amount_fen) FILTER (WHERE t.business_date = v.day), 0) AS sent_fen,
+                        coalesce(sum(t.amount_fen) FILTER (
+                            WHERE t.business_date = v.day AND f.payee_relation IS NULL), 0) AS free_fen,
+                        count(*) FILTER (WHERE t.business_date = v.day) AS sent_count,
+                        sum(t.amount_fen) AS month_fen
+                   FROM transfer_usage AS v
+                   JOIN transaction AS t ON t.account_id = v.account_id
+                    AND date_trunc('month', t.business_date) = date_trunc('month', v.day)
+                   JOIN transfer AS f ON f.transaction_id = t.id
+                  WHERE t.state IN ('SUCCEEDED', 'WAITING') GROUP BY v.account_id) AS s
+        ON s.account_id = u.account_id
+     WHERE (u.sent_fen, u.free_fen, u.sent_count, u.month_fen)
+        <> (coalesce(s.sent_fen, 0), coalesce(s.free_fen, 0), coalesce(s.sent_count, 0), coalesce(s.month_fen, 0))
 """
 _BY_RELATION: LiteralString = """
     SELECT count(*) FROM payee AS p
       LEFT JOIN (SELECT f.payee_relation, t.business_date, sum(t.amount_fen) AS sent_fen
                    FROM transaction AS t JOIN transfer AS f ON f.transaction_id = t.id
-                  WHERE t.state IN ('SUCCEEDED', 'WAITING', 'RETURNED') GROUP BY f.payee_relation, t.business_date) AS s
+                  WHERE t.state IN ('SUCCEEDED', 'WAITING') GROUP BY f.payee_relation, t.business_date) AS s
         ON s.payee_relation = p.id AND s.business_date = p.day
      WHERE p.sent_fen <> coalesce(s.sent_fen, 0)
 """

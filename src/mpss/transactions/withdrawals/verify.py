@@ -62,11 +62,18 @@ _BATCHES: LiteralString = """
 """
 _COUNTERS: LiteralString = """
     SELECT count(*) FROM withdrawal_usage AS u
-      LEFT JOIN (SELECT account_id, business_date, sum(amount_fen) AS asked_fen FROM transaction
-                  WHERE kind = 'withdrawal' AND state IN ('FUNDING', 'IN_DOUBT', 'SUCCEEDED')
-                  GROUP BY account_id, business_date) AS t
-        ON t.account_id = u.account_id AND t.business_date = u.day
-     WHERE u.asked_fen <> coalesce(t.asked_fen, 0)
+      LEFT JOIN (SELECT v.account_id,
+                        coalesce(sum(t.amount_fen) FILTER (WHERE t.business_date = v.day), 0) AS asked_fen,
+                        count(*) FILTER (WHERE t.business_date = v.day) AS asked_count,
+                        sum(t.amount_fen) AS month_fen
+                   FROM withdrawal_usage AS v
+                   JOIN transaction AS t ON t.account_id = v.account_id
+                    AND date_trunc('month', t.business_date) = date_trunc('month', v.day)
+                  WHERE t.kind = 'withdrawal' AND t.state IN ('FUNDING', 'IN_DOUBT', 'SUCCEEDED')
+                  GROUP BY v.account_id) AS t
+        ON t.account_id = u.account_id
+     WHERE (u.asked_fen, u.asked_count, u.month_fen)
+        <> (coalesce(t.asked_fen, 0), coalesce(t.asked_count, 0), coalesce(t.month_fen, 0))
 """
 
 
