@@ -23,7 +23,7 @@ async def key_of(center: Center, name: str, permissions: str, *place: str) -> st
 
 async def accounts(center: Center, key: str, *arguments: str) -> dict[str, Any]:
     """Run a command as the member of staff with the key; the object it printed."""
-    places = {**variables(center), "STAFF_API_KEY": key}
+    places = {**variables(center), "MPSS_STAFF_KEY": key}
     done = await asyncio.to_thread(lambda: run("accounts", *arguments, "--json", **places))
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -31,7 +31,7 @@ async def accounts(center: Center, key: str, *arguments: str) -> dict[str, Any]:
 
 
 async def refused(center: Center, key: str, *arguments: str) -> str:
-    places = {**variables(center), "STAFF_API_KEY": key}
+    places = {**variables(center), "MPSS_STAFF_KEY": key}
     done = await asyncio.to_thread(lambda: run("accounts", *arguments, **places))
     assert (done.returncode, done.stdout) == (2, "")
     return done.stderr
@@ -63,7 +63,7 @@ class TestAccounts:
         assert told["items"][2]["detail"]["note"] == "name and last top-up"
         looks = await shared_center.dicts("SELECT actor FROM audit_record WHERE action = 'account.history'")
         assert {"actor": "platform"} in looks
-        assert "STAFF_API_KEY" in await refused(shared_center, "", "loss", li.phone, "--note", "x")
+        assert "MPSS_STAFF_KEY" in await refused(shared_center, "", "loss", li.phone, "--note", "x")
         assert "mpss:" in await refused(shared_center, "sk_wrong", "loss", li.phone, "--note", "x")
 
     @clause("CM 6.2")

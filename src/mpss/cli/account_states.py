@@ -1,6 +1,6 @@
 """`mpss accounts`: loss, freezes, closing and the record of an account, for the call center and the halls.
 
-What changes an account is done as a member of staff, whose API key STAFF_API_KEY holds: permissions, two people and
+What changes an account is done as a member of staff, whose API key MPSS_STAFF_KEY holds: permissions, two people and
 the audit record are those of the HTTP API. What only shows is done as the platform itself.
 """
 
@@ -44,7 +44,7 @@ from mpss.transactions.closings.close import close_at_counter
 
 T = TypeVar("T")
 
-STAFF_KEY = "STAFF_API_KEY"
+STAFF_KEY = "MPSS_STAFF_KEY"
 accounts_app = typer.Typer(help="The life of subscribers' accounts.", no_args_is_help=True)
 _PhoneArgument = Annotated[str, typer.Argument(help="The subscriber's number")]
 _DocumentOption = Annotated[str, typer.Option(help="What the customer showed, or the authority's document")]
