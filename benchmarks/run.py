@@ -31,6 +31,7 @@ from benchmarks.measure import figure_of, rounded
 from benchmarks.report import goals_of, markdown, show
 from benchmarks.server import BenchServer
 from benchmarks.tpcb import CLIENTS, TpcB
+from benchmarks.world import fill_lists
 from mpss.observability import configure_logging
 
 PARTS = ("desk", "http", "funded", "growth")
@@ -48,6 +49,7 @@ class Plan:
     settle_seconds: float
     callers: int
     desk_accounts: int
+    list_entries: int
     http_accounts: int
     http_payers: int
     funded_accounts: int
@@ -68,6 +70,7 @@ FULL = Plan(
     settle_seconds=1.0,
     callers=256,
     desk_accounts=100_000,
+    list_entries=10_000,
     http_accounts=10_000,
     http_payers=2_000,
     funded_accounts=10_000,
@@ -87,6 +90,7 @@ QUICK = Plan(
     settle_seconds=0.0,
     callers=32,
     desk_accounts=500,
+    list_entries=100,
     http_accounts=200,
     http_payers=100,
     funded_accounts=200,
@@ -129,12 +133,16 @@ class Benchmark:
     def _desk(self, tpcb: TpcB) -> dict[str, Any]:
         world = self._server.make_world("desk", self._plan.desk_accounts)
         self._tell(f"desk: {world.accounts:,} accounts")
-        load = partial(run_desk, self._server, world, callers=self._plan.callers, seconds=self._plan.seconds)
+        load = partial(run_desk, self._server, callers=self._plan.callers, seconds=self._plan.seconds)
         parts = {
-            f"{name}_{desks}": partial(load, desks=desks, hot=name == "hot")
+            f"{name}_{desks}": partial(load, world, desks=desks, hot=name == "hot")
             for name in ("random", "hot")
             for desks in (1, 2)
         }
+        screened = self._server.make_world("screened", self._plan.desk_accounts)
+        fill_lists(screened.owner_url, count=self._plan.list_entries)
+        self._tell(f"desk: {2 * self._plan.list_entries:,} entries on the lists, every rule on")
+        parts["screened_2"] = partial(load, screened, desks=2, hot=False)
         found = compare(tpcb, parts, rounds=self._plan.rounds, tell=self._tell)
         return {name: figure.as_json() for name, figure in found.items()}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -15,6 +16,7 @@ from uuid import UUID
 import psycopg
 
 from mpss.kernel.ids import AccountId, CardId, MerchantId, ProductId
+from mpss.risk.rules import MOST_MOVES, RULES
 
 PASSWORD = "135246"
 PASSWORD_KEY_VERSION = 1
@@ -108,6 +110,34 @@ def fill_accounts(
                     (account_id(n), phone(n), "GD", "wallet", "active", 1_000_000 + n, digest_of(n),
                      PASSWORD_KEY_VERSION, 10**12, "en", "2026-01", "benchmark", now)
                 )  # fmt: skip
+
+
+_LISTS = """
+    INSERT INTO risk_entry (id, colour, scope, value, subject_id, shown, state, reason, evidence, entered_by,
+                            entered_at, listed_at)
+    SELECT gen_random_uuid(), CASE n %% 2 WHEN 0 THEN 'black' ELSE 'grey' END, scope, value, subject_id, value,
+           'listed', 'benchmark', '', 'benchmark', now(), now()
+      FROM generate_series(1, %(count)s) AS n,
+   LATERAL (VALUES ('number', '+86188' || lpad(n::text, 8, '0'), NULL), ('account', 'acc_' || n, gen_random_uuid()))
+        AS party (scope, value, subject_id)
+"""
+_RULE = """
+    INSERT INTO risk_rule_version (id, rule, action, enabled, figures, effective_from, state, approval_id, proposed_by,
+                                   proposed_at, decided_by, decided_at)
+    VALUES (gen_random_uuid(), %(rule)s, 'refuse', true, %(figures)s, now(), 'approved', gen_random_uuid(), 'benchmark',
+            now(), 'benchmark', now())
+"""
+
+
+def fill_lists(owner_url: str, *, count: int) -> None:
+    """So many numbers and so many accounts on the lists, none of them a payer; every rule on, none ever hit."""
+    with psycopg.connect(owner_url) as connection:
+        connection.execute(_LISTS, {"count": count})
+        for called, rule in RULES.items():
+            figures = {name: MOST_MOVES if name == "count" else figure for name, figure in rule.figures.items()}
+            connection.execute(_RULE, {"rule": called, "figures": json.dumps(figures)})
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
 
 
 def fill_merchants(owner_url: str, *, count: int) -> None:
