@@ -108,10 +108,12 @@ RULE_VERSIONS: RowSet[str, tuple[RuleVersion, ...]] = RowSet(
 RECENT: RowSet[UUID, Recent] = RowSet(
     name="risk_recent",
     order=15,
-    # Not locked: whoever writes it holds the account's usage row. No row where no rule was ever approved.
+    # Not locked: whoever writes it holds the account's usage row. No row where no rule was ever approved. OFFSET 0: a
+    # plan made while few accounts had moves would else go through all of them for each.
     load="""
         SELECT a.id, a.opened_at, a.woken_at, coalesce(r.moves, '[]')
-          FROM account AS a LEFT JOIN risk_recent AS r ON r.account_id = a.id
+          FROM account AS a LEFT JOIN LATERAL (
+               SELECT p.moves FROM risk_recent AS p WHERE p.account_id = a.id OFFSET 0) AS r ON true
          WHERE a.id = ANY(%(keys)b::uuid[])
            AND EXISTS (SELECT FROM risk_rule_version WHERE state = 'approved' AND action <> 'report')
     """,

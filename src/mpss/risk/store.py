@@ -20,19 +20,22 @@ def _make_listed(record: Sequence[Any]) -> tuple[UUID, Listed]:
 LISTED: RowSet[UUID, Listed] = RowSet(
     name="risk_entry",
     order=13,
-    # Not locked: an entry that comes into force counts from the next batch on.
+    # Not locked: an entry that comes into force counts from the next batch on. OFFSET 0: a plan made while the list was
+    # short would else go through the whole of it for each account.
     load="""
         SELECT found.id, bool_or(found.colour = 'black'), bool_or(found.colour = 'grey')
           FROM (SELECT e.subject_id AS id, e.colour FROM risk_entry AS e
                  WHERE e.subject_id = ANY(%(keys)b::uuid[]) AND e.state IN ('listed', 'leaving')
                  UNION ALL
-                SELECT a.id, e.colour FROM account AS a
-                  JOIN risk_entry AS e ON e.scope = 'number' AND e.value = a.phone AND e.state IN ('listed', 'leaving')
+                SELECT a.id, e.colour FROM account AS a, LATERAL (
+                    SELECT n.colour FROM risk_entry AS n
+                     WHERE n.scope = 'number' AND n.value = a.phone AND n.state IN ('listed', 'leaving') OFFSET 0) AS e
                  WHERE a.id = ANY(%(keys)b::uuid[])
                  UNION ALL
-                SELECT c.id, e.colour FROM bank_card AS c
-                  JOIN risk_entry AS e ON e.scope = 'bank_card' AND e.state IN ('listed', 'leaving')
-                                      AND encode(c.number_digest, 'hex') = ANY(e.aliases)
+                SELECT c.id, e.colour FROM bank_card AS c, LATERAL (
+                    SELECT b.colour FROM risk_entry AS b
+                     WHERE b.scope = 'bank_card' AND b.state IN ('listed', 'leaving')
+                       AND b.aliases @> ARRAY[encode(c.number_digest, 'hex')] OFFSET 0) AS e
                  WHERE c.id = ANY(%(keys)b::uuid[])) AS found
          GROUP BY found.id
     """,
