@@ -37,6 +37,8 @@ FUNDING_OLDEST_SECONDS = Gauge(
 RISK_REPORTS_OPEN = Gauge(
     "mpss_risk_reports_open", "Large-value and suspicious transactions that nobody has reviewed", ["pattern"]
 )
+BOSS_QUESTIONS = Gauge("mpss_boss_questions_open", "Differences with BOSS that no event explains", ["kind"])
+BOSS_COMPARED = Gauge("mpss_boss_compared_timestamp", "When a comparison with BOSS was last finished, Unix time")
 HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
 OUTSIDE_CALLS = Counter(

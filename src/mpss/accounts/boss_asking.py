@@ -125,19 +125,22 @@ async def _ask(runtime: Runtime, known: KnownLink, *, at: str) -> Subscriber | N
 
 async def take_answer(
     uow: UnitOfWork, link: Link, answer: Subscriber | NoSubscriber, *, source: str, now: datetime
-) -> None:
-    """Let what BOSS says of one account take effect; what no event explains is left to the nightly comparison."""
+) -> list[str]:
+    """Let what BOSS says of one account take effect; what became of each event that was missed.
+
+    What no event explains is left to the nightly comparison.
+    """
     found = findings(link, answer, now=now)
     if isinstance(answer, NoSubscriber):
-        return
+        return []
     if found.parts:
         await part(uow, link.account_id, source=source, now=now)
-        return
+        return ["applied"]
     if found.binds:
         await bind_accounts(uow, [(link.account_id, answer)], now=now)
-    for event in found.missed:
-        await apply_event(uow, event, source=source, now=now)
+    results = [await apply_event(uow, event, source=source, now=now) for event in found.missed]
     await save_agreed(uow, [(link.account_id, answer, found.agreed)], now=now)
+    return results
 
 
 def _is_old(runtime: Runtime, known: KnownLink, now: datetime) -> bool:

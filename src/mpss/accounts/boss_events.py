@@ -119,6 +119,9 @@ async def _apply(
     if account.life is Life.CLOSED or (account.life is Life.PRE_CLOSED and bound.boss_status == effect.status):
         return "ended"
     if not is_newer(kind, event.sequence, _last(bound, effect.aspect)):
+        if effect.aspect is Aspect.CARD and event.sim_serial and event.sim_serial != bound.sim_serial:
+            # A card between two others: it was replaced before we heard of it.
+            await insert_replaced_sim(uow, account.id, sim_serial=event.sim_serial, event_id=event.event_id, now=now)
         return "stale"
     if new_phone is not None and kind is BossKind.CHANGE_NUMBER and new_phone != account.phone:
         if await find_wallet(uow, phone=new_phone) is not None:

@@ -108,7 +108,9 @@ def findings(link: Link, answer: Subscriber | NoSubscriber, *, now: datetime) ->
         elif ours != theirs:
             missed.append(_missed(link, kind, answer, their_sequence, now))
         agreed.append(their_sequence if ours == theirs else 0)
-    return Findings(binds, tuple(missed), tuple(questions[:1]), (agreed[0], agreed[1], agreed[2]))
+    return Findings(
+        binds, tuple(missed), tuple({each.kind: each for each in questions}.values()), (agreed[0], agreed[1], agreed[2])
+    )
 
 
 def _missed(link: Link, kind: BossKind, answer: Subscriber, sequence: int, now: datetime) -> BossEvent:

@@ -20,6 +20,7 @@ from mpss.adapters.key_store_file import FileKeyStore, KeyFileDamaged
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
 from mpss.cli.account_people import accounts_app
 from mpss.cli.bench import bench_command
+from mpss.cli.boss import boss_app
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
 from mpss.cli.doubts import doubts_command
@@ -67,6 +68,7 @@ app.command("statement")(statement_command)
 app.add_typer(payment_orders_app, name="payment-orders")
 app.add_typer(withdrawals_app, name="withdrawals")
 app.add_typer(risk_app, name="risk")
+app.add_typer(boss_app, name="boss")
 app.add_typer(accounts_app, name="accounts")
 console = Console()
 

@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from mpss.accounts.boss_comparison import compare_due
 from mpss.accounts.document_expiry import find_expired
 from mpss.accounts.dormancy import find_dormant
 from mpss.accounts.freeze import end_dated_freezes
@@ -64,6 +65,7 @@ JOBS = (
     Job("end_dated_freezes", 10.0, end_dated_freezes),
     Job("finish_closings", 5.0, finish_closings),
     Job("take_rests", 30.0, take_rests),
+    Job("compare_with_boss", 30.0, compare_due),
     Job("find_dormant", 3600.0, find_dormant),
     Job("grey_often_refused", 30.0, grey_often_refused),
     Job("lapse_entries", 10.0, lapse_entries),

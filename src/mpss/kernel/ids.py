@@ -172,6 +172,16 @@ class RiskReportId(Id):
     prefix = "rpt"
 
 
+class BossComparisonId(Id):
+    __slots__ = ()
+    prefix = "bsc"
+
+
+class BossQuestionId(Id):
+    __slots__ = ()
+    prefix = "bsq"
+
+
 class ApprovalId(Id):
     __slots__ = ()
     prefix = "apv"

@@ -38,6 +38,7 @@ class Permission(StrEnum):
     RISK_APPROVE = "risk_approve"
     RISK_REVIEW = "risk_review"
     ACCOUNT_CLOSE = "account_close"
+    BOSS_VIEW = "boss_view"
     STAFF_MANAGE = "staff_manage"
 
 
@@ -69,6 +70,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.RISK_APPROVE: "approve and refuse what another proposed for the black list or its release",
     Permission.RISK_REVIEW: "report or dismiss large-value and suspicious transactions",
     Permission.ACCOUNT_CLOSE: "close accounts at a hall and pay what is left of them as cash",
+    Permission.BOSS_VIEW: "see what BOSS told of subscriptions, and what it has differently",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",
 }
 

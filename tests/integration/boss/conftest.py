@@ -18,3 +18,8 @@ from tests.support.market import market
 async def linked(database: Database, tmp_path: Path) -> AsyncIterator[tuple[Counter, Boss]]:
     async with market(database, tmp_path) as opened, with_boss(opened, tmp_path) as both:
         yield both
+
+
+@pytest.fixture
+async def shop(linked: tuple[Counter, Boss]) -> Counter:
+    return linked[0]

@@ -84,6 +84,24 @@ def decode_ranked(cursor: str | None) -> tuple[int, UUID] | None:
     return amount_fen, UUID(bytes=raw[8:])
 
 
+def encode_number(number: int) -> str:
+    """The cursor of a list ordered by a serial number."""
+    return _encode(number.to_bytes(8, "big"))
+
+
+def decode_number(cursor: str | None) -> int | None:
+    """
+    Raises:
+        MalformedField: it is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    number = int.from_bytes(_decode(cursor, 8), "big")
+    if number > _MAX_BIGINT:
+        raise _no_cursor()
+    return number
+
+
 def cut(found: list[T], limit: int, cursor_of: Callable[[T], str]) -> tuple[list[T], str | None]:
     """A page of at most `limit` of what was found, and the cursor after it; None after the last page.
 

@@ -27,6 +27,7 @@ from mpss.channels.http.routes import (
     staff_account_state,
     staff_accounts,
     staff_books,
+    staff_boss,
     staff_cards,
     staff_deductions,
     staff_freezes,
@@ -69,6 +70,6 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_accounts.SUBJECT, staff_groups.SUBJECT, staff_identities.SUBJECT,
         passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
         preferences.SUBJECT,
-        boss.SUBJECT, platform.SUBJECT,
+        staff_boss.SUBJECT, boss.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always
