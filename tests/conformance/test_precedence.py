@@ -19,7 +19,7 @@ from mpss.ledger.model import Balance
 from mpss.merchants.model import MerchantState
 from mpss.risk.model import Listed
 from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS, Recent
-from mpss.risk.rules import Action, RuleVersion
+from mpss.risk.rules import Action, RuleBook, RuleVersion, milliseconds
 from mpss.risk.store import LISTED
 from mpss.transactions.purchases.purchase import PurchaseCommand
 from mpss.transactions.store import MERCHANT_ORDERS, MerchantOrderRow, order_key
@@ -72,8 +72,8 @@ class Case:
             snapshot[LISTED][PAYER.id] = Listed(black=True, grey=False)
         if self.risky:
             always = RuleVersion("velocity", Action.REFUSE, True, {"count": 1, "minutes": 1}, NOON)
-            snapshot[RULE_VERSIONS][EVERY_RULE] = (always,)
-            snapshot[RECENT][PAYER.id] = Recent(NOON, None, ())
+            snapshot[RULE_VERSIONS][EVERY_RULE] = RuleBook((always,))
+            snapshot[RECENT][PAYER.id] = Recent(milliseconds(NOON), None, ())
         return snapshot
 
     def command(self) -> PurchaseCommand:

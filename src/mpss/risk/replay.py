@@ -6,15 +6,14 @@ History is read in order, a page at a time; each account's past is kept as the d
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from mpss.db.database import Database
-from mpss.desk.model import TransactionKind
 from mpss.risk.replay_queries import HistoryLine, read_page
-from mpss.risk.rules import MOST_MOVES, OUT, Facts, Finding, Move, RuleVersion, findings
+from mpss.risk.rules import MOST_MOVES, OUT, Facts, Finding, Move, RuleVersion, findings, milliseconds, move_of
 
 PAGE = 5_000
 
@@ -36,14 +35,19 @@ async def replay(
     payments = hit_at_all = 0
     async for line in _history(database, since=since, until=until, page=page):
         before = past.setdefault(line.account_id, deque(maxlen=MOST_MOVES))
-        move = Move(line.at, TransactionKind(line.kind), line.declined, line.amount_fen, line.merchant_id)
+        move = move_of(line.at, line.kind, line.amount_fen, line.merchant_id, declined=line.declined)
         if move.kind in OUT and not move.declined:
-            found = findings(Facts(move, line.opened_at, line.woken_at, tuple(before)), versions)
+            found = findings(_facts(move, line, before), versions)
             payments += 1
             hit_at_all += bool(found)
             caught.update(found)
         before.appendleft(move)
     return Replayed(payments, dict(caught), hit_at_all)
+
+
+def _facts(move: Move, line: HistoryLine, before: Iterable[Move]) -> Facts:
+    woken_at = None if line.woken_at is None else milliseconds(line.woken_at)
+    return Facts(move, milliseconds(line.opened_at), woken_at, tuple(before))
 
 
 async def _history(database: Database, *, since: datetime, until: datetime, page: int) -> AsyncIterator[HistoryLine]:

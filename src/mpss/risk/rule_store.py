@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
-from mpss.desk.model import TransactionKind
-from mpss.risk.rules import MOST_MOVES, Action, Move, RuleVersion
+from mpss.risk.rules import MOST_MOVES, Action, Move, RuleBook, RuleVersion, milliseconds
 
 EVERY_RULE = "every"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Recent(NamedTuple):
-    """What an account did last, newest first."""
+    """When an account was opened and woken, and what it did last, newest first: the facts of a rule but the move."""
 
-    opened_at: datetime
-    woken_at: datetime | None
+    opened_at: int
+    woken_at: int | None
     moves: tuple[Move, ...]
 
     def with_move(self, move: Move) -> Recent:
-        return self._replace(moves=(move, *self.moves[: MOST_MOVES - 1]))
+        return Recent(self.opened_at, self.woken_at, (move, *self.moves[: MOST_MOVES - 1]))
 
 
 class RuleLine(NamedTuple):
@@ -45,54 +44,35 @@ class RuleLine(NamedTuple):
     decided_at: datetime | None
 
     def version(self) -> RuleVersion:
-        return RuleVersion(self.rule, Action(self.action), self.enabled, json.loads(self.figures), self.effective_from)
+        return RuleVersion(
+            self.rule, Action(self.action), self.enabled, orjson.loads(self.figures), self.effective_from
+        )
 
 
-def _make_versions(record: Sequence[Any]) -> tuple[str, tuple[RuleVersion, ...]]:
+def _make_versions(record: Sequence[Any]) -> tuple[str, RuleBook]:
     key, *columns = record
     versions = (
-        RuleVersion(rule, Action(action), enabled, json.loads(figures), effective_from)
+        RuleVersion(rule, Action(action), enabled, orjson.loads(figures), effective_from)
         for rule, action, enabled, figures, effective_from in zip(*columns, strict=True)
     )
-    return key, tuple(versions)
+    return key, RuleBook(versions)
 
 
 def _make_recent(record: Sequence[Any]) -> tuple[UUID, Recent]:
     account_id, opened_at, woken_at, text = record
-    moves = tuple(
-        Move(
-            _EPOCH + timedelta(milliseconds=milliseconds),
-            TransactionKind(kind),
-            declined,
-            amount_fen,
-            None if merchant is None else UUID(merchant),
-        )
-        for milliseconds, kind, declined, amount_fen, merchant in json.loads(text)
-    )
-    return account_id, Recent(opened_at, woken_at, moves)
+    woken = None if woken_at is None else milliseconds(woken_at)
+    return account_id, Recent(milliseconds(opened_at), woken, tuple(map(Move._make, orjson.loads(text))))
 
 
 def _text(moves: Sequence[Move]) -> str:
-    return json.dumps(
-        [
-            [
-                (move.at - _EPOCH) // timedelta(milliseconds=1),
-                move.kind,
-                move.declined,
-                move.amount_fen,
-                None if move.merchant_id is None else move.merchant_id.hex,
-            ]
-            for move in moves
-        ],
-        separators=(",", ":"),
-    )
+    return orjson.dumps(list(map(tuple, moves))).decode()
 
 
 def _recent_columns(rows: Sequence[tuple[UUID, Recent]]) -> dict[str, list[Any]]:
     return {"ids": [key for key, _ in rows], "moves": [_text(recent.moves) for _, recent in rows]}
 
 
-RULE_VERSIONS: RowSet[str, tuple[RuleVersion, ...]] = RowSet(
+RULE_VERSIONS: RowSet[str, RuleBook] = RowSet(
     name="risk_rule_version",
     order=38,
     # All that were approved, few in a lifetime: which is in force is told by the command's own instant.

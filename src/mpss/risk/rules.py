@@ -7,14 +7,16 @@ Spec: CM 9.2, 9.3, 9.4, 9.5. Decision: ADR-0023.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 from mpss.desk.model import TransactionKind
 
+_MINUTE, _HOUR = 60_000, 3_600_000
 MOST_MOVES = 40
 """How much of an account's past is kept for the rules."""
 OUT = frozenset({TransactionKind.PURCHASE, TransactionKind.TRANSFER, TransactionKind.WITHDRAWAL})
@@ -41,21 +43,33 @@ _GRAVITY = {Action.REPORT: 0, Action.CHALLENGE: 1, Action.REFUSE: 2}
 
 
 class Move(NamedTuple):
-    """Something that an account did or tried; amounts in fen."""
+    """Something that an account did or tried; amounts in fen. As plain as it is kept, since the desk reads some ten of
+    them a payment: `at` in milliseconds since 1970, `kind` a `TransactionKind`, `merchant` in hexadecimal."""
 
-    at: datetime
-    kind: TransactionKind
+    at: int
+    kind: str
     declined: bool
     amount_fen: int
-    merchant_id: UUID | None
+    merchant: str | None
+
+
+def move_of(at: datetime, kind: str, amount_fen: int, merchant_id: UUID | None, *, declined: bool = False) -> Move:
+    """The move that a transaction is."""
+    return Move(milliseconds(at), kind, declined, amount_fen, None if merchant_id is None else merchant_id.hex)
+
+
+def milliseconds(at: datetime) -> int:
+    """An instant in milliseconds since 1970."""
+    return int(at.timestamp() * 1000)
 
 
 class Facts(NamedTuple):
-    """What a rule may look at: the move to decide, and what the account did before it, newest first."""
+    """What a rule may look at: the move to decide, when the account was opened and woken (milliseconds since 1970), and
+    what it did before the move, newest first."""
 
     move: Move
-    opened_at: datetime
-    woken_at: datetime | None
+    opened_at: int
+    woken_at: int | None
     before: tuple[Move, ...]
 
 
@@ -90,43 +104,48 @@ class RuleVersion(NamedTuple):
 
 def velocity(facts: Facts, figures: Figures) -> bool:
     """So many payments out within so many minutes, this one among them."""
-    done = [move for move in _within(facts, minutes=figures["minutes"]) if _went(move, OUT)]
-    return _went(facts.move, OUT) and len(done) + 1 >= figures["count"]
+    if not _went(facts.move, OUT):
+        return False
+    done = sum(_went(move, OUT) for move in _within(facts, minutes=figures["minutes"]))
+    return done + 1 >= figures["count"]
 
 
 def same_merchant(facts: Facts, figures: Figures) -> bool:
     """So many purchases from one merchant within so many minutes, this one among them."""
-    merchant_id = facts.move.merchant_id
-    if merchant_id is None:
+    merchant = facts.move.merchant
+    if merchant is None:
         return False
     recent = _within(facts, minutes=figures["minutes"])
-    return sum(move.merchant_id == merchant_id and not move.declined for move in recent) + 1 >= figures["count"]
+    return sum(move.merchant == merchant and not move.declined for move in recent) + 1 >= figures["count"]
 
 
 def first_day_large(facts: Facts, figures: Figures) -> bool:
     """A large amount goes out within so many hours of the opening."""
-    young = facts.move.at - facts.opened_at < timedelta(hours=figures["hours"])
+    young = facts.move.at - facts.opened_at < _HOUR * figures["hours"]
     return young and _went(facts.move, OUT) and facts.move.amount_fen >= figures["amount_fen"]
 
 
 def in_and_out(facts: Facts, figures: Figures) -> bool:
     """Most of what came in within so many hours is transferred or withdrawn again, this included."""
+    if not _went(facts.move, LEAVES):
+        return False
     recent = _within(facts, minutes=60 * figures["hours"])
     came_fen = sum(move.amount_fen for move in recent if _went(move, IN))
     left_fen = facts.move.amount_fen + sum(move.amount_fen for move in recent if _went(move, LEAVES))
     large = came_fen >= figures["amount_fen"] and came_fen > 0
-    return large and _went(facts.move, LEAVES) and 100 * left_fen >= figures["percent"] * came_fen
+    return large and 100 * left_fen >= figures["percent"] * came_fen
 
 
 def many_refusals(facts: Facts, figures: Figures) -> bool:
     """So many refusals came within so many minutes before this one."""
-    recent = _within(facts, minutes=figures["minutes"])
-    return _went(facts.move, OUT) and sum(move.declined for move in recent) >= figures["count"]
+    if not _went(facts.move, OUT):
+        return False
+    return sum(move.declined for move in _within(facts, minutes=figures["minutes"])) >= figures["count"]
 
 
 def dormant_woken(facts: Facts, figures: Figures) -> bool:
     """A large amount goes out within so many hours after a dormant account was woken."""
-    if facts.woken_at is None or facts.move.at - facts.woken_at >= timedelta(hours=figures["hours"]):
+    if facts.woken_at is None or facts.move.at - facts.woken_at >= _HOUR * figures["hours"]:
         return False
     return _went(facts.move, OUT) and facts.move.amount_fen >= figures["amount_fen"]
 
@@ -159,18 +178,34 @@ def in_force(versions: Iterable[RuleVersion], at: datetime) -> list[RuleVersion]
     return [version for version in newest.values() if version.enabled]
 
 
+class RuleBook:
+    """The approved versions; which are in force is worked out once for each time between two beginnings."""
+
+    def __init__(self, versions: Iterable[RuleVersion]) -> None:
+        self._versions = tuple(versions)
+        self._begins = sorted({version.effective_from for version in self._versions})
+        self._known: dict[int, list[RuleVersion]] = {}
+
+    def in_force(self, at: datetime) -> list[RuleVersion]:
+        """Of each rule the newest version that has begun, where that is enabled."""
+        place = bisect_right(self._begins, at)
+        found = self._known.get(place)
+        if found is None:
+            found = self._known[place] = in_force(self._versions, at)
+        return found
+
+
+NO_RULES = RuleBook(())
+
+
 def findings(facts: Facts, versions: Sequence[RuleVersion]) -> list[Finding]:
     """Every rule of `versions`, which are in force, that is hit; the gravest action first."""
-    hit = [
-        Finding(version.rule, version.action)
-        for version in versions
-        if RULES[version.rule].test(facts, version.figures)
-    ]
-    return sorted(hit, key=lambda finding: -_GRAVITY[finding.action])
+    hit = [Finding(rule, action) for rule, action, _, figures, _ in versions if RULES[rule].test(facts, figures)]
+    return sorted(hit, key=lambda finding: -_GRAVITY[finding.action]) if hit else hit
 
 
 def _within(facts: Facts, *, minutes: int) -> list[Move]:
-    since = facts.move.at - timedelta(minutes=minutes)
+    since = facts.move.at - _MINUTE * minutes
     return [move for move in facts.before if move.at > since]
 
 

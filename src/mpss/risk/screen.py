@@ -14,7 +14,7 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS
-from mpss.risk.rules import Action, Facts, Move, findings, in_force
+from mpss.risk.rules import NO_RULES, Action, Facts, findings, move_of
 from mpss.risk.store import LISTED
 
 _NOT_DONE = frozenset({TransactionState.DECLINED, TransactionState.EXPIRED, TransactionState.CANCELLED})
@@ -42,9 +42,8 @@ def screen(
     recent = rows.get(account_id) if rows else None
     if recent is None:
         return None
-    move = Move(at, kind, False, amount_fen, merchant_id)
-    facts = Facts(move, recent.opened_at, recent.woken_at, recent.moves)
-    found = findings(facts, in_force(snapshot[RULE_VERSIONS].get(EVERY_RULE, ()), at))
+    facts = Facts(move_of(at, kind, amount_fen, merchant_id), *recent)
+    found = findings(facts, snapshot[RULE_VERSIONS].get(EVERY_RULE, NO_RULES).in_force(at))
     if found and found[0].action is Action.REFUSE:
         return ErrorCode.RISK_REFUSED
     return ErrorCode.CHALLENGE_REQUIRED if found and not proven else None
@@ -63,6 +62,7 @@ def remember(decision: Decision, snapshot: Snapshot) -> Decision:
     recent = rows.get(done.account_id) if rows and done.account_id is not None else None
     if recent is None or done.refusal is ErrorCode.CHALLENGE_REQUIRED:
         return decision
-    move = Move(done.created_at, done.kind, done.state in _NOT_DONE, done.amount_fen, done.merchant_id)
+    declined = done.state in _NOT_DONE
+    move = move_of(done.created_at, done.kind, done.amount_fen, done.merchant_id, declined=declined)
     decision.puts.append((RECENT, done.account_id, recent.with_move(move)))
     return decision

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 
 from mpss.desk.model import TransactionKind
-from mpss.risk.rules import RULES, Action, Facts, Move, RuleVersion, findings, in_force
+from mpss.risk.rules import RULES, Action, Facts, Move, RuleBook, RuleVersion, findings, in_force, milliseconds, move_of
 from tests.support.clauses import clause
 from tests.support.instants import NOON
 
@@ -21,11 +21,11 @@ LONG_AGO = NOON - timedelta(days=900)
 
 def move(minutes_ago: int, kind: K = K.PURCHASE, fen: int = 100, *, declined: bool = False) -> Move:
     merchant = SHOP if kind is K.PURCHASE else None
-    return Move(NOON - timedelta(minutes=minutes_ago), kind, declined, fen, merchant)
+    return move_of(NOON - timedelta(minutes=minutes_ago), kind, fen, merchant, declined=declined)
 
 
 def facts(now: Move, *before: Move, opened_at: datetime = LONG_AGO, woken_at: datetime | None = None) -> Facts:
-    return Facts(now, opened_at, woken_at, before)
+    return Facts(now, milliseconds(opened_at), None if woken_at is None else milliseconds(woken_at), before)
 
 
 FIVE = tuple(move(minutes) for minutes in range(1, 6))
@@ -40,7 +40,7 @@ TABLE = [
     ("velocity", {"count": 6, "minutes": 10}, facts(move(0, K.CASH_TOPUP), *FIVE), False),
     ("velocity", {"count": 2, "minutes": 10}, facts(move(0), *REFUSED), False),
     ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0), *FIVE), True),
-    ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0)._replace(merchant_id=UUID(int=8)), *FIVE), False),
+    ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0)._replace(merchant=UUID(int=8).hex), *FIVE), False),
     ("first_day_large", {"hours": 24, "amount_fen": 100}, facts(move(0), opened_at=NOON), True),
     ("first_day_large", {"hours": 24, "amount_fen": 101}, facts(move(0), opened_at=NOON), False),
     ("first_day_large", {"hours": 24, "amount_fen": 1}, facts(move(0), opened_at=NOON - timedelta(days=1)), False),
@@ -84,6 +84,7 @@ def test_the_gravest_finding_comes_first(actions: list[Action]) -> None:
 def test_of_each_rule_the_version_that_began_last_counts(entries: list[tuple[str, bool, int]]) -> None:
     versions = [version(rule, Action.REFUSE, enabled=enabled, days=days) for rule, enabled, days in entries]
     standing = in_force(versions, NOON)
+    assert RuleBook(versions).in_force(NOON) == standing
     expected = set()
     for rule in RULES:
         begun = [each for each in versions if each.rule == rule and each.effective_from <= NOON]
