@@ -3,7 +3,7 @@
     real-name ──last day──► still good for policy.document_grace_days ──► document expired ──new document──► as before
 
 Money comes in meanwhile, and nothing goes out. The holder is warned before (upgrade.warn_of_documents), told when it
-happens and when it is over. Spec: CM 7.2.2. Decision: ADR-0033.
+happens and when it is over. Spec: CM 7.2.1. Decision: ADR-0033.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Whoever holds the phone alone, found or stolen, does not know it. Invariants: (1) it is compared in constant time and
 never logged; (2) a wrong one is counted before the answer, and after `policy.identity_tail_tries` of a day none is
-looked at until the next. Spec: CM 7.5, 7.2.2; DOMAIN 1.6.
+looked at until the next. Spec: CM 7.5, 7.2.1; DOMAIN 1.6.
 """
 
 from __future__ import annotations

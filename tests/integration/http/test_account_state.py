@@ -337,7 +337,7 @@ GONE = {ErrorCode.UNKNOWN_ACCOUNT}
 """A closed account is found by its number no more."""
 
 
-@clause("CM 7.6")
+@clause("CM 7.6", "GD 3.6")
 class TestEveryOperation:
     @pytest.mark.parametrize("state", FACTS)
     async def test_in_each_state_does_what_the_printed_table_says(self, shop: Counter, state: EffectiveState) -> None:

@@ -36,7 +36,7 @@ async def link(shop: Counter) -> str:
     return (await last_secret(shop.runtime, PHONE, "password_link", "url_sealed")).rsplit("/", 1)[1]
 
 
-@clause("CM 7.5", "CM 7.2.2", "CT 5.2")
+@clause("CM 7.5", "CM 7.2.1", "CT 5.2", "GD 3.3")
 class TestAReset:
     async def test_of_a_weak_account_asks_for_the_code_alone(self, shop: Counter) -> None:
         assert (await reset(shop)).status_code == 204

@@ -64,7 +64,7 @@ async def at_rest(runtime: Runtime) -> bytes:
     return b"\n".join(found)
 
 
-@clause("CM 5.2.1", "CM 5.2.1.1", "CM 6.1.2", "CM 6.1.3", "CM 7.1", "CM 7.2")
+@clause("CM 5.2.1", "CM 5.2.1.1", "CM 6.1.2", "CM 6.1.3", "CM 7.1", "CM 7.2", "GD 3.1")
 class TestTheCounter:
     async def test_opens_a_weak_account_and_upgrades_it(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)
@@ -128,7 +128,7 @@ class TestTheCounter:
         assert await audited(shop) == []
 
 
-@clause("CM 5.2.2", "CM 8.2.1")
+@clause("CM 5.2.2", "CM 6.1.1", "CM 8.2.1")
 class TestASubmission:
     async def test_is_reviewed_and_every_look_is_on_record(self, shop: Counter) -> None:
         payer = await shop.subscriber()
@@ -184,7 +184,7 @@ class TestASubmission:
         assert (await notices(shop.runtime, PHONE))[-1] == ("document_expiring", {"until": soon})
 
 
-@clause("CM 7.2.2")
+@clause("CM 7.2.1")
 class TestADocumentThatRanOut:
     async def test_stops_what_goes_out_after_its_grace_until_a_new_one_is_reviewed(self, shop: Counter) -> None:
         clerk, clock = await clerk_of(shop), shop.market.clock

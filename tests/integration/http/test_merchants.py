@@ -35,7 +35,7 @@ def raw(key: Ed25519PrivateKey) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
-@clause("CT 7.1")
+@clause("CM 5.2.1.3", "CT 7.1")
 class TestAMerchant:
     async def test_is_registered_by_staff_and_can_sign_at_once(self, shop: Counter) -> None:
         staff = await shop.staff(Permission.MERCHANT_REGISTER)

@@ -51,7 +51,7 @@ class TestAPaymentPassword:
         problem(await payer.put("/v1/account/password", body), 422, "password_reused")
 
 
-@clause("CM 7.5", "CM 8.2.3")
+@clause("CM 7.5", "CM 8.2.3", "GD 3.3")
 class TestAtTheCounter:
     async def test_a_clerk_takes_the_password_away_and_the_phone_sets_a_new_one(self, shop: Counter) -> None:
         payer = await shop.subscriber()

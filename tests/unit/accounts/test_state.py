@@ -95,6 +95,7 @@ class TestTheEffectiveState:
             assert effective_state(spoiled, at=LATER) is EffectiveState.ACTIVE
 
 
+@clause("GD 3.6")
 class TestTheTableOfOperations:
     def test_names_every_state_and_operation(self) -> None:
         assert set(ALLOWED) == set(REFUSALS) == set(EffectiveState)
