@@ -84,9 +84,8 @@ def report_loss(
         return None
 
     until = as_staff(data, flow)
-    say(
-        as_json, {"loss": "oral" if note else "written", "until": until}, f"Loss is reported until {until or 'lifted'}."
-    )
+    end = "it is lifted" if until is None else f"{until:%Y-%m-%d %H:%M} UTC"
+    say(as_json, {"loss": "oral" if note else "written", "until": until}, f"Loss is reported, until {end}.")
 
 
 @accounts_app.command("lift-loss")

@@ -64,7 +64,7 @@ async def at_rest(runtime: Runtime) -> bytes:
     return b"\n".join(found)
 
 
-@clause("CM 5.2.1", "CM 5.2.1.1", "CM 6.1.2", "CM 6.1.3", "CM 7.1", "CM 7.2", "GD 3.1")
+@clause("CM 5.2.1", "CM 5.2.1.1", "CM 6.1", "CM 6.1.2", "CM 6.1.3", "CM 7.1", "CM 7.2", "GD 3.1")
 class TestTheCounter:
     async def test_opens_a_weak_account_and_upgrades_it(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)

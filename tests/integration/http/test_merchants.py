@@ -37,6 +37,7 @@ def raw(key: Ed25519PrivateKey) -> str:
 
 @clause("CM 5.2.1.3", "CT 7.1")
 class TestAMerchant:
+    @clause("CM 5.2.1.3")
     async def test_is_registered_by_staff_and_can_sign_at_once(self, shop: Counter) -> None:
         staff = await shop.staff(Permission.MERCHANT_REGISTER)
         key = Ed25519PrivateKey.generate()

@@ -189,7 +189,7 @@ class TestBuy:
         assert await phones.count("confirmation") == 0
 
 
-@clause("CT 5.2", "CM 8.2.2")
+@clause("CT 5.2", "CM 7.3", "CM 8.2.2")
 class TestOwnAccount:
     @clause("CM 5.2.9", "CM 6.7.2")
     async def test_reports_loss_once(self, phones: Phones) -> None:
