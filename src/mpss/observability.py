@@ -39,6 +39,7 @@ RISK_REPORTS_OPEN = Gauge(
 )
 BOSS_QUESTIONS = Gauge("mpss_boss_questions_open", "Differences with BOSS that no event explains", ["kind"])
 BOSS_COMPARED = Gauge("mpss_boss_compared_timestamp", "When a comparison with BOSS was last finished, Unix time")
+RISK_REVIEWS_OPEN = Gauge("mpss_risk_reviews_open", "Transactions that a risk rule holds for somebody to look at")
 HTTP_REQUESTS = Counter("mpss_http_requests_total", "HTTP requests, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("mpss_http_seconds", "Time of one HTTP request", ["route"])
 OUTSIDE_CALLS = Counter(

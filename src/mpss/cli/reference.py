@@ -36,7 +36,7 @@ from mpss.ledger.machine import HOLD
 from mpss.merchants.machine import MERCHANT
 from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
-from mpss.risk.machine import ENTRY, REPORT
+from mpss.risk.machine import ENTRY, REPORT, REVIEW
 from mpss.staff.permissions import MEANINGS
 from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TOPUP, TRANSFER, WAITING, WITHDRAWAL
 from mpss.vouchers.machine import BATCH
@@ -56,6 +56,7 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     BANK_CARD,
     ENTRY,
     REPORT,
+    REVIEW,
 )
 
 _TEXTS = {

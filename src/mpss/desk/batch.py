@@ -193,7 +193,7 @@ def as_first_answered(transaction: Transaction) -> Transaction:
         return transaction
     if transaction.first_state in (TransactionState.FUNDING, TransactionState.COMPLETING):
         return transaction  # The first answer waited for another system; what that said is the answer.
-    if transaction.first_state is TransactionState.CONFIRMING:
+    if transaction.first_state in (TransactionState.CONFIRMING, TransactionState.REVIEWING):
         return transaction._replace(state=transaction.first_state, refusal=None, restricted_fen=0, finished_at=None)
     return transaction._replace(state=transaction.first_state)
 

@@ -61,6 +61,7 @@ class TransactionState(StrEnum):
     """States of every movement: within our own books, and with money from outside (ARCHITECTURE §6)."""
 
     CONFIRMING = "CONFIRMING"
+    REVIEWING = "REVIEWING"
     FUNDING = "FUNDING"
     IN_DOUBT = "IN_DOUBT"
     AUTHORIZED = "AUTHORIZED"
@@ -82,6 +83,7 @@ OUTSIDE = frozenset({Funding.PHONE_BILL, Funding.BANK_CARD})
 PENDING = frozenset(
     {
         TransactionState.CONFIRMING,
+        TransactionState.REVIEWING,
         TransactionState.FUNDING,
         TransactionState.IN_DOUBT,
         TransactionState.AUTHORIZED,

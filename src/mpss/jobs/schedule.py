@@ -31,6 +31,7 @@ from mpss.transactions.closings.close import finish_closings
 from mpss.transactions.closings.rest import take_rests
 from mpss.transactions.confirm import lapse_waiting
 from mpss.transactions.resolve import resolve_due
+from mpss.transactions.reviews import expire_reviews
 from mpss.transactions.topups.card_verification import end_verifications
 from mpss.transactions.transfers.end import claim_transfers, return_transfers
 from mpss.transactions.withdrawals.payment_answer import read_answers
@@ -70,6 +71,7 @@ JOBS = (
     Job("grey_often_refused", 30.0, grey_often_refused),
     Job("lapse_entries", 10.0, lapse_entries),
     Job("search_days", 60.0, search_days),
+    Job("expire_reviews", 10.0, expire_reviews),
     Job("hot_list", 10.0, refresh_heat),
     Job("sweep_accounts", 60.0, sweep),
     Job("warn_of_documents", 600.0, warn_of_documents),

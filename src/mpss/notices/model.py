@@ -96,6 +96,9 @@ class Event(StrEnum):
     AMOUNT_RELEASED = "amount_released"
     FREEZE_EXTENDED = "freeze_extended"
     DEDUCTED = "deducted"
+    REVIEW_HELD = "review_held"
+    REVIEW_RELEASED = "review_released"
+    REVIEW_REFUSED = "review_refused"
     DORMANCY_NEAR = "dormancy_near"
     FALLEN_DORMANT = "fallen_dormant"
     WOKEN = "woken"
@@ -193,6 +196,9 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.AMOUNT_RELEASED: ("amount_fen",),
     Event.FREEZE_EXTENDED: ("until",),
     Event.DEDUCTED: ("amount_fen", "balance_fen"),
+    Event.REVIEW_HELD: ("amount_fen",),
+    Event.REVIEW_RELEASED: ("amount_fen",),
+    Event.REVIEW_REFUSED: ("amount_fen",),
     Event.DORMANCY_NEAR: (),
     Event.FALLEN_DORMANT: (),
     Event.WOKEN: (),

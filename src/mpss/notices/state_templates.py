@@ -23,6 +23,19 @@ STATE_TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的账户口头挂失已到期自动解除；如手机仍未找回，请立即重新挂失。",
         "en": "The loss report on your wallet ran out. If your phone is still lost, report it again at once.",
     },
+    Event.REVIEW_HELD: {
+        "zh-CN": "您的{amount}元交易正在审核，款项已在账户内保留，未转出。结果将短信通知。",
+        "en": "Your transaction of {amount} yuan is being looked at; the money is held in your wallet. "
+        "You will be told by SMS.",
+    },
+    Event.REVIEW_RELEASED: {
+        "zh-CN": "您的{amount}元交易已通过审核，继续处理。",
+        "en": "Your transaction of {amount} yuan was looked at and goes on.",
+    },
+    Event.REVIEW_REFUSED: {
+        "zh-CN": "您的{amount}元交易未能完成，保留的款项已恢复可用。",
+        "en": "Your transaction of {amount} yuan was not carried out; the money held is free again.",
+    },
     Event.FROZEN: {
         "zh-CN": "您的账户已冻结{until}，期间不参与交易。",
         "en": "You froze your wallet{until}; it takes no part in any transaction.",

@@ -1,11 +1,11 @@
-"""Where an entry of the grey or black list stands, and a report. Grey entries need no second person. Spec: CM 9."""
+"""Where an entry of a list stands, a report, a review. Grey entries need no second person. Spec: CM 9."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 from mpss.kernel.machine import Machine
-from mpss.risk.model import EntryState, ReportState
+from mpss.risk.model import EntryState, ReportState, ReviewState
 
 
 class EntryEvent(StrEnum):
@@ -43,5 +43,22 @@ REPORT = Machine(
     moves={
         (ReportState.OPEN, ReportEvent.REPORT): ReportState.REPORTED,
         (ReportState.OPEN, ReportEvent.DISMISS): ReportState.DISMISSED,
+    },
+)
+
+
+class ReviewEvent(StrEnum):
+    RELEASE = "release"
+    REFUSE = "refuse"
+    EXPIRE = "expire"
+
+
+REVIEW = Machine(
+    "risk_review",
+    start=ReviewState.OPEN,
+    moves={
+        (ReviewState.OPEN, ReviewEvent.RELEASE): ReviewState.RELEASED,
+        (ReviewState.OPEN, ReviewEvent.REFUSE): ReviewState.REFUSED,
+        (ReviewState.OPEN, ReviewEvent.EXPIRE): ReviewState.EXPIRED,
     },
 )

@@ -69,6 +69,15 @@ class ReportState(StrEnum):
     DISMISSED = "dismissed"
 
 
+class ReviewState(StrEnum):
+    """Of what a rule held. Expired: nobody released it in time."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
 class Named(NamedTuple):
     """What an entry names, read: `text` in its one form, `subject_id` of a thing of ours, what is `shown` to people."""
 

@@ -1,7 +1,7 @@
 """The risk rules, each a named pure function of facts and figures; which are on, and the figures, is in the database.
 
 A rule says only whether it is hit; its version says what follows. Of all rules that are hit the gravest action counts:
-challenge (an SMS code beside the password), refuse; `report` is of the patterns of a day.
+challenge (an SMS code beside the password), hold (somebody looks first), refuse; `report` is of the patterns of a day.
 Spec: CM 9.2, 9.3, 9.4, 9.5. Decision: ADR-0023.
 """
 
@@ -35,11 +35,12 @@ IN = frozenset(
 
 class Action(StrEnum):
     CHALLENGE = "challenge"
+    HOLD = "hold"
     REFUSE = "refuse"
     REPORT = "report"
 
 
-_GRAVITY = {Action.REPORT: 0, Action.CHALLENGE: 1, Action.REFUSE: 2}
+_GRAVITY = {Action.REPORT: 0, Action.CHALLENGE: 1, Action.HOLD: 2, Action.REFUSE: 3}
 
 
 class Move(NamedTuple):

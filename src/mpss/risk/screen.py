@@ -14,7 +14,7 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS
-from mpss.risk.rules import NO_RULES, Action, Facts, findings, move_of
+from mpss.risk.rules import NO_RULES, Action, Facts, Finding, findings, move_of
 from mpss.risk.store import LISTED
 
 _NOT_DONE = frozenset({TransactionState.DECLINED, TransactionState.EXPIRED, TransactionState.CANCELLED})
@@ -36,8 +36,23 @@ def screen(
     proven: bool,
     merchant_id: UUID | None = None,
 ) -> ErrorCode | None:
-    """What the rules in force say of a move; `proven` that the phone was shown to be in the payer's hand, which is
-    what a challenge asks for."""
+    """As `screen_or_hold`, for what cannot wait for somebody to look: it is refused then."""
+    found = screen_or_hold(snapshot, account_id, kind, amount_fen, at=at, proven=proven, merchant_id=merchant_id)
+    return ErrorCode.RISK_REFUSED if isinstance(found, Finding) else found
+
+
+def screen_or_hold(
+    snapshot: Snapshot,
+    account_id: UUID,
+    kind: TransactionKind,
+    amount_fen: int,
+    *,
+    at: datetime,
+    proven: bool,
+    merchant_id: UUID | None = None,
+) -> ErrorCode | Finding | None:
+    """What the rules in force say of a move: a refusal, the finding that it is to be held for, or nothing. `proven`
+    that the phone was shown to be in the payer's hand, which is what a challenge asks for."""
     rows = snapshot[RECENT]
     recent = rows.get(account_id) if rows else None
     if recent is None:
@@ -46,6 +61,8 @@ def screen(
     found = findings(facts, snapshot[RULE_VERSIONS].get(EVERY_RULE, NO_RULES).in_force(at))
     if found and found[0].action is Action.REFUSE:
         return ErrorCode.RISK_REFUSED
+    if found and found[0].action is Action.HOLD:
+        return found[0]
     return ErrorCode.CHALLENGE_REQUIRED if found and not proven else None
 
 
@@ -56,13 +73,15 @@ def above_grey_limit(snapshot: Snapshot, account_id: UUID, amount_fen: int, limi
     return listed is not None and listed.grey and 100 * amount_fen > percent * limit_fen
 
 
-def remember(decision: Decision, snapshot: Snapshot) -> Decision:
-    """Add what the decision's transaction was to what the account did last, for the rules of the next."""
+def remember(decision: Decision, snapshot: Snapshot, *, at: datetime | None = None) -> Decision:
+    """Add what the decision's transaction was to what the account did last, for the rules of the next. What waits for
+    its payer's reply is added with the reply, at `at`."""
     done, rows = decision.transaction, snapshot[RECENT]
     recent = rows.get(done.account_id) if rows and done.account_id is not None else None
-    if recent is None or done.refusal is ErrorCode.CHALLENGE_REQUIRED:
+    waits = done.state is TransactionState.CONFIRMING
+    if recent is None or waits or done.refusal is ErrorCode.CHALLENGE_REQUIRED:
         return decision
     declined = done.state in _NOT_DONE
-    move = move_of(done.created_at, done.kind, done.amount_fen, done.merchant_id, declined=declined)
+    move = move_of(at or done.created_at, done.kind, done.amount_fen, done.merchant_id, declined=declined)
     decision.puts.append((RECENT, done.account_id, recent.with_move(move)))
     return decision

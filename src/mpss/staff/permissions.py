@@ -68,7 +68,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.RISK_VIEW: "look at the grey and the black list, the risk rules and the queue of reports",
     Permission.RISK_MANAGE: "put on the grey list and release; propose for the black list and its release",
     Permission.RISK_APPROVE: "approve and refuse what another proposed for the black list or its release",
-    Permission.RISK_REVIEW: "report or dismiss large-value and suspicious transactions",
+    Permission.RISK_REVIEW: "report or dismiss suspicious transactions; release or refuse what a rule held",
     Permission.ACCOUNT_CLOSE: "close accounts at a hall and pay what is left of them as cash",
     Permission.BOSS_VIEW: "see what BOSS told of subscriptions, and what it has differently",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",

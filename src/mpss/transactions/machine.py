@@ -26,6 +26,7 @@ class Event(StrEnum):
     HOLD = "hold"
     CLAIM = "claim"
     RETURN = "return"
+    REVIEW = "review"
 
 
 WAITING = Machine(
@@ -49,11 +50,17 @@ TRANSFER = Machine(
         (TransactionState.CONFIRMING, Event.REFUSE): TransactionState.DECLINED,
         (TransactionState.CONFIRMING, Event.LAPSE): TransactionState.EXPIRED,
         (TransactionState.CONFIRMING, Event.CANCEL): TransactionState.CANCELLED,
+        (TransactionState.CONFIRMING, Event.REVIEW): TransactionState.REVIEWING,
+        (TransactionState.REVIEWING, Event.CONFIRM): TransactionState.SUCCEEDED,
+        (TransactionState.REVIEWING, Event.HOLD): TransactionState.WAITING,
+        (TransactionState.REVIEWING, Event.REFUSE): TransactionState.DECLINED,
+        (TransactionState.REVIEWING, Event.LAPSE): TransactionState.DECLINED,
         (TransactionState.WAITING, Event.CLAIM): TransactionState.SUCCEEDED,
         (TransactionState.WAITING, Event.RETURN): TransactionState.RETURNED,
     },
 )
-"""A transfer waits for its payer's reply where it was asked for by SMS, and for its payee where that has no wallet."""
+"""A transfer waits for its payer's reply where it was asked for by SMS, for somebody to look where a risk rule says
+so, and for its payee where that has no wallet."""
 
 _S = TransactionState
 WITHDRAWAL = Machine(
@@ -64,6 +71,10 @@ WITHDRAWAL = Machine(
         (_S.CONFIRMING, Event.REFUSE): _S.DECLINED,
         (_S.CONFIRMING, Event.LAPSE): _S.EXPIRED,
         (_S.CONFIRMING, Event.CANCEL): _S.CANCELLED,
+        (_S.CONFIRMING, Event.REVIEW): _S.REVIEWING,
+        (_S.REVIEWING, Event.CONFIRM): _S.FUNDING,
+        (_S.REVIEWING, Event.REFUSE): _S.DECLINED,
+        (_S.REVIEWING, Event.LAPSE): _S.DECLINED,
         (_S.FUNDING, Event.APPROVE): _S.SUCCEEDED,
         (_S.FUNDING, Event.DECLINE): _S.DECLINED,
         (_S.FUNDING, Event.NO_ANSWER): _S.IN_DOUBT,

@@ -16,6 +16,7 @@ from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.machine import Machine
+from mpss.risk.screen import remember
 from mpss.transactions.machine import Event
 from mpss.transactions.model import Moving
 from mpss.transactions.store import CONFIRMATIONS
@@ -61,7 +62,7 @@ class Replying(Moving):
         if late:
             return self.moved(waiting, Event.LAPSE, snapshot, ErrorCode.CONFIRMATION_EXPIRED)
         if self.event is Event.CONFIRM:
-            return self.confirmed(waiting, snapshot)
+            return remember(self.confirmed(waiting, snapshot), snapshot, at=self.at)
         return self.moved(waiting, self.event, snapshot)
 
     def moved(

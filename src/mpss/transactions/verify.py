@@ -17,6 +17,15 @@ _STUCK: LiteralString = """
     SELECT count(*) FROM transaction AS t LEFT JOIN confirmation AS c ON c.transaction_id = t.id
      WHERE t.state = 'CONFIRMING' AND (c.transaction_id IS NULL OR c.answered_at IS NOT NULL)
 """
+_REVIEWS: LiteralString = """
+    -- What is looked at is held, and only that; afterwards its hold has ended.
+    SELECT count(*) FROM risk_review AS r
+      FULL JOIN (SELECT * FROM transaction WHERE state = 'REVIEWING') AS t ON t.id = r.transaction_id
+      LEFT JOIN hold AS h ON h.id = r.hold_id
+     WHERE (t.id IS NULL) = (r.state IS NOT DISTINCT FROM 'open')
+        OR (t.id IS NOT NULL AND r.held_fen IS DISTINCT FROM t.amount_fen + t.fee_fen)
+        OR h.amount_fen IS DISTINCT FROM r.held_fen OR (h.state = 'open') <> (r.state = 'open')
+"""
 _ENTRIES: LiteralString = """
     SELECT count(*) FROM transaction AS t
       LEFT JOIN journal_entry AS e ON e.id = t.id
@@ -134,6 +143,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         Check("what is unclaimed of closed accounts are the rests that wait", int(await uow.value(_UNCLAIMED))),
         Check("deductions by law are what is owed to authorities", int(await uow.value(_DEDUCTED))),
         Check("every transaction is final or a job moves it", int(await uow.value(_STUCK))),
+        Check("what is held for review has its hold", int(await uow.value(_REVIEWS))),
         Check("each state has the entries it should", int(await uow.value(_ENTRIES))),
         Check("every entry has its transaction", int(await uow.value(_ENTRY_WITHOUT))),
         Check("a reversal cancels its original leg by leg", int(await uow.value(_REVERSALS_DIFFER))),

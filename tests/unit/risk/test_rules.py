@@ -76,7 +76,7 @@ def version(rule: str, action: Action, *, enabled: bool = True, days: int = 0, c
 def test_the_gravest_finding_comes_first(actions: list[Action]) -> None:
     found = findings(facts(move(0)), [version("velocity", action) for action in actions])
     assert len(found) == len(actions)
-    gravest = (Action.REFUSE, Action.CHALLENGE, Action.REPORT)
+    gravest = (Action.REFUSE, Action.HOLD, Action.CHALLENGE, Action.REPORT)
     assert found[0].action is next(action for action in gravest if action in actions)
 
 

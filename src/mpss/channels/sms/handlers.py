@@ -208,6 +208,8 @@ def _after_answer(transaction: Transaction, language: str, *, cancelling: bool =
             TransactionState.SUCCEEDED | TransactionState.WAITING | TransactionState.FUNDING | TransactionState.IN_DOUBT
         ):
             return ALREADY_PAID[language] if cancelling else None
+        case TransactionState.REVIEWING:
+            return REFUSALS[ErrorCode.ILLEGAL_STATE][language] if cancelling else None
         case TransactionState.REVERSED | TransactionState.RETURNED:
             return REVERSED[language]
         case TransactionState.EXPIRED:

@@ -10,7 +10,10 @@ from mpss.accounts.state_store import Owner
 from mpss.db.database import UnitOfWork
 from mpss.transactions.closings.model import Payout, Standing
 
-_PENDING = "('CONFIRMING', 'FUNDING', 'IN_DOUBT', 'AUTHORIZED', 'COMPLETING', 'RELEASING', 'REVERSING', 'WAITING')"
+_PENDING = (
+    "('CONFIRMING', 'REVIEWING', 'FUNDING', 'IN_DOUBT', 'AUTHORIZED', 'COMPLETING', 'RELEASING', 'REVERSING', "
+    "'WAITING')"
+)
 _STANDING: LiteralString = (
     """
     SELECT b.balance_fen, b.held_fen, b.frozen_fen, b.restricted_fen,

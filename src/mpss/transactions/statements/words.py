@@ -51,6 +51,7 @@ KINDS: dict[TransactionKind, dict[str, str]] = {
 }
 STATES: dict[TransactionState, dict[str, str]] = {
     S.CONFIRMING: {"zh-CN": "待确认", "en": "waits for a reply"},
+    S.REVIEWING: {"zh-CN": "审核中", "en": "under review"},
     S.FUNDING: {"zh-CN": "处理中", "en": "under way"},
     S.IN_DOUBT: {"zh-CN": "处理中", "en": "under way"},
     S.AUTHORIZED: {"zh-CN": "已授权", "en": "authorized"},

@@ -40,9 +40,11 @@ from mpss.ledger.model import Balance, JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import above_grey_limit, risk_touches, screen
+from mpss.risk.rules import Finding
+from mpss.risk.screen import above_grey_limit, risk_touches, screen_or_hold
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.postings import transfer_held_legs, transfer_legs
+from mpss.transactions.review import hold_for_review
 from mpss.transactions.transfers.store import SENT, TRANSFERS, SentRow, TransferRow
 
 UNKNOWN_LANGUAGE = "zh-CN"
@@ -72,12 +74,14 @@ class Parties(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What a transfer leaves of the limits; `relation` is set for a directed one."""
+    """What a transfer leaves of the limits; `relation` is set for a directed one, `finding` where it is to be held for
+    review."""
 
     sent: SentRow
     relation: PayeeRow | None
     usage: UsageRow
     customer: CustomerUsageRow | None
+    finding: Finding | None = None
 
 
 def order_touches(order: Order) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
@@ -141,9 +145,10 @@ def settle_terms(
     at: datetime,
     channel: str,
     proven: bool = True,
+    reviewed: bool = False,
 ) -> Terms | ErrorCode:
     """Lists → limits of the wallet, its customer and the channel, then of the relation or what goes freely → the
-    payee's highest balance → risk rules → funds."""
+    payee's highest balance → risk rules, but where they were `reviewed` → funds."""
     if blacklisted(snapshot, (order.payer_id, order.payee_id)):
         return ErrorCode.BLACKLISTED
     amount_fen, relation = order.amount_fen, parties.relation
@@ -188,19 +193,33 @@ def settle_terms(
         highest_fen = min(highest_fen, caps_of(tables, parties.payee.account_class, channel, at).balance_fen)
     if has_fen + amount_fen > highest_fen:
         return ErrorCode.BALANCE_LIMIT_EXCEEDED
-    refusal = screen(snapshot, order.payer_id, TransactionKind.TRANSFER, amount_fen, at=at, proven=proven)
-    if refusal is not None:
-        return refusal
+    found = (
+        None
+        if reviewed
+        else screen_or_hold(snapshot, order.payer_id, TransactionKind.TRANSFER, amount_fen, at=at, proven=proven)
+    )
+    if isinstance(found, ErrorCode):
+        return found
     balance = parties.balance
     # What may not be withdrawn may not be transferred either.
     if balance.withdrawable_fen < amount_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
-    return Terms(sent, relation, usage, customer)
+    return Terms(sent, relation, usage, customer, found)
 
 
 def _or_none(own_fen: int | None) -> int:
     """The customer's own limit, where there is one."""
     return NO_LIMIT if own_fen is None else own_fen
+
+
+def keep_for_review(
+    decision: Decision, order: Order, parties: Parties, finding: Finding, policy: Policy, *, at: datetime
+) -> Decision:
+    """Add to a transfer that begins to be REVIEWING what it leaves: its row, and the amount held."""
+    payer = parties.payer
+    row = TransferRow(payer.id, payer.phone, order.payee_phone, None, None, order.amount_fen, None, None)
+    decision.puts.append((TRANSFERS, decision.transaction.id, row))
+    return hold_for_review(decision, finding, payer, parties.balance, total_fen=order.amount_fen, policy=policy, at=at)
 
 
 def state_of(parties: Parties) -> TransactionState:

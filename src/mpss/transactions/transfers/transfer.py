@@ -1,6 +1,7 @@
 """Transfer (转账) from wallet to wallet, with the payment password or by the payer's SMS reply.
 
     asked by SMS   CONFIRMING ──yes──► as below, decided anew       ──no, too late──► CANCELLED, EXPIRED
+    a risk rule says so            ──► REVIEWING    held; released by staff ──► as below, decided anew, or DECLINED
     payee's wallet is active       ──► SUCCEEDED    Dr payer's wallet   Cr payee's wallet
     payee has none                 ──► WAITING      Dr payer's wallet   Cr transfers held
                                        ──the number opens one──► SUCCEEDED      ──policy.transfer_hold_days──► RETURNED
@@ -42,6 +43,7 @@ from mpss.transactions.transfers.terms import (
     add_notice,
     carry_out,
     find_parties,
+    keep_for_review,
     order_touches,
     settle_terms,
     state_of,
@@ -90,6 +92,9 @@ class TransferCommand(Asking):
             decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
         elif self.confirm_code is not None:
             decision = self._ask_payer(self.confirm_code, parties, today)
+        elif terms.finding is not None:
+            held = Decision(self._transaction(TransactionState.REVIEWING, today))
+            decision = keep_for_review(held, order, parties, terms.finding, self.policy, at=asked.at)
         else:
             moved = Decision(self._transaction(state_of(parties), today))
             return carry_out(moved, order, parties, terms, self.policy, at=asked.at)

@@ -27,7 +27,10 @@ from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import CardId, FundingId
 from mpss.kernel.machine import Machine
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
+from mpss.ledger.model import Balance
 from mpss.observability import log
+from mpss.risk.machine import ReviewEvent
+from mpss.risk.review_store import ReviewRow
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
@@ -36,10 +39,11 @@ from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.machine import FUNDING_REQUEST, WITHDRAWAL, Event, FundingEvent
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.reply import Replying
+from mpss.transactions.review import Reviewing
 from mpss.transactions.withdrawals.end import OfWithdrawal
 from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder
 from mpss.transactions.withdrawals.queries import get_withdrawal
-from mpss.transactions.withdrawals.terms import hold_back, order_touches, settle_terms
+from mpss.transactions.withdrawals.terms import hold_back, keep_for_review, order_touches, settle_terms
 
 _NEVER_HAD = "25 "
 
@@ -154,6 +158,9 @@ class ReplyToWithdrawal(Replying):
         )
         if isinstance(terms, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, terms)
+        if terms.finding is not None:
+            held = self.moved(waiting, Event.REVIEW, snapshot)
+            return keep_for_review(held, self.order, account, terms, terms.finding, self.policy, at=self.at)
         decision = self.moved(waiting, Event.CONFIRM, snapshot)
         return hold_back(decision, self.order, account, terms, self.credit, self.policy, at=self.at)
 
@@ -162,15 +169,59 @@ async def reply_to_withdrawal(
     runtime: Runtime, waiting: Transaction, event: Event, *, at: datetime
 ) -> ReplyToWithdrawal:
     """The command for a payer's answer to a withdrawal."""
+    order, credit = await _order(runtime, waiting), await new_request(runtime)
+    return ReplyToWithdrawal(waiting, at, event, runtime.policy, order, credit)
+
+
+async def _order(runtime: Runtime, waiting: Transaction) -> WithdrawalOrder:
     async with runtime.database.read() as uow:
         row = await get_withdrawal(uow, waiting.id)
     assert row is not None, f"{waiting.id} has no withdrawal"
-    order = WithdrawalOrder(row.account_id, row.card_id, row.card, row.bank, row.mode, row.amount_fen, row.fee_fen)
-    return ReplyToWithdrawal(waiting, at, event, runtime.policy, order, await new_request(runtime))
+    return WithdrawalOrder(row.account_id, row.card_id, row.card, row.bank, row.mode, row.amount_fen, row.fee_fen)
 
 
-async def after_reply(runtime: Runtime, command: ReplyToWithdrawal, told: Transaction) -> Transaction:
-    """Send what a yes wrote down; the withdrawal as it stands then."""
+@dataclass(frozen=True, slots=True)
+class ReviewOfWithdrawal(Reviewing):
+    """Move a withdrawal that is held for review; `credit` is what the bank will know a request by."""
+
+    order: WithdrawalOrder
+    credit: NewRequest
+
+    @property
+    def machine(self) -> Machine[TransactionState, Event]:
+        return WITHDRAWAL
+
+    def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        return order_touches(self.order)
+
+    def released(self, waiting: Transaction, snapshot: Snapshot, balance: Balance) -> Decision:
+        """Decided anew, with the fee that was held. Spec: CM 6.6, 9.4."""
+        account = snapshot[ACCOUNTS][self.order.account_id]
+        refusal = check_state(account, Operation.WITHDRAW, at=self.at)
+        if refusal is not None:
+            return self.moved(waiting, Event.REFUSE, snapshot, refusal)
+        terms = settle_terms(
+            self.order, account, snapshot, snapshot.business_date, self.policy, quoted_at=waiting.created_at,
+            channel=waiting.channel, released=balance,
+        )  # fmt: skip
+        if isinstance(terms, ErrorCode):
+            return self.moved(waiting, Event.REFUSE, snapshot, terms)
+        decision = self.moved(waiting, Event.CONFIRM, snapshot)
+        return hold_back(decision, self.order, account, terms, self.credit, self.policy, at=self.at)
+
+
+async def review_of_withdrawal(
+    runtime: Runtime, waiting: Transaction, event: ReviewEvent, row: ReviewRow, *, by: str, reason: str, at: datetime
+) -> ReviewOfWithdrawal:
+    """The command for somebody's word on a withdrawal that is held."""
+    order, credit = await _order(runtime, waiting), await new_request(runtime)
+    return ReviewOfWithdrawal(waiting, at, event, runtime.policy, row, by, reason, order, credit)
+
+
+async def after_reply(
+    runtime: Runtime, command: ReplyToWithdrawal | ReviewOfWithdrawal, told: Transaction
+) -> Transaction:
+    """Send what a yes, or a release, wrote down; the withdrawal as it stands then."""
     if told.state is not TransactionState.FUNDING or command.order.mode is not Mode.REAL_TIME:
         return told
     return await ask_credit(runtime, command.credit.id, first=True) or told

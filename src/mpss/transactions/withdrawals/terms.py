@@ -28,10 +28,12 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
-from mpss.risk.screen import above_grey_limit, risk_touches, screen
+from mpss.risk.rules import Finding
+from mpss.risk.screen import above_grey_limit, risk_touches, screen, screen_or_hold
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
+from mpss.transactions.review import hold_for_review
 from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, WithdrawalRow, WithdrawnRow, count_asked
 from mpss.transactions.withdrawals.store import WITHDRAWALS, WITHDRAWN
 
@@ -40,11 +42,13 @@ _LEASE_SECONDS = 10
 
 
 class Terms(NamedTuple):
-    """What a withdrawal costs beside its amount, and the day's count with it."""
+    """What a withdrawal costs beside its amount, and the day's count with it; `finding` where it is to be held for
+    review."""
 
     fee_fen: int
     withdrawn: WithdrawnRow
     balance: Balance
+    finding: Finding | None = None
 
 
 def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
@@ -69,9 +73,11 @@ def settle_terms(
     quoted_at: datetime,
     channel: str,
     proven: bool = True,
+    released: Balance | None = None,
 ) -> Terms | ErrorCode:
     """Lists → limits → risk rules → fee → funds. The fee and the table of limits are those of `quoted_at`, when the
-    payer was shown the fee or asked. Money to the customer's own card does not count by year and lifetime."""
+    payer was shown the fee or asked. Money to the customer's own card does not count by year and lifetime.
+    `released` is the balance without the hold of one that was reviewed, which the risk rules are not asked about."""
     if blacklisted(snapshot, (order.account_id, order.card_id)):
         return ErrorCode.BLACKLISTED
     withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
@@ -80,16 +86,20 @@ def settle_terms(
         refusal = _above_limits(order, account, withdrawn, caps, snapshot, policy)
         if refusal is not None:
             return refusal
-    refusal = screen(snapshot, account.id, TransactionKind.WITHDRAWAL, order.amount_fen, at=quoted_at, proven=proven)
-    if refusal is not None:
-        return refusal
+    found = None
+    if released is None:
+        # The rest of an account that is being closed is not kept waiting, but refused.
+        look = screen if order.closing else screen_or_hold
+        found = look(snapshot, account.id, TransactionKind.WITHDRAWAL, order.amount_fen, at=quoted_at, proven=proven)
+    if isinstance(found, ErrorCode):
+        return found
     fee_fen = 0 if order.closing else quote(in_force(snapshot[FEES].get(FEE_KIND), quoted_at), order.amount_fen)
     if order.fee_fen is not None and order.fee_fen != fee_fen:
         return ErrorCode.PRICE_CHANGED
-    balance = snapshot[BALANCES][account.ledger_account_id]
+    balance = released or snapshot[BALANCES][account.ledger_account_id]
     if balance.withdrawable_fen < order.amount_fen + fee_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
-    return Terms(fee_fen, withdrawn, balance)
+    return Terms(fee_fen, withdrawn, balance, found)
 
 
 def _above_limits(
@@ -106,6 +116,23 @@ def _above_limits(
     if withdrawn.asked_fen > (day_fen if own_day_fen is None else min(day_fen, own_day_fen)):
         return ErrorCode.DAILY_LIMIT_EXCEEDED
     return check_counts(caps, order.amount_fen, withdrawn.counts)
+
+
+def keep_for_review(
+    decision: Decision,
+    order: WithdrawalOrder,
+    account: AccountRow,
+    terms: Terms,
+    finding: Finding,
+    policy: Policy,
+    *,
+    at: datetime,
+) -> Decision:
+    """Add to a withdrawal that begins to be REVIEWING what it leaves: its row, and amount and fee held."""
+    row = WithdrawalRow(account.id, order.card_id, order.card, order.bank, order.mode, order.amount_fen, terms.fee_fen)
+    decision.puts.append((WITHDRAWALS, decision.transaction.id, row))
+    total_fen = order.amount_fen + terms.fee_fen
+    return hold_for_review(decision, finding, account, terms.balance, total_fen=total_fen, policy=policy, at=at)
 
 
 def hold_back(

@@ -13,7 +13,7 @@ _ROWS: LiteralString = """
       FULL JOIN withdrawal AS w ON w.transaction_id = t.id
      WHERE t.id IS NULL OR (w.transaction_id IS NULL AND t.state <> 'DECLINED')
         OR w.amount_fen <> t.amount_fen OR w.fee_fen <> t.fee_fen OR w.account_id <> t.account_id
-        OR (w.hold_id IS NULL AND t.state NOT IN ('CONFIRMING', 'DECLINED', 'EXPIRED', 'CANCELLED'))
+        OR (w.hold_id IS NULL AND t.state NOT IN ('CONFIRMING', 'REVIEWING', 'DECLINED', 'EXPIRED', 'CANCELLED'))
         OR (w.hold_id IS NOT NULL AND (w.ended_at IS NULL) <> (t.state IN ('FUNDING', 'IN_DOUBT')))
 """
 _HOLDS: LiteralString = """

@@ -43,7 +43,14 @@ from mpss.transactions.store import CONFIRMATIONS, ConfirmationRow, key_taken
 from mpss.transactions.withdrawals.answer import ask_credit
 from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, WithdrawalRow
 from mpss.transactions.withdrawals.store import WITHDRAWALS
-from mpss.transactions.withdrawals.terms import FEE_KIND, add_notice, hold_back, order_touches, settle_terms
+from mpss.transactions.withdrawals.terms import (
+    FEE_KIND,
+    add_notice,
+    hold_back,
+    keep_for_review,
+    order_touches,
+    settle_terms,
+)
 
 _NO_CARD = UUID(int=0)
 _NOWHERE = ("", "", Mode.BATCH)
@@ -119,6 +126,9 @@ class WithdrawCommand(Asking):
                 "amount_fen": order.amount_fen, "fee_fen": terms.fee_fen, "card": order.card, "code": self.confirm_code,
             }  # fmt: skip
             add_notice(decision, waiting, account, "confirm_withdrawal", facts, at=asked.at)
+        elif terms.finding is not None:
+            held = Decision(self._transaction(TransactionState.REVIEWING, today, fee_fen=terms.fee_fen))
+            decision = keep_for_review(held, order, account, terms, terms.finding, self.policy, at=asked.at)
         else:
             decision = Decision(self._transaction(TransactionState.FUNDING, today, fee_fen=terms.fee_fen))
             hold_back(decision, order, account, terms, self.credit, self.policy, at=asked.at)

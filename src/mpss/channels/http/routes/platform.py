@@ -23,6 +23,7 @@ from mpss.db.readiness import is_current
 from mpss.observability import log
 from mpss.risk.reports import measure_reports
 from mpss.transactions.resolve import measure_open
+from mpss.transactions.reviews import measure_reviews
 
 SUBJECT = Subject("Platform")
 
@@ -97,6 +98,7 @@ async def metrics(request: Request) -> Response:
         async with asyncio.timeout(_MEASURE_SECONDS):
             await measure_open(exchange(request).runtime)
             await measure_reports(exchange(request).runtime)
+            await measure_reviews(exchange(request).runtime)
     except Exception:
         log.warning("metrics.not_measured")  # The database is away; what this process counts is told all the same.
     return Response(prometheus_client.generate_latest(), 200, None, prometheus_client.CONTENT_TYPE_LATEST)

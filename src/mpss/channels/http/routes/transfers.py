@@ -70,7 +70,8 @@ class TransferView(View):
 
     transaction_id: str = Field(examples=[TRANSACTION_EXAMPLE])
     state: TransactionState = Field(
-        description="WAITING: the payee has no wallet yet; RETURNED: it opened none in time, or the payer took it back",
+        description="REVIEWING: held until somebody has looked at it; WAITING: the payee has no wallet yet; "
+        "RETURNED: it opened none in time, or the payer took it back",
         examples=["SUCCEEDED"],
     )
     direction: str = Field(description="out: sent, in: received", examples=["out"])
@@ -129,7 +130,10 @@ class PayeesView(View):
     "/v1/transfers",
     summary="Transfer to a number",
     access=Access.SUBSCRIBER,
-    says={201: Said("The payee has the money (SUCCEEDED), or it waits for the payee (WAITING)", TransactionView)},
+    says={
+        201: Said("The payee has the money (SUCCEEDED), or it waits for the payee (WAITING)", TransactionView),
+        202: Said("Held for review (REVIEWING); the result comes by SMS", TransactionView),
+    },
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         ErrorCode.SELF_TRANSFER,
