@@ -193,13 +193,18 @@ async def unbind(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
     """End a binding at once.
 
     Raises:
-        Refused: UNKNOWN_ACCOUNT, UNKNOWN_CARD; ILLEGAL_STATE, the card is not bound.
+        Refused: UNKNOWN_ACCOUNT, or what the account's state refuses with; UNKNOWN_CARD; ILLEGAL_STATE, the card is
+            not bound.
 
     Spec: CM 5.3.1.
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await live_account(uow, account_id)
+        # The rest of an account that is being closed may be on its way to the card.
+        refusal = check_state(account, Operation.UNBIND_CARD, at=now)
+        if refusal is not None:
+            raise Refused(refusal)
         card = await found_card(uow, card_id, account_id)
         refuse_unless(card, CardEvent.UNBIND)
         card = await moved(uow, card, CardEvent.UNBIND, now)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
 from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import tell
@@ -92,15 +93,17 @@ async def dissolve_payee(runtime: Runtime, *, account_id: UUID, payee_id: UUID) 
     """End a relation, at once. What was sent by it and waits for its payee goes on waiting.
 
     Raises:
-        Refused: UNKNOWN_ACCOUNT; UNKNOWN_PAYEE, also where it was dissolved before.
+        Refused: UNKNOWN_ACCOUNT, or what the account's state refuses with; UNKNOWN_PAYEE, also where it was dissolved
+            before.
 
     Spec: CM 5.3.2.2, 6.5.2.2.
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         locked = await lock_account(uow, account_id)
-        if locked is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        refusal = check_state(None if locked is None else locked[0], Operation.UNBIND_CARD, at=now)
+        if locked is None or refusal is not None:
+            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
         account, _ = locked
         found = [payee for payee in await payees_of(uow, account_id) if payee.id == payee_id]
         if not found:

@@ -21,6 +21,7 @@ from mpss.accounts.state import ALLOWED, REFUSALS, EffectiveState, Operation
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
+from tests.integration.http.test_identity import NUMBER, PAPERS
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, events, sms_code
 from tests.support.http import Caller, Counter, problem
@@ -36,7 +37,7 @@ async def proofs(shop: Counter, password: str = PASSWORD) -> dict[str, str]:
 
 
 async def clerk_of(shop: Counter) -> Caller:
-    wanted = (Permission.LOSS_WRITTEN, Permission.CASH_TOPUP)
+    wanted = (Permission.LOSS_WRITTEN, Permission.CASH_TOPUP, Permission.ACCOUNT_CLOSE, Permission.IDENTITY_MANAGE)
     return await shop.staff(*wanted, name=f"clerk {next(NUMBERS)}", hall="H01", clerk=f"C{next(NUMBERS)}")
 
 
@@ -264,6 +265,20 @@ FACTS: dict[EffectiveState, str] = {
 }
 """How the row of an account in each state looks. A locked password is no fact of the row."""
 
+
+async def put_into(shop: Counter, state: EffectiveState) -> None:
+    """Write the payer's account as one in this state, and as nothing else."""
+    account = {"id": shop.market.payer.account_id}
+    async with shop.runtime.database.transaction() as uow:
+        await uow.execute(
+            "UPDATE account SET life = 'active', loss = 'none', loss_until = NULL, boss_stopped = false,"
+            " document_expired_since = NULL, dormant_since = NULL, freezes = '{}', user_freeze_until = NULL,"
+            " closed_at = NULL WHERE id = %(id)s",
+            account,
+        )
+        await uow.execute(f"UPDATE account SET {FACTS[state]} WHERE id = %(id)s", account)
+
+
 Try = Callable[[Counter, Caller], Awaitable[Any]]
 
 
@@ -317,7 +332,22 @@ async def _wake(shop: Counter, payer: Caller) -> Any:
     return await payer.post("/v1/account/wake", await proofs(shop))
 
 
+async def _close(shop: Counter, payer: Caller) -> Any:
+    return await (await clerk_of(shop)).post("/v1/staff/accounts/closing", await shop.shown())
+
+
+async def _pay_out(shop: Counter, payer: Caller) -> Any:
+    rest = {"phone": PHONE, "document": SEEN, "document_kind": "resident_id", "document_number": NUMBER}
+    return await (await clerk_of(shop)).post("/v1/staff/accounts/closing/pay-out", rest)
+
+
+async def _upgrade(shop: Counter, payer: Caller) -> Any:
+    return await (await clerk_of(shop)).post("/v1/staff/accounts/upgrade", {**PAPERS, "phone": PHONE})
+
+
 TRIES: dict[Operation, Try] = {
+    # Before a transfer waits.
+    Operation.CLOSE: _close,
     Operation.PAY: _pay,
     Operation.TRANSFER: _transfer,
     Operation.RECEIVE: _receive,
@@ -328,32 +358,31 @@ TRIES: dict[Operation, Try] = {
     Operation.FREEZE: _freeze,
     Operation.UNFREEZE: _unfreeze,
     Operation.WAKE: _wake,
-    # The last, for the others prove themselves by the old one.
+    # In this order: then the password is another, a document is on record, the money is gone.
     Operation.SET_PASSWORD: _set_password,
+    Operation.UPGRADE: _upgrade,
+    Operation.PAY_OUT: _pay_out,
 }
 NOTHING_TO_DO = {ErrorCode.ILLEGAL_STATE}
 """An allowed operation may find nothing to do: no loss to lift, no freeze of one's own to release, loss reported."""
+AT_A_BANK = {Operation.BIND_CARD, Operation.UNBIND_CARD, Operation.TOP_UP, Operation.WITHDRAW}
+"""tests/integration/banks/test_states.py tries these, which need a bank."""
 GONE = {ErrorCode.UNKNOWN_ACCOUNT}
 """A closed account is found by its number no more."""
 
 
 @clause("CM 7.6", "GD 3.6")
 class TestEveryOperation:
+    def test_is_tried(self) -> None:
+        assert set(TRIES) | AT_A_BANK == set(Operation)
+
     @pytest.mark.parametrize("state", FACTS)
     async def test_in_each_state_does_what_the_printed_table_says(self, shop: Counter, state: EffectiveState) -> None:
         for operation, attempt in TRIES.items():
             # A number is sent five codes an hour.
             shop.market.clock.advance(timedelta(hours=2))
             payer = await shop.subscriber()
-            async with shop.runtime.database.transaction() as uow:
-                await uow.execute(
-                    "UPDATE account SET life = 'active', loss = 'none', loss_until = NULL, boss_stopped = false,"
-                    " document_expired_since = NULL,"
-                    " dormant_since = NULL, freezes = '{}', user_freeze_until = NULL WHERE id = %(id)s",
-                    {"id": shop.market.payer.account_id},
-                )
-                sql = f"UPDATE account SET {FACTS[state]} WHERE id = %(id)s"
-                await uow.execute(sql, {"id": shop.market.payer.account_id})
+            await put_into(shop, state)
             answer = await attempt(shop, payer)
             code = None if answer.status_code < 400 else ErrorCode(answer.json()["code"])
             if operation in ALLOWED[state]:

@@ -201,7 +201,12 @@ async def read_card_balance(request: Request, card_id: Annotated[CardIdField, Pa
     summary="Unbind a bank card",
     access=Access.SUBSCRIBER,
     says={204: Said("The card is no longer bound")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.UNKNOWN_CARD, ErrorCode.ILLEGAL_STATE),
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        *refusals_of(Operation.UNBIND_CARD),
+        ErrorCode.UNKNOWN_CARD,
+        ErrorCode.ILLEGAL_STATE,
+    ),
     clauses=("CT 5.1",),
 )
 async def unbind_card(request: Request, card_id: Annotated[CardIdField, Path()]) -> Response:

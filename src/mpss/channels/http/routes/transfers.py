@@ -306,7 +306,7 @@ async def limit_payee(request: Request, payee_id: Annotated[PayeeIdField, Path()
     summary="Dissolve a directed relation",
     access=Access.SUBSCRIBER,
     says={204: Said("Dissolved")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.UNKNOWN_PAYEE),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.UNBIND_CARD), ErrorCode.UNKNOWN_PAYEE),
     clauses=("CM 5.3.2.2", "CM 6.5.2.2"),
 )
 async def drop_payee(request: Request, payee_id: Annotated[PayeeIdField, Path()]) -> Response:
