@@ -126,6 +126,12 @@ _REPLACE_DIGEST: LiteralString = """
            life = CASE life WHEN 'pending' THEN 'active' ELSE life END
      WHERE id = %(id)s AND life <> 'closed'
 """
+_SET_OWN_LIMITS: LiteralString = """
+    UPDATE account SET own_payment_single_fen = %(payment_single)s, daily_limit_fen = %(payment_daily)s,
+           own_transfer_single_fen = %(transfer_single)s, own_transfer_daily_fen = %(transfer_daily)s,
+           own_withdrawal_single_fen = %(withdrawal_single)s, own_withdrawal_daily_fen = %(withdrawal_daily)s
+     WHERE id = %(id)s
+"""
 _SET_DAILY_LIMIT: LiteralString = "UPDATE account SET daily_limit_fen = %(daily_limit_fen)s WHERE id = %(id)s"
 
 
@@ -173,6 +179,31 @@ async def save_usage(uow: UnitOfWork, account_id: UUID, usage: UsageRow) -> None
 async def set_password(uow: UnitOfWork, account_id: UUID, *, digest: bytes, key: int) -> None:
     """Replace the payment password's digest; a pending account becomes active."""
     await uow.execute(_REPLACE_DIGEST, {"id": account_id, "digest": digest, "key": key})
+
+
+async def set_own_limits(
+    uow: UnitOfWork,
+    account_id: UUID,
+    payment_single: int | None,
+    payment_daily: int | None,
+    transfer_single: int | None,
+    transfer_daily: int | None,
+    withdrawal_single: int | None,
+    withdrawal_daily: int | None,
+) -> None:
+    """Replace the own limits of a locked account, in fen; a day's payments always have one."""
+    await uow.execute(
+        _SET_OWN_LIMITS,
+        {
+            "id": account_id,
+            "payment_single": payment_single,
+            "payment_daily": payment_daily,
+            "transfer_single": transfer_single,
+            "transfer_daily": transfer_daily,
+            "withdrawal_single": withdrawal_single,
+            "withdrawal_daily": withdrawal_daily,
+        },
+    )
 
 
 async def set_daily_limit(uow: UnitOfWork, account_id: UUID, daily_limit_fen: int) -> None:

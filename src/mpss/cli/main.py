@@ -24,6 +24,7 @@ from mpss.cli.boss import boss_app
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
 from mpss.cli.doubts import doubts_command
+from mpss.cli.limits import limits_app
 from mpss.cli.payment_orders import payment_orders_app, withdrawals_app
 from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
@@ -69,6 +70,7 @@ app.add_typer(payment_orders_app, name="payment-orders")
 app.add_typer(withdrawals_app, name="withdrawals")
 app.add_typer(risk_app, name="risk")
 app.add_typer(boss_app, name="boss")
+app.add_typer(limits_app, name="limits")
 app.add_typer(accounts_app, name="accounts")
 console = Console()
 

@@ -27,6 +27,7 @@ class Event(StrEnum):
     PASSWORD_LINK = "password_link"  # noqa: S105
     ACCOUNT_LINK = "account_link"
     DAILY_LIMIT_SET = "daily_limit_set"
+    OWN_LIMITS_SET = "own_limits_set"
     TOPPED_UP = "topped_up"
     TOPUP_UNDONE = "topup_undone"
     BANK_TOPUP_REVERSED = "bank_topup_reversed"
@@ -127,6 +128,7 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.PASSWORD_LINK: ("url", "minutes"),
     Event.ACCOUNT_LINK: ("url", "purpose", "minutes"),
     Event.DAILY_LIMIT_SET: ("daily_limit_fen",),
+    Event.OWN_LIMITS_SET: (),
     Event.TOPPED_UP: ("amount_fen", "balance_fen", "source"),
     Event.TOPUP_UNDONE: ("amount_fen", "balance_fen"),
     Event.BANK_TOPUP_REVERSED: ("amount_fen", "balance_fen"),

@@ -54,6 +54,10 @@ TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的日消费限额已设为{limit}元。",
         "en": "Your daily spending limit is now {limit} yuan.",
     },
+    Event.OWN_LIMITS_SET: {
+        "zh-CN": "您的支付、转账或提现限额已变更。如非本人操作，请立即拨打客服电话。",
+        "en": "Your own limits of payments, transfers or withdrawals were changed. If it was not you, call us at once.",
+    },
     Event.TOPPED_UP: {
         "zh-CN": "您的账户已通过{source}充值{amount}元，余额{balance}元。",
         "en": "Your wallet was topped up by {source} with {amount} yuan. Balance {balance} yuan.",

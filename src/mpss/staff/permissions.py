@@ -37,6 +37,9 @@ class Permission(StrEnum):
     RISK_MANAGE = "risk_manage"
     RISK_APPROVE = "risk_approve"
     RISK_REVIEW = "risk_review"
+    LIMITS_VIEW = "limits_view"
+    LIMITS_MANAGE = "limits_manage"
+    LIMITS_APPROVE = "limits_approve"
     ACCOUNT_CLOSE = "account_close"
     BOSS_VIEW = "boss_view"
     STAFF_MANAGE = "staff_manage"
@@ -69,6 +72,9 @@ MEANINGS: dict[Permission, str] = {
     Permission.RISK_MANAGE: "put on the grey list and release; propose for the black list and its release",
     Permission.RISK_APPROVE: "approve and refuse what another proposed for the black list or its release",
     Permission.RISK_REVIEW: "report or dismiss suspicious transactions; release or refuse what a rule held",
+    Permission.LIMITS_VIEW: "look at the versions of the table of limits",
+    Permission.LIMITS_MANAGE: "propose a new table of limits",
+    Permission.LIMITS_APPROVE: "approve and refuse a table of limits that another proposed",
     Permission.ACCOUNT_CLOSE: "close accounts at a hall and pay what is left of them as cash",
     Permission.BOSS_VIEW: "see what BOSS told of subscriptions, and what it has differently",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",

@@ -15,6 +15,7 @@ from mpss.channels.http.routes import (
     goods,
     groups,
     identity,
+    limits,
     merchant,
     merchant_goods,
     password_page,
@@ -35,6 +36,7 @@ from mpss.channels.http.routes import (
     staff_goods,
     staff_groups,
     staff_identities,
+    staff_limits,
     staff_members,
     staff_merchants,
     staff_payees,
@@ -70,7 +72,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_risk.SUBJECT, staff_risk_reports.SUBJECT, staff_risk_reviews.SUBJECT, staff_risk_rules.SUBJECT,
         staff_accounts.SUBJECT, staff_groups.SUBJECT, staff_identities.SUBJECT,
         passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
-        preferences.SUBJECT,
+        preferences.SUBJECT, limits.SUBJECT, staff_limits.SUBJECT,
         staff_boss.SUBJECT, boss.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always

@@ -1,0 +1,217 @@
+"""The customer's own limits, below the table's: lowered at once, raised again with the payment password.
+
+Invariants: (1) none is above what the table and the settings allow; (2) what a wrong password counted stays counted.
+Spec: CM 9.2, 9.4, 9.5; CT 5.2. Decision: ADR-0026.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from mpss.accounts.change import SUBSCRIBER, changed
+from mpss.accounts.checks import check_state
+from mpss.accounts.limit_model import NO_LIMIT, Caps, LimitOperation, same_month
+from mpss.accounts.limit_queries import caps_now, used_of
+from mpss.accounts.model import AccountRow
+from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
+from mpss.accounts.password_tries import count_try
+from mpss.accounts.spray import noticed
+from mpss.accounts.state import Operation
+from mpss.accounts.store import lock_account, set_own_limits
+from mpss.config import Policy
+from mpss.kernel.clock import business_date
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.runtime import Runtime
+
+
+class OwnLimits(NamedTuple):
+    """In fen; None is none of one's own."""
+
+    payment_single_fen: int | None = None
+    payment_daily_fen: int | None = None
+    transfer_single_fen: int | None = None
+    transfer_daily_fen: int | None = None
+    withdrawal_single_fen: int | None = None
+    withdrawal_daily_fen: int | None = None
+
+
+class Measured(NamedTuple):
+    """A limit and what is used of it; None is no limit."""
+
+    limit: int | None
+    used: int
+
+    @property
+    def left(self) -> int | None:
+        return None if self.limit is None else max(self.limit - self.used, 0)
+
+
+class OperationLimits(NamedTuple):
+    """What holds for one operation, the lowest of settings, table and the customer's own."""
+
+    operation: LimitOperation
+    single_fen: int | None
+    daily_fen: Measured
+    daily_count: Measured
+    monthly_fen: Measured
+
+
+class AccountLimits(NamedTuple):
+    """Year and lifetime are of payments and transfers together; the year's is of all accounts of the customer."""
+
+    account_class: str
+    own: OwnLimits
+    operations: tuple[OperationLimits, ...]
+    yearly_fen: Measured
+    lifetime_fen: Measured
+    balance_fen: Measured
+
+
+def own_of(account: AccountRow) -> OwnLimits:
+    """The customer's own limits as they stand; there is always one for a day's payments."""
+    return OwnLimits(
+        account.own_payment_single_fen, account.daily_limit_fen, account.own_transfer_single_fen,
+        account.own_transfer_daily_fen, account.own_withdrawal_single_fen, account.own_withdrawal_daily_fen,
+    )  # fmt: skip
+
+
+def highest_of(caps: dict[LimitOperation, Caps], policy: Policy) -> OwnLimits:
+    """What the settings and the table allow, which none of one's own may be above."""
+    payment, transfer = caps[LimitOperation.PAYMENT], caps[LimitOperation.TRANSFER]
+    withdrawal = caps[LimitOperation.WITHDRAWAL]
+    return OwnLimits(
+        min(policy.single_limit_fen, payment.single_fen),
+        min(policy.max_daily_limit_fen, payment.day_fen),
+        min(policy.transfer_single_limit_fen, transfer.single_fen),
+        min(policy.transfer_daily_limit_fen, transfer.day_fen),
+        min(policy.withdrawal_single_limit_fen, withdrawal.single_fen),
+        min(policy.withdrawal_daily_limit_fen, withdrawal.day_fen),
+    )
+
+
+def raised(before: OwnLimits, wanted: OwnLimits, highest: OwnLimits) -> bool:
+    """Whether more would go than before."""
+
+    def holds(own_fen: int | None, most_fen: int | None) -> int:
+        assert most_fen is not None
+        return most_fen if own_fen is None else min(own_fen, most_fen)
+
+    return any(holds(after, most) > holds(was, most) for was, after, most in zip(before, wanted, highest, strict=True))
+
+
+async def change_own_limits(
+    runtime: Runtime, *, account_id: UUID, wanted: OwnLimits, password: str | None, source: str
+) -> None:
+    """Replace the customer's own limits; they hold at once, as the account is locked for it.
+
+    Raises:
+        MalformedField: `password` is missing where a limit is raised, or its form.
+        Refused: AMOUNT_OUT_OF_RANGE, above the table, naming the field; UNKNOWN_ACCOUNT; what the state refuses with;
+            PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED.
+
+    Spec: CM 9.5.
+    """
+    if password is not None:
+        check_form(password, field="payment_password")
+    now, policy, key_store = runtime.clock.now(), runtime.policy, runtime.ports.key_store
+    candidates = {} if password is None else candidate_digests(key_store, account_id, password)
+    tried = b"" if password is None else fingerprint(key_store, password)
+    wrong = None
+    async with runtime.database.transaction() as uow:
+        locked = await lock_account(uow, account_id)
+        refusal = check_state(None if locked is None else locked[0], Operation.SET_LIMIT, at=now)
+        if locked is None or refusal is not None:
+            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
+        account, usage = locked
+        caps = await caps_now(uow, account.account_class, LimitOperation, at=now, channel="")
+        highest, before = highest_of(caps, policy), own_of(account)
+        for field, fen, most_fen in zip(OwnLimits._fields, wanted, highest, strict=True):
+            assert most_fen is not None
+            if fen is not None and not 0 <= fen <= most_fen:
+                raise Refused(ErrorCode.AMOUNT_OUT_OF_RANGE, detail=f"must be from 0 to {most_fen} fen", field=field)
+        if wanted.payment_daily_fen is None:
+            wanted = wanted._replace(payment_daily_fen=policy.max_daily_limit_fen)
+        if wanted == before:
+            return
+        if raised(before, wanted, highest):
+            if password is None:
+                raise MalformedField(field="payment_password", problem="is asked for where a limit is raised")
+            wrong = await count_try(
+                uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=False,
+                source=source, now=now,
+            )  # fmt: skip
+        if wrong is None:
+            await set_own_limits(uow, account.id, *wanted)
+            detail = {"from": before._asdict(), "to": wanted._asdict()}
+            await changed(uow, account, "own_limits_set", actor=SUBSCRIBER, now=now, detail=detail)
+    if wrong is not None:
+        # The counted try stays.
+        noticed(runtime)
+        raise Refused(wrong, field="payment_password")
+
+
+async def limits_of(runtime: Runtime, *, account_id: UUID, channel: str) -> AccountLimits:
+    """Each limit of the account, what is used of it and what is left.
+
+    Raises:
+        Refused: UNKNOWN_ACCOUNT.
+
+    Spec: CM 9.1, 9.5.
+    """
+    now, policy = runtime.clock.now(), runtime.policy
+    async with runtime.database.transaction() as uow:
+        locked = await lock_account(uow, account_id)
+        if locked is None:
+            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        account = locked[0]
+        caps = await caps_now(uow, account.account_class, LimitOperation, at=now, channel=channel)
+        found, longer = await used_of(uow, account_id, today=business_date(now, cut=runtime.settings.day_cut))
+    assert longer is not None
+    today, own, highest = longer.today, own_of(account), highest_of(caps, policy)
+    used = {row.operation: row for row in found}
+    ceilings = {
+        LimitOperation.PAYMENT: _lowest(own, highest, "payment"),
+        LimitOperation.TRANSFER: _lowest(own, highest, "transfer"),
+        LimitOperation.TOPUP: (min(policy.topup_single_limit_fen, caps[LimitOperation.TOPUP].single_fen), None),
+        LimitOperation.WITHDRAWAL: _lowest(own, highest, "withdrawal"),
+    }
+    operations = []
+    for operation, (single_fen, day_fen) in ceilings.items():
+        cap, row = caps[operation], used.get(operation.value)
+        on_day = row is not None and row.day == today
+        in_month = row is not None and same_month(row.day, today)
+        operations.append(
+            OperationLimits(
+                operation,
+                _shown(min(single_fen, cap.channel_fen)),
+                Measured(_shown(cap.day_fen if day_fen is None else day_fen), row.day_fen if row and on_day else 0),
+                Measured(_shown(cap.day_count), row.day_count if row and on_day else 0),
+                Measured(_shown(cap.month_fen), row.month_fen if row and in_month else 0),
+            )
+        )
+    together = caps[LimitOperation.PAYMENT]
+    year_day, year_fen = longer.day, longer.year_fen
+    if longer.customer_day is not None and longer.customer_year_fen is not None:
+        year_day, year_fen = longer.customer_day, longer.customer_year_fen
+    return AccountLimits(
+        account.account_class.value,
+        own,
+        tuple(operations),
+        Measured(_shown(together.year_fen), year_fen if year_day.year == today.year else 0),
+        Measured(_shown(together.life_fen), longer.life_fen),
+        Measured(min(policy.balance_limit_fen, together.balance_fen), longer.balance_fen),
+    )
+
+
+def _lowest(own: OwnLimits, highest: OwnLimits, operation: str) -> tuple[int, int | None]:
+    """What holds for one transaction and for a day."""
+    values = []
+    for measure in ("single", "daily"):
+        own_fen, most_fen = getattr(own, f"{operation}_{measure}_fen"), getattr(highest, f"{operation}_{measure}_fen")
+        values.append(most_fen if own_fen is None else min(own_fen, most_fen))
+    return values[0], values[1]
+
+
+def _shown(value: int) -> int | None:
+    return None if value >= NO_LIMIT else value

@@ -1,0 +1,128 @@
+"""`mpss limits`: the versions of the table of limits, made by two people.
+
+What changes the table is done as a member of staff, whose API key STAFF_API_KEY holds; what only shows is done as the
+platform itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mpss.accounts.limit_queries import LimitRule, LimitVersion
+from mpss.accounts.limit_versions import (
+    Proposal,
+    decide_limits,
+    in_force,
+    list_limits,
+    proposal_id,
+    propose_limits,
+    read_limits,
+)
+from mpss.cli.account_states import as_platform, as_staff, say
+from mpss.kernel.clock import SHANGHAI
+from mpss.kernel.errors import MalformedField
+from mpss.kernel.ids import ApprovalId
+from mpss.runtime import Runtime
+
+limits_app = typer.Typer(help="The versions of the table of limits.", no_args_is_help=True)
+_DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
+]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
+_ProposalArgument = Annotated[str, typer.Argument(help="The proposal, apv_…")]
+
+
+@limits_app.command("list")
+def list_versions(data: _DataOption = None, as_json: _JsonOption = False) -> None:
+    """Show every version and what waits for a second person."""
+
+    async def flow(runtime: Runtime) -> tuple[list[LimitVersion], list[Proposal], int | None]:
+        versions, proposals = await list_limits(runtime)
+        return versions, proposals, in_force(versions, at=runtime.clock.now())
+
+    versions, proposals, current = as_platform(data, flow)
+    if as_json:
+        waiting = [
+            {"proposal": proposal_id(each), "effective_from": each.effective_from, "rules": len(each.rules)}
+            for each in proposals
+        ]
+        say(True, {"versions": [asdict(each) for each in versions], "in_force": current, "proposed": waiting}, "")
+        return
+    table = Table("version", "begins", "rules", "note", "")
+    for each in versions:
+        begins = f"{each.effective_from.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        mark = "in force" if each.version == current else ""
+        table.add_row(str(each.version), begins, str(each.rules), each.note, mark)
+    for proposal in proposals:
+        begins = f"{proposal.effective_from.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        table.add_row(proposal_id(proposal), begins, str(len(proposal.rules)), proposal.note, "proposed")
+    Console().print(table)
+
+
+@limits_app.command("show")
+def show_version(
+    version: Annotated[int, typer.Argument(help="Its number")], data: _DataOption = None, as_json: _JsonOption = False
+) -> None:
+    """Show the rules of a version; its JSON is what `propose` reads."""
+    found, rules = as_platform(data, lambda runtime: read_limits(runtime, version=version))
+    if as_json:
+        say(True, {"note": found.note, "rules": [rule._asdict() for rule in rules]}, "")
+        return
+    table = Table("class", "operation", "channel", "measure", "value")
+    for rule in rules:
+        table.add_row(rule.account_class, rule.operation, rule.channel, rule.measure, f"{rule.value:,}")
+    Console().print(table)
+
+
+@limits_app.command("propose")
+def propose_table(
+    file: Annotated[Path, typer.Argument(exists=True, help='JSON: {"note", "rules": [{"account_class", …}]}')],
+    begins: Annotated[datetime, typer.Option("--from", help="When it begins, Asia/Shanghai; in the future")],
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Propose a whole table; another member of staff approves it."""
+    try:
+        read: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        rules = [LimitRule(**{"channel": "*", **rule}) for rule in read["rules"]]
+        note = str(read.get("note", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise MalformedField(field="file", problem="is not a table as `mpss limits show --json` prints one") from None
+    made: Proposal = as_staff(
+        data,
+        lambda runtime, staff: propose_limits(
+            runtime, by=staff, rules=rules, effective_from=begins.replace(tzinfo=SHANGHAI), note=note
+        ),
+    )
+    identity = proposal_id(made)
+    say(as_json, {"proposal": identity}, f"Proposed as {identity}; somebody else approves it.")
+
+
+@limits_app.command("approve")
+def approve_table(proposal: _ProposalArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+    """Approve what another proposed; it begins at its date."""
+    made = _decide(data, proposal, approve=True)
+    assert made is not None
+    say(as_json, {"version": made.version}, f"Version {made.version} begins at {made.effective_from.isoformat()}.")
+
+
+@limits_app.command("refuse")
+def refuse_table(proposal: _ProposalArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+    """Refuse what another proposed; it never counts."""
+    _decide(data, proposal, approve=False)
+    say(as_json, {"version": None}, "Refused.")
+
+
+def _decide(data: Path | None, proposal: str, *, approve: bool) -> LimitVersion | None:
+    approval_id = ApprovalId.parse(proposal, field="proposal")
+    return as_staff(
+        data, lambda runtime, staff: decide_limits(runtime, by=staff, approval_id=approval_id, approve=approve)
+    )
