@@ -85,7 +85,7 @@ class TestOpening:
             assert await accounts(shop) == [("active", True, None)]
 
 
-@clause("CM 5.2.6", "CM 6.3")
+@clause("CM 5.2.4", "CM 5.2.4.3", "CM 5.2.6", "CM 6.3")
 class TestANumberSoldAgain:
     async def test_inherits_nothing_and_opens_anew_while_the_old_balance_waits(self, linked: Linked) -> None:
         shop, boss = linked
@@ -110,6 +110,14 @@ class TestANumberSoldAgain:
         ]
         owner = await shop.subscriber(OTHER)
         assert (await owner.get("/v1/account")).json()["balance_fen"] == 0
+        closer = await shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C08")
+        (left,) = (await closer.get("/v1/staff/accounts/left", phone=OTHER)).json()["items"]
+        assert left["balance_fen"] == 3000
+        seen = {"phone": OTHER, "document": "resident ID, seen"}
+        problem(await closer.post("/v1/staff/accounts/closing/pay-out", seen), 409, "illegal_state")
+        paid = await closer.post("/v1/staff/accounts/closing/pay-out", {**seen, "account_id": left["account_id"]})
+        assert (paid.status_code, paid.json()["amount_fen"]) == (201, 3000)
+        assert [row[0] for row in await accounts(shop)] == ["closed", "active"]
 
     @pytest.mark.parametrize("kind", ["cancel_user", "transfer_owner"])
     async def test_whose_end_was_never_told_is_found_when_the_next_owner_opens(self, linked: Linked, kind: str) -> None:

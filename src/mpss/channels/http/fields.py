@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from mpss.kernel.errors import ErrorCode, MalformedField
 from mpss.kernel.ids import (
+    AccountId,
     ApprovalId,
     CardId,
     FreezeId,
@@ -86,6 +87,7 @@ def _id(kind: type[I]) -> tuple[Any, ...]:
     return PlainValidator(of_form(kind.parse)), WithJsonSchema(schema)
 
 
+AccountIdField = Annotated[AccountId, *_id(AccountId)]
 TransactionIdField = Annotated[TransactionId, *_id(TransactionId)]
 FreezeIdField = Annotated[FreezeId, *_id(FreezeId)]
 CardIdField = Annotated[CardId, *_id(CardId)]

@@ -35,7 +35,7 @@ from mpss.transactions.closings.bill import pay_out_to_bill, require_charging
 from mpss.transactions.closings.cash import CashPayoutCommand
 from mpss.transactions.closings.model import Block, Payout, Standing, blocks
 from mpss.transactions.closings.rest import require_hall, require_holder
-from mpss.transactions.closings.store import close_empty, insert_closing, standing_of
+from mpss.transactions.closings.store import LeftAccount, close_empty, insert_closing, left_accounts, standing_of
 from mpss.transactions.model import Asked
 from mpss.transactions.withdrawals.withdrawal import check_card, pay_out
 
@@ -133,10 +133,27 @@ async def close_at_counter(
     return await _finish(runtime, account.id), standing.balance_fen
 
 
-async def pay_out_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone: str, shown: Shown) -> Answer:
+async def accounts_left(runtime: Runtime, *, staff: StaffMember, phone: str) -> list[LeftAccount]:
+    """What waits of accounts that the number has left: it was given up, or is another owner's.
+
+    Raises:
+        MalformedField: `phone`.
+        Refused: FORBIDDEN, needs account_close and a hall.
+
+    Spec: CM 5.2.4.3, 5.2.6.
+    """
+    require_hall(staff)
+    async with runtime.database.read() as uow:
+        return await left_accounts(uow, parse_phone(phone))
+
+
+async def pay_out_cash(
+    runtime: Runtime, *, staff: StaffMember, key: str, phone: str, shown: Shown, left_id: UUID | None = None
+) -> Answer:
     """Pay the rest of an account that is being closed as cash, all of it; the account is closed then.
 
-    The number may be given up, so without a document on record the clerk's word does.
+    The number may be given up, so without a document on record the clerk's word does. `left_id` is of an account that
+    the number has left (`accounts_left`); without it the account is the number's own, or the one it left last.
 
     Refusals: UNKNOWN_ACCOUNT, ILLEGAL_STATE (no closing was asked for), ACCOUNT_CLOSED, CLOSING_BLOCKED (money is
     held), INSUFFICIENT_FUNDS (nothing is left), KEY_REUSED.
@@ -151,14 +168,23 @@ async def pay_out_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone:
     checked = await look_at(runtime, shown, phone=phone)
     phone = parse_phone(phone)
     now = runtime.clock.now()
-    account_id = await find_wallet_id(runtime, phone=phone)
+    account_id = await _to_pay(runtime, phone, left_id)
     await require_holder(runtime, account_id, checked, staff=staff, now=now)
-    digest = digest_of(TransactionKind.CLOSING_PAYOUT, phone)
+    named = () if left_id is None else (str(left_id),)
+    digest = digest_of(TransactionKind.CLOSING_PAYOUT, phone, *named)
     asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, CHANNEL)
     answer = await runtime.desk.submit(CashPayoutCommand(asked, account_id, staff, checked.document))
     if account_id is not None:
         await _finish(runtime, account_id)
     return answer
+
+
+async def _to_pay(runtime: Runtime, phone: str, left_id: UUID | None) -> UUID | None:
+    async with runtime.database.read() as uow:
+        left = [account.id for account in await left_accounts(uow, phone)]
+    if left_id is not None:
+        return left_id if left_id in left else None
+    return await find_wallet_id(runtime, phone=phone) or next(iter(left), None)
 
 
 async def finish_closings(runtime: Runtime) -> int:

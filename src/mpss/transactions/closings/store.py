@@ -23,6 +23,12 @@ _STANDING: LiteralString = (
       FROM account AS a JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id WHERE a.id = %(id)s
 """
 )
+_LEFT: LiteralString = """
+    SELECT a.id, a.opened_at, a.number_left_at AS left_at, b.balance_fen
+      FROM account AS a JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
+     WHERE a.phone = %(phone)s AND a.number_left_at IS NOT NULL AND a.kind = 'wallet' AND a.life = 'pre_closed'
+     ORDER BY a.number_left_at DESC, a.id
+"""
 _ASK: LiteralString = """
     INSERT INTO account_closing (account_id, payout, reason, asked_by, asked_at)
     VALUES (%(id)s, %(payout)s, %(reason)s, %(by)s, %(now)s)
@@ -104,6 +110,20 @@ async def waiting_rests(uow: UnitOfWork, *, phone: str) -> list[Rest]:
 
 async def find_rest(uow: UnitOfWork, rest_id: UUID) -> Rest | None:
     return await uow.row(Rest, _REST, {"id": rest_id})
+
+
+class LeftAccount(NamedTuple):
+    """An account whose number was given up or is another's, and which waits to be paid out."""
+
+    id: UUID
+    opened_at: datetime
+    left_at: datetime
+    balance_fen: int
+
+
+async def left_accounts(uow: UnitOfWork, phone: str) -> list[LeftAccount]:
+    """Accounts that the number has left and that are not closed, the one it left last first."""
+    return [LeftAccount(**row) for row in await uow.dicts(_LEFT, {"phone": phone})]
 
 
 async def standing_of(uow: UnitOfWork, account_id: UUID) -> Standing:

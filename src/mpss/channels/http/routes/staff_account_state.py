@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,14 +13,15 @@ from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, repor
 from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Body, Phone, text
+from mpss.channels.http.fields import AccountIdField, Body, Phone, View, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.routes.account_state import ClosingView, LossView
 from mpss.channels.http.routes.shown import SHOWN_ERRORS, CustomerShownBody
-from mpss.channels.http.views import TransactionView, answered, reply
+from mpss.channels.http.views import ACCOUNT_EXAMPLE, At, TransactionView, answered, reply
 from mpss.kernel.errors import ErrorCode
+from mpss.kernel.ids import AccountId
 from mpss.staff.permissions import Permission
-from mpss.transactions.closings.close import close_at_counter, pay_out_cash
+from mpss.transactions.closings.close import accounts_left, close_at_counter, pay_out_cash
 from mpss.transactions.closings.model import Payout
 
 SUBJECT = Subject("Staff")
@@ -120,6 +122,53 @@ async def close_at_hall(request: Request, body: StaffClosingBody) -> Response:
     return reply(StaffClosingView(life=life, balance_fen=balance_fen, currency="CNY"), 201)
 
 
+class RestOfClosingBody(CustomerShownBody):
+    account_id: AccountIdField | None = Field(
+        default=None,
+        description="of an account that the number has left; none: the number's own",
+        examples=[ACCOUNT_EXAMPLE],
+    )
+
+
+class LeftAccountView(View):
+    """An account whose number was given up or is another owner's; the amount in fen of CNY."""
+
+    account_id: str = Field(examples=[ACCOUNT_EXAMPLE])
+    opened_at: At
+    left_at: At
+    balance_fen: int = Field(examples=[7500])
+
+
+class LeftAccountsView(View):
+    items: list[LeftAccountView]
+    currency: str = Field(examples=["CNY"])
+
+
+@SUBJECT.operation(
+    "GET",
+    "/v1/staff/accounts/left",
+    summary="List the accounts that a number has left",
+    access=Access.STAFF,
+    permission=Permission.ACCOUNT_CLOSE,
+    says={200: Said("Those that wait to be paid out, the one it left last first", LeftAccountsView)},
+    clauses=("CM 5.2.4.3", "CM 5.2.6"),
+)
+async def list_left_accounts(request: Request, phone: Annotated[Phone, Query()]) -> Response:
+    """Given up, or another owner's by now: the clerk looks whose they were, and pays the rest."""
+    told = exchange(request)
+    found = await accounts_left(told.runtime, staff=told.staff, phone=phone)
+    items = [
+        LeftAccountView(
+            account_id=AccountId.outside(left.id),
+            opened_at=left.opened_at,
+            left_at=left.left_at,
+            balance_fen=left.balance_fen,
+        )
+        for left in found
+    ]
+    return reply(LeftAccountsView(items=items, currency="CNY"))
+
+
 @SUBJECT.operation(
     "POST",
     "/v1/staff/accounts/closing/pay-out",
@@ -138,8 +187,10 @@ async def close_at_hall(request: Request, body: StaffClosingBody) -> Response:
     ),
     clauses=("CM 5.2.3.4", "CM 6.2"),
 )
-async def pay_rest(request: Request, body: CustomerShownBody) -> Response:
-    """The whole balance at once."""
+async def pay_rest(request: Request, body: RestOfClosingBody) -> Response:
+    """The whole balance at once; also of an account that the number has left, given up or another owner's."""
     told = exchange(request)
-    answer = await pay_out_cash(told.runtime, staff=told.staff, key=told.key, phone=body.phone, shown=body.shown())
+    answer = await pay_out_cash(
+        told.runtime, staff=told.staff, key=told.key, phone=body.phone, shown=body.shown(), left_id=body.account_id
+    )
     return answered(told, answer)
