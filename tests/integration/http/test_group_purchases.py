@@ -23,6 +23,11 @@ MASTER = NEW
 PAIR = {"master_phone": MASTER, "member_phone": PHONE}
 QUOTA = {**PAIR, "quota_month_fen": 10_000, "quota_single_fen": 6_000, "currency": "CNY"}
 FUND = 50_000
+SEEN = {
+    "document": "business licence, seen",
+    "document_kind": COMPANY["document_kind"],
+    "document_number": COMPANY["document_number"],
+}
 
 
 async def group(shop: Counter) -> tuple[Caller, Caller]:
@@ -158,4 +163,33 @@ class TestAMember:
                 await asyncio.sleep(0.05)
         assert await balances(shop) == before
         assert (await told(shop, PHONE))[-1][0] == "group_reversed"
+        await sound(shop)
+
+
+@clause("CM 5.2.3.2")
+class TestACompanyThatCloses:
+    async def test_has_no_members_left_and_gets_its_money_at_a_hall(self, shop: Counter) -> None:
+        _, clerk = await group(shop)
+        closer = await shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C11")
+        seen = {"phone": MASTER, **SEEN}
+        blocked = problem(await closer.post("/v1/staff/accounts/closing", seen), 409, "closing_blocked")
+        assert "members" in blocked["detail"]
+        assert (await clerk.post("/v1/staff/groups/members/remove", PAIR)).status_code == 204
+        assert (await told(shop, PHONE))[-1][0] == "group_left"
+        asked = await closer.post("/v1/staff/accounts/closing", seen)
+        assert asked.status_code == 201, asked.text
+        paid = await closer.post("/v1/staff/accounts/closing/pay-out", seen, key="rest")
+        assert (paid.status_code, paid.json()["amount_fen"]) == (201, FUND)
+        async with shop.runtime.database.read() as uow:
+            assert await uow.value("SELECT life FROM account WHERE phone = %(phone)s", {"phone": MASTER}) == "closed"
+        await sound(shop)
+
+    async def test_takes_its_members_with_it_where_its_number_is_cancelled(self, shop: Counter) -> None:
+        member, _ = await group(shop)
+        async with shop.runtime.database.transaction() as uow:
+            await uow.execute("UPDATE account SET life = 'pre_closed' WHERE phone = %(phone)s", {"phone": MASTER})
+        closer = await shop.staff(Permission.ACCOUNT_CLOSE, name="closer", hall="H01", clerk="C11")
+        seen = {"phone": MASTER, **SEEN}
+        assert (await closer.post("/v1/staff/accounts/closing/pay-out", seen, key="rest")).status_code == 201
+        problem(await member.get("/v1/account/group"), 403, "not_group_member")
         await sound(shop)

@@ -73,6 +73,7 @@ _CLOSING = text(
     "Not yet: {reasons}. Send XH again after that, or bring your document to a service hall.",
 )
 _PENDING = text("{count}笔交易未完成", "{count} transactions are under way")
+_MEMBERS = text("集团成员{count}名须先移除", "remove {count} members first")
 _HELD = text("冻结在途{amount}元", "{amount} yuan are held")
 _FROZEN = text("{amount}元被冻结", "{amount} yuan are frozen")
 _REST = text("余额{amount}元须先转出或提现", "use or withdraw your balance of {amount} yuan")
@@ -152,6 +153,8 @@ def closing_reply(standing: Standing, language: str) -> str:
     reasons = []
     if standing.pending:
         reasons.append(_PENDING[language].format(count=standing.pending))
+    if standing.members:
+        reasons.append(_MEMBERS[language].format(count=standing.members))
     if standing.held_fen:
         reasons.append(_HELD[language].format(amount=Money(standing.held_fen)))
     if standing.frozen_fen:

@@ -6,7 +6,8 @@
                   bank card   a withdrawal of the whole balance, without fee and beyond the limits, to a bound card
                   phone bill  credited to the number by the charging system (closings/bill.py)
 
-A closed account's cards are unbound, its relations dissolved, its sessions ended; its number may open a new one.
+A closed account's cards are unbound, its relations dissolved, its memberships and sessions ended; its number may open
+a new one. A corporate account is closed once it has no members: each is told by its removal.
 After a report of loss in writing a hall closes the account (挂失销户). Spec: CM 5.2.3, 5.2.5, 6.2.
 """
 

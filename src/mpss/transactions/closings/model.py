@@ -19,6 +19,7 @@ class Block(StrEnum):
     """What stands in the way of a closing, besides the account's state."""
 
     PENDING_TRANSACTIONS = "pending_transactions"
+    MEMBERS = "members"
     HELD_MONEY = "held_money"
     FROZEN_MONEY = "frozen_money"
     BALANCE = "balance"
@@ -27,13 +28,14 @@ class Block(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a closing looks at; amounts in fen."""
+    """What a closing looks at; amounts in fen. `members` are those of a corporate account."""
 
     balance_fen: int
     held_fen: int
     frozen_fen: int
     restricted_fen: int
     pending: int
+    members: int = 0
 
 
 def blocks(standing: Standing, payout: Payout) -> list[Block]:
@@ -45,6 +47,8 @@ def blocks(standing: Standing, payout: Payout) -> list[Block]:
     found = []
     if standing.pending:
         found.append(Block.PENDING_TRANSACTIONS)
+    if standing.members:
+        found.append(Block.MEMBERS)
     if standing.held_fen:
         found.append(Block.HELD_MONEY)
     if standing.frozen_fen:

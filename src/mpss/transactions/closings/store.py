@@ -19,7 +19,8 @@ _STANDING: LiteralString = (
     SELECT b.balance_fen, b.held_fen, b.frozen_fen, b.restricted_fen,
            (SELECT count(*) FROM transaction AS t WHERE t.account_id = a.id AND t.state IN """
     + _PENDING
-    + """) AS pending
+    + """) AS pending,
+           (SELECT count(*) FROM group_member AS m WHERE m.master_account_id = a.id AND m.removed_at IS NULL) AS members
       FROM account AS a JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id WHERE a.id = %(id)s
 """
 )
@@ -54,6 +55,9 @@ _FINISH: LiteralString = (
     payees AS (
         UPDATE payee AS p SET dissolved_at = %(now)s FROM due
          WHERE p.account_id = due.id AND p.dissolved_at IS NULL),
+    members AS (
+        UPDATE group_member AS m SET removed_at = %(now)s FROM due
+         WHERE (m.member_account_id = due.id OR m.master_account_id = due.id) AND m.removed_at IS NULL),
     sessions AS (DELETE FROM account_session AS s USING due WHERE s.account_id = due.id)
     UPDATE account AS a SET life = 'closed', closed_at = %(now)s FROM due WHERE a.id = due.id
     RETURNING a.id, a.phone, a.language
@@ -142,6 +146,6 @@ async def insert_closing(
 async def close_empty(uow: UnitOfWork, *, now: datetime, account_id: UUID | None = None) -> list[Owner]:
     """Close pre-closed accounts (or the one) without money or anything pending, at most 500; whose they were.
 
-    Their cards are unbound, their relations dissolved, their sessions ended.
+    Their cards are unbound, their relations dissolved, their memberships and sessions ended.
     """
     return [Owner(**row) for row in await uow.dicts(_FINISH, {"now": now, "id": account_id})]

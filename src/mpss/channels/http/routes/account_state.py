@@ -167,6 +167,7 @@ class ClosingStandingView(View):
     frozen_fen: int = Field(description="ordered to be kept", examples=[0])
     restricted_fen: int = Field(description="what cannot be paid to a bank card", examples=[0])
     pending_transactions: int = Field(examples=[0])
+    members: int = Field(description="of a corporate account", examples=[0])
     ways: list[ClosingWayView]
     currency: str = Field(examples=["CNY"])
 
@@ -193,6 +194,7 @@ async def read_closing(request: Request) -> Response:
         frozen_fen=found.frozen_fen,
         restricted_fen=found.restricted_fen,
         pending_transactions=found.pending,
+        members=found.members,
         ways=[ClosingWayView(payout=payout, blocks=blocks) for payout, blocks in ways.items()],
         currency="CNY",
     )
