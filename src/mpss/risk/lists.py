@@ -164,6 +164,12 @@ async def refuse_black(uow: UnitOfWork, scope: Scope, value: str) -> None:
         raise Refused(ErrorCode.BLACKLISTED)
 
 
+async def black_values(runtime: Runtime, *scopes: Scope) -> list[tuple[str, str]]:
+    """Every value of these scopes on the black list, with its scope: for a channel, which keeps them for a moment."""
+    async with runtime.database.read() as uow:
+        return await store.black_values(uow, scopes)
+
+
 async def _locked(uow: UnitOfWork, entry_id: UUID) -> Entry:
     entry = await store.lock_entry(uow, entry_id)
     if entry is None:

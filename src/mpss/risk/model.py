@@ -22,7 +22,7 @@ from mpss.kernel.phone import parse_phone
 _DOCUMENT = re.compile(r"[0-9A-Z()]{5,32}", re.ASCII)
 _BANK_CARD = re.compile(r"[0-9]{12,19}", re.ASCII)
 _CARD = re.compile(r"[0-9A-F]{8,20}", re.ASCII)
-_TERMINAL = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
+_TERMINAL = re.compile(r"[0-9A-Za-z-]{1,16}(/[0-9A-Za-z-]{1,16})?", re.ASCII)
 
 
 class Colour(StrEnum):
@@ -32,7 +32,7 @@ class Colour(StrEnum):
 
 class Scope(StrEnum):
     """What an entry names: a phone number, a person by an identity document, an account, a card purse, a merchant, a
-    terminal, a bank card, an internet address."""
+    terminal (the counters of a hall, "H09", or one clerk's, "H09/C02"), a bank card, an internet address."""
 
     NUMBER = "number"
     PERSON = "person"
@@ -147,7 +147,7 @@ def read_value(scope: Scope, text: str, *, field: str = "value") -> Named:
             number = _of_form(_CARD, text.upper(), "must be a card's number", field)
             return Named(number, None, number)
         case Scope.TERMINAL:
-            number = _of_form(_TERMINAL, text, "must be a terminal's number", field)
+            number = _of_form(_TERMINAL, text, "must be a hall, or a hall/clerk", field)
             return Named(number, None, number)
 
 

@@ -87,6 +87,10 @@ _IS_BLACK: LiteralString = """
                     WHERE scope = %(scope)s AND value = %(value)s AND colour = 'black'
                       AND state IN ('listed', 'leaving'))
 """
+_BLACK_VALUES: LiteralString = """
+    SELECT scope, value FROM risk_entry
+     WHERE scope = ANY(%(scopes)s) AND colour = 'black' AND state IN ('listed', 'leaving')
+"""
 
 
 def make_entry(record: Sequence[Any]) -> Entry:
@@ -143,3 +147,9 @@ async def grey_by_rule(
 async def is_black(uow: UnitOfWork, scope: Scope, value: str) -> bool:
     """Whether the value, in the form it is kept in, is on the black list."""
     return bool(await uow.value(_IS_BLACK, {"scope": scope, "value": value}))
+
+
+async def black_values(uow: UnitOfWork, scopes: Sequence[Scope]) -> list[tuple[str, str]]:
+    """Every value of these scopes on the black list, with its scope."""
+    cursor = await uow.connection.execute(_BLACK_VALUES, {"scopes": [scope.value for scope in scopes]})
+    return [(record[0], record[1]) for record in await cursor.fetchall()]

@@ -13,7 +13,7 @@ from mpss.kernel.ids import AccountId, MerchantId
 from mpss.risk.lists import grey_often_refused, lapse_entries
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
-from tests.support.house import assert_books_balance
+from tests.support.house import PASSWORD, assert_books_balance
 from tests.support.http import Caller, Counter, problem
 from tests.support.market import PHONE
 
@@ -80,6 +80,46 @@ class TestTheBlackList:
         cash = await clerk.post("/v1/topups/cash", {"phone": PHONE, "amount_fen": 100, "currency": "CNY"})
         assert cash.status_code == (201 if scope == "merchant" else 403), cash.text
         await assert_books_balance(shop.runtime)
+
+    @pytest.mark.parametrize("value", ["198.51.100.7", "::ffff:198.51.100.7"])
+    async def test_refuses_whoever_comes_from_an_address(self, shop: Counter, value: str) -> None:
+        one, other = await two_people(shop)
+        payer = await shop.subscriber()
+        merchant, nobody, left = shop.merchant(), shop.nobody(), shop.left
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        entry = await listed(one, other, scope="address", value=value)
+        before = await left()
+        asked = {"phone": PHONE, "amount_fen": 100, "currency": "CNY", "merchant_order_no": "K-1"}
+        opening = {
+            "phone": "18912340077", "code": "000000", "terms_version": "2026-01", "payment_password": PASSWORD,
+        }  # fmt: skip
+        for answer in (
+            await payer.post("/v1/purchases", shop.purchase()),
+            await merchant.post("/v1/purchases", asked),
+            await payer.post("/v1/topups/voucher", {"voucher_password": "0000000000000000"}),
+            await nobody.post("/v1/codes", {"phone": PHONE, "purpose": "sign_in"}),
+            await nobody.post("/v1/sessions", {"phone": PHONE, "code": "000000"}),
+            await nobody.post("/v1/accounts", opening),
+        ):
+            problem(answer, 403, "blacklisted")
+        assert await left() == before
+        assert (await payer.get("/v1/account")).status_code == 200  # Looking moves nothing.
+        assert (await one.post(f"{PATH}/{entry}/release", {"reason": "mistaken"})).status_code == 200
+        assert (await other.post(f"{PATH}/{entry}/approve")).json()["state"] == "released"
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+
+    @pytest.mark.parametrize("value", ["H09", "H09/C02"])
+    async def test_refuses_the_counter_of_a_hall(self, shop: Counter, value: str) -> None:
+        one, other = await two_people(shop)
+        first, second = [
+            await shop.staff(Permission.CASH_TOPUP, name=name, hall="H09", clerk=name) for name in ("C01", "C02")
+        ]
+        elsewhere = await shop.staff(Permission.CASH_TOPUP, name="C03", hall="H10", clerk="C02")
+        await listed(one, other, scope="terminal", value=value)
+        cash = {"phone": PHONE, "amount_fen": 100, "currency": "CNY"}
+        answers = [await clerk.post("/v1/topups/cash", cash) for clerk in (first, second, elsewhere)]
+        problem(answers[1], 403, "blacklisted")
+        assert [answer.status_code for answer in answers] == [403 if value == "H09" else 201, 403, 201]
 
     async def test_shows_of_a_bank_card_and_a_person_the_last_characters_alone(self, shop: Counter) -> None:
         one, other = await two_people(shop)

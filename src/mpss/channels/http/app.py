@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Lifespan
 
 from mpss import __version__
+from mpss.channels.http.black_sources import BlackSources
 from mpss.channels.http.errors import HANDLERS
 from mpss.channels.http.exchange import Context
 from mpss.channels.http.middleware import Edge
@@ -37,6 +38,7 @@ def create_app(runtime: Runtime, *, lifespan: Lifespan[FastAPI] | None = None) -
         callers=TokenBuckets(rate=settings.rate_per_second, burst=settings.rate_burst),
         sources=TokenBuckets(rate=settings.source_rate_per_second, burst=settings.source_rate_burst),
         proven=Proven(),
+        black=BlackSources(),
     )
     app = FastAPI(
         title="MPSS",

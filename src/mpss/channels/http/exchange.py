@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from mpss.accounts.sign_in import Session
+from mpss.channels.http.black_sources import BlackSources
 from mpss.channels.http.rate_limit import Proven, TokenBuckets
 from mpss.channels.http.sessions import SessionCache
 from mpss.kernel.errors import ErrorCode, Refused
@@ -32,6 +33,7 @@ class Context:
     callers: TokenBuckets
     sources: TokenBuckets
     proven: Proven
+    black: BlackSources
     methods: dict[str, list[str]] = field(default_factory=dict)
     readiness: tuple[dict[str, bool], float] | None = None
     reference: str = ""

@@ -40,7 +40,8 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`permission` is what a member of staff needs; `money` calls carry an Idempotency-Key; `errors` are the codes
-    beyond those that its access, body and key bring; `form` is the shape of an HTML form that it takes."""
+    beyond those that its access, body and key bring, and one with BLACKLISTED among
+    them is refused to whom a black address or counter sends; `form` is the shape of an HTML form that it takes."""
 
     method: str
     path: str
@@ -112,6 +113,7 @@ def route_class(operation: Operation) -> type[APIRoute]:
     class OperationRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             carry_on = super().get_route_handler()
+            screened = ErrorCode.BLACKLISTED in operation.errors
             media_type = JSON if self.body_field is not None else FORM if operation.form is not None else None
 
             async def handle(given: Request) -> Response:
@@ -120,6 +122,8 @@ def route_class(operation: Operation) -> type[APIRoute]:
                 if media_type is not None or authentication.is_signed(operation.access, request):
                     body = await request.body()
                 await authentication.admit(operation.access, operation.permission, request, told, body)
+                if screened:
+                    await told.context.black.refuse(told.runtime, told.source, told.caller)
                 if media_type is not None:
                     _check_media_type(request, media_type)
                 if operation.money:

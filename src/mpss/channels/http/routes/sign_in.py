@@ -84,6 +84,7 @@ def session_view(signed_in: SignedIn) -> SessionView:
     summary="Send an SMS code",
     access=Access.OPEN,
     says={202: Said("The code is on its way, if the number is one", CodeView)},
+    errors=(ErrorCode.BLACKLISTED,),
     clauses=("CT 12.1",),
 )
 async def send_code(request: Request, body: CodeBody) -> Response:
@@ -108,7 +109,7 @@ async def send_code(request: Request, body: CodeBody) -> Response:
     summary="Sign in with an SMS code",
     access=Access.OPEN,
     says={201: Said("Signed in", SessionView)},
-    errors=(ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED, ErrorCode.NUMBER_REASSIGNED),
+    errors=(ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED, ErrorCode.NUMBER_REASSIGNED, ErrorCode.BLACKLISTED),
     clauses=("CT 12.1",),
 )
 async def create_session(request: Request, body: SessionBody) -> Response:
@@ -123,7 +124,7 @@ async def create_session(request: Request, body: SessionBody) -> Response:
     summary="Sign in with the login password",
     access=Access.OPEN,
     says={201: Said("Signed in", SessionView)},
-    errors=(ErrorCode.WRONG_PASSWORD, ErrorCode.NUMBER_REASSIGNED),
+    errors=(ErrorCode.WRONG_PASSWORD, ErrorCode.NUMBER_REASSIGNED, ErrorCode.BLACKLISTED),
     clauses=("CT 12.1",),
 )
 async def create_session_by_password(request: Request, body: PasswordSessionBody) -> Response:

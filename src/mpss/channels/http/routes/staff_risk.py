@@ -39,8 +39,9 @@ class EntryBody(Body):
     colour: Colour = Field(examples=["black"])
     scope: Scope = Field(examples=["number"])
     value: Annotated[str, *text(64)] = Field(
-        description="a phone number, a document's number, acc_…, mer_…, a card's, terminal's or bank card's number, "
-        "an internet address; of a person and a bank card a digest is kept",
+        description="a phone number, a document's number, acc_…, mer_…, a card's or bank card's number, a terminal as "
+        "hall or hall/clerk, an internet address (of IPv6 its network of 64 bits counts); of a person and a bank card "
+        "a digest is kept",
         examples=["18912340001"],
     )
     reason: Annotated[str, *text(200)] = Field(examples=["confirmed fraud"])
@@ -193,7 +194,9 @@ async def release_risk_entry(
 async def approve_risk_entry(request: Request, entry_id: Annotated[RiskEntryIdField, Path()]) -> Response:
     """By somebody else than who asked for it."""
     told = exchange(request)
-    return reply(_view(await decide_entry(told.runtime, by=told.staff, entry_id=entry_id, approve=True)))
+    decided = await decide_entry(told.runtime, by=told.staff, entry_id=entry_id, approve=True)
+    told.context.black.forget()
+    return reply(_view(decided))
 
 
 @SUBJECT.operation(
