@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import starmap
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -61,7 +62,12 @@ def _make_versions(record: Sequence[Any]) -> tuple[str, RuleBook]:
 def _make_recent(record: Sequence[Any]) -> tuple[UUID, Recent]:
     account_id, opened_at, woken_at, text = record
     woken = None if woken_at is None else milliseconds(woken_at)
-    return account_id, Recent(milliseconds(opened_at), woken, tuple(map(Move._make, orjson.loads(text))))
+    kept = orjson.loads(text)
+    try:
+        moves = tuple(map(Move._make, kept))
+    except TypeError:  # Some are from before provinces were kept: five fields, which _make, the faster, does not take.
+        moves = tuple(starmap(Move, kept))
+    return account_id, Recent(milliseconds(opened_at), woken, moves)
 
 
 def _text(moves: Sequence[Move]) -> str:

@@ -45,18 +45,29 @@ _GRAVITY = {Action.REPORT: 0, Action.CHALLENGE: 1, Action.HOLD: 2, Action.REFUSE
 
 class Move(NamedTuple):
     """Something that an account did or tried; amounts in fen. As plain as it is kept, since the desk reads some ten of
-    them a payment: `at` in milliseconds since 1970, `kind` a `TransactionKind`, `merchant` in hexadecimal."""
+    them a payment: `at` in milliseconds since 1970, `kind` a `TransactionKind`, `merchant` in hexadecimal, `province`
+    the letter code of where the payer was, if that was told."""
 
     at: int
     kind: str
     declined: bool
     amount_fen: int
     merchant: str | None
+    province: str | None = None
 
 
-def move_of(at: datetime, kind: str, amount_fen: int, merchant_id: UUID | None, *, declined: bool = False) -> Move:
+def move_of(
+    at: datetime,
+    kind: str,
+    amount_fen: int,
+    merchant_id: UUID | None,
+    *,
+    declined: bool = False,
+    province: str | None = None,
+) -> Move:
     """The move that a transaction is."""
-    return Move(milliseconds(at), kind, declined, amount_fen, None if merchant_id is None else merchant_id.hex)
+    merchant = None if merchant_id is None else merchant_id.hex
+    return Move(milliseconds(at), kind, declined, amount_fen, merchant, province)
 
 
 def milliseconds(at: datetime) -> int:
@@ -86,11 +97,12 @@ Test = Callable[[Facts, Figures], bool]
 
 
 class Rule(NamedTuple):
-    """`figures` are the names of the figures with their defaults."""
+    """`figures` are the names of the figures with their defaults. What a rule looks at may not be `in_history`."""
 
     test: Test
     figures: Figures
     meaning: str
+    in_history: bool = True
 
 
 class RuleVersion(NamedTuple):
@@ -151,6 +163,15 @@ def dormant_woken(facts: Facts, figures: Figures) -> bool:
     return _went(facts.move, OUT) and facts.move.amount_fen >= figures["amount_fen"]
 
 
+def far_provinces(facts: Facts, figures: Figures) -> bool:
+    """A payment out from one province, within so many minutes of one that went out from another."""
+    province = facts.move.province
+    if province is None or not _went(facts.move, OUT):
+        return False
+    recent = _within(facts, minutes=figures["minutes"])
+    return any(move.province not in (None, province) and not move.declined for move in recent)
+
+
 RULES: dict[str, Rule] = {
     "velocity": Rule(velocity, {"count": 10, "minutes": 10}, "count payments within minutes"),
     "same_merchant": Rule(same_merchant, {"count": 10, "minutes": 60}, "count purchases from one merchant in minutes"),
@@ -165,6 +186,9 @@ RULES: dict[str, Rule] = {
     "many_refusals": Rule(many_refusals, {"count": 5, "minutes": 10}, "count refusals within minutes"),
     "dormant_woken": Rule(
         dormant_woken, {"hours": 72, "amount_fen": 100_000}, "amount_fen or more within hours of waking"
+    ),
+    "far_provinces": Rule(
+        far_provinces, {"minutes": 60}, "payments from two provinces within minutes", in_history=False
     ),
 }
 

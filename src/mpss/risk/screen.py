@@ -35,9 +35,12 @@ def screen(
     at: datetime,
     proven: bool,
     merchant_id: UUID | None = None,
+    province: str | None = None,
 ) -> ErrorCode | None:
     """As `screen_or_hold`, for what cannot wait for somebody to look: it is refused then."""
-    found = screen_or_hold(snapshot, account_id, kind, amount_fen, at=at, proven=proven, merchant_id=merchant_id)
+    found = screen_or_hold(
+        snapshot, account_id, kind, amount_fen, at=at, proven=proven, merchant_id=merchant_id, province=province
+    )  # fmt: skip
     return ErrorCode.RISK_REFUSED if isinstance(found, Finding) else found
 
 
@@ -50,14 +53,16 @@ def screen_or_hold(
     at: datetime,
     proven: bool,
     merchant_id: UUID | None = None,
+    province: str | None = None,
 ) -> ErrorCode | Finding | None:
     """What the rules in force say of a move: a refusal, the finding that it is to be held for, or nothing. `proven`
-    that the phone was shown to be in the payer's hand, which is what a challenge asks for."""
+    that the phone was shown to be in the payer's hand, which is what a challenge asks for; `province` is where the
+    payer is, if that was told."""
     rows = snapshot[RECENT]
     recent = rows.get(account_id) if rows else None
     if recent is None:
         return None
-    facts = Facts(move_of(at, kind, amount_fen, merchant_id), *recent)
+    facts = Facts(move_of(at, kind, amount_fen, merchant_id, province=province), *recent)
     found = findings(facts, snapshot[RULE_VERSIONS].get(EVERY_RULE, NO_RULES).in_force(at))
     if found and found[0].action is Action.REFUSE:
         return ErrorCode.RISK_REFUSED
@@ -73,7 +78,9 @@ def above_grey_limit(snapshot: Snapshot, account_id: UUID, amount_fen: int, limi
     return listed is not None and listed.grey and 100 * amount_fen > percent * limit_fen
 
 
-def remember(decision: Decision, snapshot: Snapshot, *, at: datetime | None = None) -> Decision:
+def remember(
+    decision: Decision, snapshot: Snapshot, *, at: datetime | None = None, province: str | None = None
+) -> Decision:
     """Add what the decision's transaction was to what the account did last, for the rules of the next. What waits for
     its payer's reply is added with the reply, at `at`."""
     done, rows = decision.transaction, snapshot[RECENT]
@@ -82,6 +89,8 @@ def remember(decision: Decision, snapshot: Snapshot, *, at: datetime | None = No
     if recent is None or waits or done.refusal is ErrorCode.CHALLENGE_REQUIRED:
         return decision
     declined = done.state in _NOT_DONE
-    move = move_of(at or done.created_at, done.kind, done.amount_fen, done.merchant_id, declined=declined)
+    move = move_of(
+        at or done.created_at, done.kind, done.amount_fen, done.merchant_id, declined=declined, province=province
+    )
     decision.puts.append((RECENT, done.account_id, recent.with_move(move)))
     return decision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -59,6 +60,26 @@ class TestARule:
         assert (await payer.post("/v1/purchases", shop.purchase(amount_fen=2499))).status_code == 201
         await switch_on(shop, ("three", "four"), **{**rule, "enabled": False})
         assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        await assert_books_balance(shop.runtime)
+
+    async def test_refuses_two_provinces_in_a_short_time(self, shop: Counter) -> None:
+        payer = await shop.subscriber()
+        await switch_on(shop, rule="far_provinces", action="refuse", figures={"minutes": 30})
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        asked: dict[str, Any] = {"id": shop.market.payer.account_id}
+        async with shop.runtime.database.transaction() as uow:
+            kept = json.loads(await uow.value("SELECT moves FROM risk_recent WHERE account_id = %(id)s", asked))
+            # As they were kept before they had a province.
+            asked["moves"] = json.dumps([move[:5] for move in kept])
+            assert await uow.execute("UPDATE risk_recent SET moves = %(moves)s WHERE account_id = %(id)s", asked) == 1
+        assert (await payer.post("/v1/purchases", shop.purchase(visited_province="BJ"))).status_code == 201
+        shop.market.clock.advance(timedelta(minutes=20))
+        problem(await payer.post("/v1/purchases", shop.purchase(visited_province="XJ")), 403, "risk_refused")
+        for told in ("BJ", None):
+            assert (await payer.post("/v1/purchases", shop.purchase(visited_province=told))).status_code == 201
+        shop.market.clock.advance(timedelta(minutes=31))
+        payer = await shop.subscriber()
+        assert (await payer.post("/v1/purchases", shop.purchase(visited_province="XJ"))).status_code == 201
         await assert_books_balance(shop.runtime)
 
     async def test_takes_figures_that_it_has(self, shop: Counter) -> None:

@@ -19,9 +19,11 @@ SHOP = UUID(int=7)
 LONG_AGO = NOON - timedelta(days=900)
 
 
-def move(minutes_ago: int, kind: K = K.PURCHASE, fen: int = 100, *, declined: bool = False) -> Move:
+def move(
+    minutes_ago: int, kind: K = K.PURCHASE, fen: int = 100, *, declined: bool = False, at: str | None = None
+) -> Move:
     merchant = SHOP if kind is K.PURCHASE else None
-    return move_of(NOON - timedelta(minutes=minutes_ago), kind, fen, merchant, declined=declined)
+    return move_of(NOON - timedelta(minutes=minutes_ago), kind, fen, merchant, declined=declined, province=at)
 
 
 def facts(now: Move, *before: Move, opened_at: datetime = LONG_AGO, woken_at: datetime | None = None) -> Facts:
@@ -54,6 +56,11 @@ TABLE = [
     ("dormant_woken", {"hours": 72, "amount_fen": 100}, facts(move(0), woken_at=NOON - timedelta(hours=71)), True),
     ("dormant_woken", {"hours": 72, "amount_fen": 100}, facts(move(0), woken_at=NOON - timedelta(hours=72)), False),
     ("dormant_woken", {"hours": 72, "amount_fen": 100}, facts(move(0)), False),
+    ("far_provinces", {"minutes": 60}, facts(move(0, at="BJ"), move(5), move(59, at="GD")), True),
+    ("far_provinces", {"minutes": 60}, facts(move(0, at="BJ"), move(60, at="GD")), False),
+    ("far_provinces", {"minutes": 60}, facts(move(0, at="BJ"), move(5, at="BJ"), move(6)), False),
+    ("far_provinces", {"minutes": 60}, facts(move(0), move(5, at="GD"), move(6, at="BJ")), False),
+    ("far_provinces", {"minutes": 60}, facts(move(0, at="BJ"), move(5, at="GD", declined=True)), False),
 ]  # fmt: skip
 
 

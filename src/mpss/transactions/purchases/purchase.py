@@ -109,7 +109,7 @@ class PurchaseCommand(Asking):
         )
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        return remember(self._decide(snapshot), snapshot)
+        return remember(self._decide(snapshot), snapshot, province=self.sale.visited_province)
 
     def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.3, 6.3.2. Order of checks: ARCHITECTURE §2."""

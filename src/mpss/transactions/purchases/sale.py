@@ -202,7 +202,7 @@ def settle_terms(
     if refusal is None:
         refusal = screen(
             snapshot, sale.account_id, _PURCHASE, amount_fen, at=at, proven=proven,
-            merchant_id=sale.merchant_id,
+            merchant_id=sale.merchant_id, province=sale.visited_province,
         )  # fmt: skip
     if refusal is not None:
         return refusal
