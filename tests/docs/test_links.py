@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpss.cli.account_states import STAFF_KEY
+from mpss.cli.acting import STAFF_KEY
 from mpss.cli.clauses import REPOSITORY
 from mpss.config import Policy, Settings
 

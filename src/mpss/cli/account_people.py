@@ -24,7 +24,7 @@ from mpss.accounts.open_at_counter import CounterAccount, open_at_counter
 from mpss.accounts.queries import find_wallet_id
 from mpss.accounts.upgrade import AccountIdentity, identity_at_counter, upgrade_at_counter
 from mpss.cli.account_states import accounts_app as accounts_app
-from mpss.cli.account_states import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, say
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.language import LANGUAGES

@@ -6,14 +6,11 @@ the audit record are those of the HTTP API. What only shows is done as the platf
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -29,30 +26,21 @@ from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, repor
 from mpss.accounts.model import Freeze, FreezeKind
 from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.accounts.state import ALLOWED
-from mpss.bootstrap import make_runtime, running
-from mpss.cli.center import settled
-from mpss.config import Settings
-from mpss.db.readiness import check_current
-from mpss.kernel.errors import ErrorCode, Refused
+from mpss.cli.acting import as_platform, as_staff, say
 from mpss.kernel.ids import ApprovalId, FreezeId
 from mpss.kernel.money import Money
-from mpss.observability import configure_logging
 from mpss.runtime import Runtime
-from mpss.staff.members import authenticate_member
 from mpss.staff.model import StaffMember
 from mpss.transactions.closings.close import close_at_counter
 
-T = TypeVar("T")
-
-STAFF_KEY = "MPSS_STAFF_KEY"
 accounts_app = typer.Typer(help="The life of subscribers' accounts.", no_args_is_help=True)
 _PhoneArgument = Annotated[str, typer.Argument(help="The subscriber's number")]
-_DocumentOption = Annotated[str, typer.Option(help="What the customer showed, or the authority's document")]
-_KindOption = Annotated[DocumentKind | None, typer.Option("--document-kind", help="Of the document that is on record")]
-_NumberOption = Annotated[
+DocumentOption = Annotated[str, typer.Option(help="What the customer showed, or the authority's document")]
+KindOption = Annotated[DocumentKind | None, typer.Option("--document-kind", help="Of the document that is on record")]
+NumberOption = Annotated[
     str | None, typer.Option("--document-number", help="Its number; - reads it from the standard input")
 ]
-_CodeOption = Annotated[
+CodeOption = Annotated[
     str | None, typer.Option("--code", help="The SMS code of the customer's phone, where no document is on record")
 ]
 _ReasonOption = Annotated[str, typer.Option(help="Why; it is in the record")]
@@ -67,15 +55,15 @@ def report_loss(
     phone: _PhoneArgument,
     note: Annotated[str, typer.Option(help="An oral report: how the caller was identified")] = "",
     document: Annotated[str, typer.Option(help="A report in writing: what the customer showed")] = "",
-    document_kind: _KindOption = None,
-    document_number: _NumberOption = None,
+    document_kind: KindOption = None,
+    document_number: NumberOption = None,
     data: _DataOption = None,
     as_json: _JsonOption = False,
 ) -> None:
     """Report loss: orally with --note, until a date; in writing with --document, at a hall, until it is lifted."""
     if bool(note) == bool(document):
         raise typer.BadParameter("give --note or --document", param_hint="--note")
-    shown = _shown(document, document_kind, document_number, None)
+    shown = shown_of(document, document_kind, document_number, None)
 
     async def flow(runtime: Runtime, staff: StaffMember) -> datetime | None:
         if note:
@@ -91,15 +79,15 @@ def report_loss(
 @accounts_app.command("lift-loss")
 def lift_loss(
     phone: _PhoneArgument,
-    document: _DocumentOption,
-    document_kind: _KindOption = None,
-    document_number: _NumberOption = None,
-    code: _CodeOption = None,
+    document: DocumentOption,
+    document_kind: KindOption = None,
+    document_number: NumberOption = None,
+    code: CodeOption = None,
     data: _DataOption = None,
     as_json: _JsonOption = False,
 ) -> None:
     """Lift a report of loss of either kind, at a hall."""
-    shown = _shown(document, document_kind, document_number, code)
+    shown = shown_of(document, document_kind, document_number, code)
     as_staff(data, lambda runtime, staff: lift_loss_at_counter(runtime, staff=staff, phone=phone, shown=shown))
     say(as_json, {"loss": "none"}, "The report is lifted.")
 
@@ -109,7 +97,7 @@ def freeze(
     phone: _PhoneArgument,
     kind: Annotated[FreezeKind, typer.Option(help="risk or law")],
     reason: _ReasonOption,
-    document: _DocumentOption = "",
+    document: DocumentOption = "",
     yuan: Annotated[str | None, typer.Option(help="Only so much; default: the whole account")] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day on which it ends")] = None,
     data: _DataOption = None,
@@ -193,15 +181,15 @@ _PROPOSAL_COLUMNS = ("approval_id", "account_id", "kind", "reason", "document", 
 @accounts_app.command("close")
 def close(
     phone: _PhoneArgument,
-    document: _DocumentOption,
-    document_kind: _KindOption = None,
-    document_number: _NumberOption = None,
-    code: _CodeOption = None,
+    document: DocumentOption,
+    document_kind: KindOption = None,
+    document_number: NumberOption = None,
+    code: CodeOption = None,
     data: _DataOption = None,
     as_json: _JsonOption = False,
 ) -> None:
     """Close an account at a hall; what is left of it is paid as cash there."""
-    shown = _shown(document, document_kind, document_number, code)
+    shown = shown_of(document, document_kind, document_number, code)
     life, balance_fen = as_staff(
         data, lambda runtime, staff: close_at_counter(runtime, staff=staff, phone=phone, shown=shown)
     )
@@ -269,7 +257,8 @@ def events(
     return None
 
 
-def _shown(document: str, kind: DocumentKind | None, number: str | None, code: str | None) -> Shown:
+def shown_of(document: str, kind: DocumentKind | None, number: str | None, code: str | None) -> Shown:
+    """What the customer showed; a number of "-" is read from the standard input."""
     # What stands on a command line is seen by everybody on the machine.
     return Shown(document, kind, sys.stdin.readline().strip() if number == "-" else number, code)
 
@@ -277,37 +266,3 @@ def _shown(document: str, kind: DocumentKind | None, number: str | None, code: s
 def _proposed(as_json: bool, approval: ApprovalId, kind: Proposed) -> None:
     text = f"{approval} waits for another member of staff: mpss accounts approve {approval} --kind {kind}"
     say(as_json, {"approval_id": str(approval), "kind": kind}, text)
-
-
-def say(as_json: bool, facts: dict[str, Any], text: str) -> None:
-    """Print the facts as one JSON object, or the text."""
-    print(json.dumps(facts, default=str, ensure_ascii=False) if as_json else text)
-
-
-def as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable[T]]) -> T:
-    """Run a flow as the member of staff whose key the environment holds.
-
-    Raises:
-        Refused: UNAUTHENTICATED, there is no key, or nobody has it.
-    """
-    key = os.environ.get(STAFF_KEY, "")
-
-    async def run(runtime: Runtime) -> T:
-        if not key:
-            raise Refused(ErrorCode.UNAUTHENTICATED, detail=f"{STAFF_KEY} must hold a staff API key")
-        return await flow(runtime, await authenticate_member(runtime, key))
-
-    return as_platform(data, run)
-
-
-def as_platform(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:
-    """Run a flow on the center's database."""
-
-    async def run(settings: Settings) -> T:
-        await check_current(settings.database_url)
-        async with running(make_runtime(settings)) as runtime:
-            return await flow(runtime)
-
-    configure_logging("ERROR")
-    with settled(data) as settings:
-        return asyncio.run(run(settings))

@@ -26,7 +26,7 @@ from mpss.accounts.limit_versions import (
     propose_limits,
     read_limits,
 )
-from mpss.cli.account_states import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, say
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.ids import ApprovalId

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from mpss.adapters.key_store_file import FileKeyStore, KeyFileDamaged
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
-from mpss.cli.account_people import accounts_app
+from mpss.cli.account_counter import accounts_app
 from mpss.cli.bench import bench_command
 from mpss.cli.boss import boss_app
 from mpss.cli.center import kept_secret, settled
@@ -29,7 +29,7 @@ from mpss.cli.payment_orders import payment_orders_app, withdrawals_app
 from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
 from mpss.cli.replay import replay as replay_month
-from mpss.cli.risk import risk_app
+from mpss.cli.risk_desk import risk_app
 from mpss.cli.serve import Role
 from mpss.cli.serve import serve as serve_role
 from mpss.cli.statement import statement_command

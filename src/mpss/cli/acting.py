@@ -1,0 +1,58 @@
+"""Who acts when a command changes or shows something: a member of staff by their key, or the platform itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mpss.bootstrap import make_runtime, running
+from mpss.cli.center import settled
+from mpss.config import Settings
+from mpss.db.readiness import check_current
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.observability import configure_logging
+from mpss.runtime import Runtime
+from mpss.staff.members import authenticate_member
+from mpss.staff.model import StaffMember
+
+T = TypeVar("T")
+
+STAFF_KEY = "MPSS_STAFF_KEY"
+
+
+def say(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    """Print the facts as one JSON object, or the text."""
+    print(json.dumps(facts, default=str, ensure_ascii=False) if as_json else text)
+
+
+def as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable[T]]) -> T:
+    """Run a flow as the member of staff whose key the environment holds.
+
+    Raises:
+        Refused: UNAUTHENTICATED, there is no key, or nobody has it.
+    """
+    key = os.environ.get(STAFF_KEY, "")
+
+    async def run(runtime: Runtime) -> T:
+        if not key:
+            raise Refused(ErrorCode.UNAUTHENTICATED, detail=f"{STAFF_KEY} must hold a staff API key")
+        return await flow(runtime, await authenticate_member(runtime, key))
+
+    return as_platform(data, run)
+
+
+def as_platform(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:
+    """Run a flow on the center's database."""
+
+    async def run(settings: Settings) -> T:
+        await check_current(settings.database_url)
+        async with running(make_runtime(settings)) as runtime:
+            return await flow(runtime)
+
+    configure_logging("ERROR")
+    with settled(data) as settings:
+        return asyncio.run(run(settings))
