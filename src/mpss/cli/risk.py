@@ -74,14 +74,20 @@ def list_reports(
         async with database.read() as uow:
             return await find_reports(uow, ReportSearch(pattern, state), after=None, limit=most)
 
-    table = Table("report", "day", "pattern", "number", "movements", "CNY", "state", "reviewed by", "reason")
+    table = Table(
+        "report", "day", "pattern", "number or merchant", "movements", "CNY", "state", "reviewed by", "reason"
+    )
     for report in _on(data, read):
         table.add_row(
-            RiskReportId.outside(report.id), str(report.business_date), report.pattern, mask_phone(report.phone),
+            RiskReportId.outside(report.id), str(report.business_date), report.pattern, _of_whom(report),
             str(report.movements), f"{report.amount_fen / 100:,.2f}", report.state, report.reviewed_by or "",
             report.reason,
         )  # fmt: skip
     Console().print(table)
+
+
+def _of_whom(report: Report) -> str:
+    return mask_phone(report.phone) if report.phone is not None else report.merchant_name or ""
 
 
 @risk_app.command("replay")

@@ -1,4 +1,4 @@
-"""What is reported of a person's business day: large values (大额交易) and suspicious patterns (可疑交易).
+"""What is reported of a person's or a merchant's business day: large values (大额交易), suspicious patterns (可疑交易).
 
 Each is a named pure function of the day's sums and figures, as the risk rules are; a version of its figures, by two
 people, replaces the defaults or switches it off. The model is the PBOC's: a person's movements are summed for the day,
@@ -7,9 +7,9 @@ money in and money out each by itself. Spec: CM 9. Decision: ADR-0031.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.risk.rules import Figures, RuleVersion, in_force
@@ -41,12 +41,23 @@ class DaySums(NamedTuple):
         return self.cash_out_fen + self.moved_out_fen
 
 
-class Pattern(NamedTuple):
-    """`test` says which amount is to be reported, 0 for none; `figures` are the defaults."""
+class MerchantSums(NamedTuple):
+    """What a merchant sold in a number of days, and what of sales was given back in them, `undone` times."""
 
-    test: Callable[[DaySums, Figures], int]
+    merchant_id: UUID
+    sold_fen: int
+    undone_fen: int
+    undone: int
+
+
+class Pattern(NamedTuple):
+    """`test` says which amount is to be reported, 0 for none; `figures` are the defaults. Those `of_merchants` look at
+    `MerchantSums`, the others at `DaySums`."""
+
+    test: Callable[[Any, Figures], int]
     figures: Figures
     meaning: str
+    of_merchants: bool = False
 
 
 class Found(NamedTuple):
@@ -88,6 +99,12 @@ def passed_through(day: DaySums, figures: Figures) -> int:
     return _if(day.came_fen, figures["amount_fen"]) if most else 0
 
 
+def refund_share(sums: MerchantSums, figures: Figures) -> int:
+    """Of what a merchant sold so much was given back: refunded or reversed."""
+    most = 100 * sums.undone_fen >= figures["percent"] * sums.sold_fen
+    return _if(sums.undone_fen, figures["amount_fen"]) if most else 0
+
+
 def _if(amount_fen: int, least_fen: int) -> int:
     return amount_fen if amount_fen >= least_fen else 0
 
@@ -111,6 +128,12 @@ PATTERNS: dict[str, Pattern] = {
         {"amount_fen": 1_000_000, "percent": 90},
         "percent of amount_fen or more that came in left the same day",
     ),
+    "refund_share": Pattern(
+        refund_share,
+        {"days": 7, "amount_fen": 100_000, "percent": 30},
+        "a merchant gave amount_fen or more back within days, percent of what it sold",
+        of_merchants=True,
+    ),
 }
 
 
@@ -124,7 +147,12 @@ def figures_in_force(versions: Iterable[RuleVersion], at: datetime) -> dict[str,
     return {name: {**standing, **enabled}[name] for name in PATTERNS if name in standing or name in enabled}
 
 
-def patterns_of(day: DaySums, figures: dict[str, Figures]) -> list[Found]:
-    """Every pattern that the day shows under these figures."""
-    found = (Found(name, PATTERNS[name].test(day, told), told) for name, told in figures.items())
+def figures_of(figures: Mapping[str, Figures], *, merchants: bool) -> dict[str, Figures]:
+    """Those of the patterns of merchants, or of persons."""
+    return {name: told for name, told in figures.items() if PATTERNS[name].of_merchants is merchants}
+
+
+def patterns_of(sums: DaySums | MerchantSums, figures: Mapping[str, Figures]) -> list[Found]:
+    """Every pattern that the sums show under these figures, which are of patterns that look at such."""
+    found = (Found(name, PATTERNS[name].test(sums, told), told) for name, told in figures.items())
     return [each for each in found if each.amount_fen]

@@ -11,23 +11,26 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.desk.model import TransactionKind
 from mpss.risk.model import ReportState
-from mpss.risk.patterns import DaySums
+from mpss.risk.patterns import DaySums, MerchantSums
 from mpss.risk.rules import IN, Action, RuleVersion
 
 _CASH = (TransactionKind.CASH_TOPUP, TransactionKind.CLOSING_PAYOUT)
 _TRANSFERS = (TransactionKind.TRANSFER, TransactionKind.TRANSFER_CLAIM)
 _COUNTED = sorted({*IN, *_CASH, *_TRANSFERS, TransactionKind.WITHDRAWAL})
+_SOLD = [TransactionKind.PURCHASE.value, TransactionKind.REVERSAL.value]
 _PAGE = 5_000
 
 
 class Report(NamedTuple):
-    """A line of the queue. Columns of table `risk_report`, in its order, and the account's number now."""
+    """A line of the queue: of a person, with an account, or of a merchant. Columns of table `risk_report`, and the
+    account's number now, or the merchant's name."""
 
     id: UUID
     business_date: date
     pattern: str
     subject_id: UUID
-    account_id: UUID
+    account_id: UUID | None
+    merchant_id: UUID | None
     movements: int
     amount_fen: int
     figures: str
@@ -36,7 +39,8 @@ class Report(NamedTuple):
     reviewed_by: str | None
     reviewed_at: datetime | None
     reason: str
-    phone: str = ""
+    phone: str | None = None
+    merchant_name: str | None = None
 
 
 class ReportSearch(NamedTuple):
@@ -94,22 +98,41 @@ _SUMS: LiteralString = """
     HAVING greatest(sum(fen) FILTER (WHERE fen > 0), -sum(fen) FILTER (WHERE fen < 0)) >= %(least_fen)s
      ORDER BY subject_id
 """
+_MERCHANT_SUMS: LiteralString = """
+    -- Of the books of `days` days, the last of them `day`. A merchant who gave nothing back on that day was looked at
+    -- before, and of one whose report waits another says nothing new.
+    SELECT m.id, coalesce(sum(abs(p.amount_fen)) FILTER (WHERE e.reverses_id IS NULL), 0)::bigint AS sold,
+           sum(abs(p.amount_fen)) FILTER (WHERE e.reverses_id IS NOT NULL)::bigint AS undone,
+           (count(*) FILTER (WHERE e.reverses_id IS NOT NULL))::int
+      FROM posting AS p
+      JOIN journal_entry AS e ON e.id = p.entry_id AND e.kind = ANY(%(kinds)s)
+       AND e.business_date > %(day)s - %(days)s::int AND e.business_date <= %(day)s
+      JOIN merchant AS m ON m.ledger_account_id = p.ledger_account_id
+     WHERE p.business_date > %(day)s - %(days)s::int AND p.business_date <= %(day)s
+       AND NOT EXISTS (SELECT FROM risk_report AS r
+                        WHERE r.pattern = %(pattern)s AND r.subject_id = m.id AND r.state = 'open')
+     GROUP BY m.id
+    HAVING sum(abs(p.amount_fen)) FILTER (WHERE e.reverses_id IS NOT NULL) >= %(least_fen)s
+       AND bool_or(e.reverses_id IS NOT NULL AND e.business_date = %(day)s)
+     ORDER BY m.id
+"""
 _VERSIONS: LiteralString = """
     SELECT rule, action, enabled, figures, effective_from FROM risk_rule_version
      WHERE state = 'approved' AND action = 'report'
 """
 _INSERT: LiteralString = """
-    INSERT INTO risk_report (id, business_date, pattern, subject_id, account_id, movements, amount_fen, figures, state,
-                             found_at)
+    INSERT INTO risk_report (id, business_date, pattern, subject_id, account_id, merchant_id, movements, amount_fen,
+                             figures, state, found_at)
     SELECT n.*, 'open', %(now)s
       FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(patterns)s::text[], %(subjects)s::uuid[], %(accounts)s::uuid[],
-                  %(movements)s::int[], %(amounts)s::bigint[], %(figures)s::text[]) AS n
+                  %(merchants)s::uuid[], %(movements)s::int[], %(amounts)s::bigint[], %(figures)s::text[]) AS n
     ON CONFLICT ON CONSTRAINT risk_report_once DO NOTHING
 """
 _COLUMNS: LiteralString = """
-    SELECT r.id, r.business_date, r.pattern, r.subject_id, r.account_id, r.movements, r.amount_fen, r.figures, r.state,
-           r.found_at, r.reviewed_by, r.reviewed_at, r.reason, a.phone
-      FROM risk_report AS r JOIN account AS a ON a.id = r.account_id
+    SELECT r.id, r.business_date, r.pattern, r.subject_id, r.account_id, r.merchant_id, r.movements, r.amount_fen,
+           r.figures, r.state, r.found_at, r.reviewed_by, r.reviewed_at, r.reason, a.phone, m.name
+      FROM risk_report AS r LEFT JOIN account AS a ON a.id = r.account_id
+      LEFT JOIN merchant AS m ON m.id = r.merchant_id
 """
 _LOCK: LiteralString = _COLUMNS + " WHERE r.id = %(id)s FOR UPDATE OF r"
 _SEARCH: LiteralString = (
@@ -173,6 +196,14 @@ async def day_sums(uow: UnitOfWork, day: date, *, least_fen: int) -> AsyncIterat
             yield DaySums._make(record)
 
 
+async def merchant_sums(uow: UnitOfWork, day: date, *, pattern: str, days: int, least_fen: int) -> list[MerchantSums]:
+    """The sums of the days up to `day` of every merchant who gave this or more back in them, some of it on `day`, and
+    of whom no report of the pattern waits."""
+    values = {"day": day, "pattern": pattern, "days": days, "least_fen": least_fen, "kinds": _SOLD}
+    cursor = await uow.connection.execute(_MERCHANT_SUMS, values)
+    return [MerchantSums._make(record) for record in await cursor.fetchall()]
+
+
 async def insert_reports(uow: UnitOfWork, reports: Sequence[Report], *, now: datetime) -> int:
     """Write what was found; how many are new."""
     columns = {
@@ -181,6 +212,7 @@ async def insert_reports(uow: UnitOfWork, reports: Sequence[Report], *, now: dat
         "patterns": [report.pattern for report in reports],
         "subjects": [report.subject_id for report in reports],
         "accounts": [report.account_id for report in reports],
+        "merchants": [report.merchant_id for report in reports],
         "movements": [report.movements for report in reports],
         "amounts": [report.amount_fen for report in reports],
         "figures": [report.figures for report in reports],

@@ -2,8 +2,8 @@
 
     found ──► open ──report──► reported        open ──dismiss──► dismissed
 
-Invariants: (1) a day is looked through once, when it is cut; (2) a person is in the queue once for a day and pattern;
-(3) the subscriber is told nothing. Spec: CM 9. Decision: ADR-0031.
+Invariants: (1) a day is looked through once, when it is cut; (2) a person or a merchant is in the queue once for a
+day and pattern; (3) the subscriber is told nothing. Spec: CM 9. Decision: ADR-0031.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mpss.observability import RISK_REPORTS_OPEN
 from mpss.risk import report_store
 from mpss.risk.machine import REPORT, ReportEvent
 from mpss.risk.model import ReportState
-from mpss.risk.patterns import PATTERNS, figures_in_force, patterns_of
+from mpss.risk.patterns import PATTERNS, Found, figures_in_force, figures_of, patterns_of
 from mpss.risk.report_store import Report
 from mpss.risk.rules import Figures
 from mpss.runtime import Runtime
@@ -49,29 +49,59 @@ async def search_day(runtime: Runtime, day: date, cut_at: datetime) -> bool:
         if not await report_store.take_day(uow, day, now=now):
             return False
         figures = figures_in_force(await report_store.pattern_versions(uow), cut_at)
-        found = await _found(uow, day, figures, now) if figures else 0
+        found = await _found_of_persons(uow, day, figures_of(figures, merchants=False), now)
+        found += await _found_of_merchants(uow, day, figures_of(figures, merchants=True), now)
         await report_store.count_day(uow, day, found)
         detail = {"found": found, "figures": {name: dict(told) for name, told in figures.items()}}
         await record(uow, at=now, actor="platform", action="risk.search_day", subject=str(day), detail=detail)
     return True
 
 
-async def _found(uow: UnitOfWork, day: date, figures: Mapping[str, Figures], now: datetime) -> int:
+async def _found_of_persons(uow: UnitOfWork, day: date, figures: Mapping[str, Figures], now: datetime) -> int:
+    if not figures:
+        return 0
     least_fen = min(told["amount_fen"] for told in figures.values())
     reports: list[Report] = []
     count = 0
     async for sums in report_store.day_sums(uow, day, least_fen=least_fen):
         reports += [
-            Report(
-                RiskReportId.new(now), day, each.pattern, sums.subject_id, sums.account_id, sums.movements,
-                each.amount_fen, json.dumps(each.figures, sort_keys=True), ReportState.OPEN, now, None, None, "",
-            )
-            for each in patterns_of(sums, dict(figures))
-        ]  # fmt: skip
+            _report(each, day, sums.subject_id, sums.movements, now, account_id=sums.account_id)
+            for each in patterns_of(sums, figures)
+        ]
         if len(reports) >= _AT_ONCE:
             count += await report_store.insert_reports(uow, reports, now=now)
             reports = []
     return count + await report_store.insert_reports(uow, reports, now=now)
+
+
+async def _found_of_merchants(uow: UnitOfWork, day: date, figures: Mapping[str, Figures], now: datetime) -> int:
+    reports: list[Report] = []
+    for name, told in figures.items():
+        days, least_fen = told["days"], told["amount_fen"]
+        found = await report_store.merchant_sums(uow, day, pattern=name, days=days, least_fen=least_fen)
+        reports += [
+            _report(each, day, sums.merchant_id, sums.undone, now, merchant_id=sums.merchant_id)
+            for sums in found
+            for each in patterns_of(sums, {name: told})
+        ]
+    return await report_store.insert_reports(uow, reports, now=now)
+
+
+def _report(
+    found: Found,
+    day: date,
+    subject_id: UUID,
+    movements: int,
+    now: datetime,
+    *,
+    account_id: UUID | None = None,
+    merchant_id: UUID | None = None,
+) -> Report:
+    figures = json.dumps(found.figures, sort_keys=True)
+    return Report(
+        RiskReportId.new(now), day, found.pattern, subject_id, account_id, merchant_id, movements, found.amount_fen,
+        figures, ReportState.OPEN, now, None, None, "",
+    )  # fmt: skip
 
 
 async def review_report(

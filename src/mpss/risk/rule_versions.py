@@ -27,6 +27,8 @@ from mpss.staff.permissions import Permission
 
 KIND = "risk_rule"
 _LARGEST = 10**12
+_MOST_DAYS = 92
+"""How many days a pattern looks at most: each search reads their books."""
 
 
 async def propose_rule(
@@ -80,6 +82,8 @@ def check_figures(rule: str, figures: Mapping[str, int]) -> dict[str, int]:
         raise MalformedField(field="figures", problem=f"must be of: {', '.join(known)}")
     if any(not 0 < figure <= _LARGEST for figure in figures.values()):
         raise MalformedField(field="figures", problem=f"must be from 1 to {_LARGEST}")
+    if rule in PATTERNS and figures.get("days", 1) > _MOST_DAYS:
+        raise MalformedField(field="figures", problem=f"days must be from 1 to {_MOST_DAYS}")
     return {**known, **figures}
 
 

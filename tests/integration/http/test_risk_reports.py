@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from mpss.kernel.clock import business_date
+from mpss.kernel.ids import MerchantId
 from mpss.ledger.day_close import close_day
 from mpss.risk.reports import search_days
 from mpss.staff.permissions import Permission
@@ -80,6 +81,46 @@ class TestTheQueueOfReports:
         page = (await one.get(PATH, limit=2)).json()
         rest = (await one.get(PATH, limit=2, cursor=page["next_cursor"])).json()
         assert (len(page["items"]), len(rest["items"]), rest["next_cursor"]) == (2, 1, None)
+
+    @clause("CM 9.5")
+    async def test_holds_a_merchant_who_gives_much_back(self, shop: Counter) -> None:
+        await end_day(shop)
+        await search_days(shop.runtime)
+        await set_figures(shop, "refund_share", days=2, percent=50, amount_fen=2_000)
+        payer, merchant = await shop.subscriber(), shop.merchant()
+        one = await shop.staff(Permission.RISK_VIEW, Permission.RISK_REVIEW, name="reviewer")
+
+        async def sell(amount_fen: int) -> str:
+            sold = await payer.post("/v1/purchases", shop.purchase(amount_fen=amount_fen))
+            assert sold.status_code == 201, sold.text
+            return str(sold.json()["transaction_id"])
+
+        async def undo(transaction_id: str) -> None:
+            body = {"transaction_id": transaction_id, "reason": "sold out"}
+            assert (await merchant.post("/v1/reversals", body)).status_code == 201
+
+        async def found() -> list[tuple[int, int]]:
+            await end_day(shop)
+            await search_days(shop.runtime)
+            items = (await one.get(PATH, pattern="refund_share", state="open")).json()["items"]
+            return [(item["amount_fen"], item["movements"]) for item in items]
+
+        await undo(await sell(2_000))
+        await sell(2_001)
+        assert await found() == []  # 2,000 of 4,001 is less than half.
+        payer = await shop.subscriber()
+        later = await sell(2_000)
+        await undo(later)
+        assert await found() == [(4_000, 2)]  # Of both days 4,000 of 6,001.
+        assert await found() == [(4_000, 2)]  # It waits; nothing new was given back.
+        (report,) = (await one.get(PATH, pattern="refund_share")).json()["items"]
+        merchant_id = str(MerchantId.from_uuid(shop.market.merchant.id))
+        assert (report["merchant_id"], report["account_id"], report["phone"]) == (merchant_id, None, None)
+        assert report["merchant_name"]
+        done = await one.post(f"{PATH}/{report['report_id']}/review", {"event": "dismiss", "reason": "a recall"})
+        assert (done.status_code, done.json()["merchant_id"]) == (200, merchant_id)
+        table = (await one.get(f"{PATH}/export", pattern="refund_share")).text.splitlines()
+        assert (len(table), merchant_id in table[1]) == (2, True)
 
     async def test_is_reviewed_once_with_a_reason_and_an_audit_line(self, shop: Counter) -> None:
         await set_figures(shop, "large_cash", amount_fen=1)

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import builds, integers, just
 
-from mpss.risk.patterns import PATTERNS, DaySums, figures_in_force, patterns_of
+from mpss.risk.patterns import PATTERNS, DaySums, MerchantSums, figures_in_force, figures_of, patterns_of
 from mpss.risk.rules import Action, Figures, RuleVersion
 from tests.support.clauses import clause
 from tests.support.instants import NOON
 
 DAY = DaySums(UUID(int=1), UUID(int=2), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 MOST = {"amount_fen": 1000, "percent": 90}
+SHARE = {"days": 7, "amount_fen": 300, "percent": 30}
 TABLE = [
     ("large_cash", {"amount_fen": 100}, DAY._replace(cash_in_fen=100), 100),
     ("large_cash", {"amount_fen": 100}, DAY._replace(cash_out_fen=100), 100),
@@ -31,13 +32,17 @@ TABLE = [
     ("passed_through", MOST, DAY._replace(cash_in_fen=400, moved_in_fen=600, moved_out_fen=900), 1000),
     ("passed_through", MOST, DAY._replace(moved_in_fen=1000, moved_out_fen=899), 0),
     ("passed_through", MOST, DAY._replace(moved_in_fen=999, moved_out_fen=999), 0),
+    ("refund_share", SHARE, MerchantSums(UUID(int=3), 1000, 300, 2), 300),
+    ("refund_share", SHARE, MerchantSums(UUID(int=3), 1001, 300, 2), 0),
+    ("refund_share", SHARE, MerchantSums(UUID(int=3), 100, 299, 2), 0),
+    ("refund_share", SHARE, MerchantSums(UUID(int=3), 0, 300, 2), 300),
 ]
 
 
 @clause("CM 9")
 @pytest.mark.parametrize(("pattern", "figures", "day", "amount_fen"), TABLE)
 def test_a_pattern_is_shown_where_the_table_says(
-    pattern: str, figures: dict[str, int], day: DaySums, amount_fen: int
+    pattern: str, figures: dict[str, int], day: DaySums | MerchantSums, amount_fen: int
 ) -> None:
     assert PATTERNS[pattern].test(day, figures) == amount_fen
 
@@ -61,6 +66,7 @@ def test_nothing_is_reported_below_the_amount_that_the_day_is_searched_for(day: 
     figures: dict[str, Figures] = {
         name: {**pattern.figures, "amount_fen": least_fen} for name, pattern in PATTERNS.items()
     }
+    figures = figures_of(figures, merchants=False)
     if patterns_of(day, figures):
         assert max(day.came_fen, day.left_fen) >= least_fen
 

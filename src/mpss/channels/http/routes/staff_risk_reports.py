@@ -21,7 +21,7 @@ from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
 from mpss.channels.http.views import ACCOUNT_EXAMPLE, At, NextCursor, reply
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import AccountId, RiskReportId
+from mpss.kernel.ids import AccountId, MerchantId, RiskReportId
 from mpss.risk.machine import ReportEvent
 from mpss.risk.model import ReportState
 from mpss.risk.patterns import PATTERNS
@@ -35,8 +35,8 @@ SUBJECT = Subject("Staff")
 _MOST_EXPORTED = 10_000
 _PatternName = Annotated[str, Field(pattern=f"^({'|'.join(PATTERNS)})$", max_length=32)] | None
 _EXPORTED = (
-    "report_id", "business_date", "pattern", "phone", "account_id", "movements", "amount_fen", "state", "found_at",
-    "reviewed_by", "reviewed_at", "reason",
+    "report_id", "business_date", "pattern", "phone", "account_id", "merchant_id", "merchant_name", "movements",
+    "amount_fen", "state", "found_at", "reviewed_by", "reviewed_at", "reason",
 )  # fmt: skip
 
 
@@ -51,9 +51,13 @@ class ReportView(View):
     pattern: str = Field(examples=["large_cash"])
     meaning: str = Field(examples=["cash of amount_fen or more in a day, in or out"])
     figures: dict[str, int] = Field(description="as they were", examples=[{"amount_fen": 5000000}])
-    account_id: str = Field(description="of the person's accounts the one that moved most", examples=[ACCOUNT_EXAMPLE])
-    phone: str = Field(description="its number now", examples=["+8618912340001"])
-    movements: int = Field(description="of the person on that day", examples=[12])
+    account_id: str | None = Field(
+        description="of the person's accounts the one that moved most; null of a merchant", examples=[ACCOUNT_EXAMPLE]
+    )
+    phone: str | None = Field(description="its number now", examples=["+8618912340001"])
+    merchant_id: str | None = Field(description="null of a person", examples=[None])
+    merchant_name: str | None = Field(examples=[None])
+    movements: int = Field(description="of the person on that day; sales that a merchant undid", examples=[12])
     amount_fen: int = Field(description="what the pattern counts", examples=[6000000])
     state: ReportState = Field(examples=["open"])
     found_at: At
@@ -70,9 +74,11 @@ class ReportsView(View):
 def _view(report: Report) -> ReportView:
     facts = report._asdict()
     del facts["subject_id"]
+    account_id, merchant_id = facts.pop("account_id"), facts.pop("merchant_id")
     return ReportView(
         report_id=RiskReportId.outside(facts.pop("id")),
-        account_id=AccountId.outside(facts.pop("account_id")),
+        account_id=None if account_id is None else AccountId.outside(account_id),
+        merchant_id=None if merchant_id is None else MerchantId.outside(merchant_id),
         meaning=meaning_of(report.pattern),
         figures=json.loads(facts.pop("figures")),
         **facts,
@@ -98,7 +104,7 @@ async def list_risk_reports(
     limit: Annotated[PageLimit, Query()] = 50,
     cursor: Annotated[Cursor, Query()] = None,
 ) -> Response:
-    """One line for a person, business day and pattern, found when the day was cut."""
+    """One line for a person or a merchant, business day and pattern, found when the day was cut."""
     after, search = decode_id(cursor), ReportSearch(pattern, state, phone, first_date, last_date)
     async with exchange(request).runtime.database.read() as uow:
         found = await find_reports(uow, search, after=after, limit=limit + 1)
