@@ -249,10 +249,8 @@ class Player:
                 }
                 opened = await api.post("/v1/accounts", body)
                 api.token = opened["session"]["token"]
-                await api.put(
-                    "/v1/account/daily-limit",
-                    {"daily_limit_fen": self._settings.policy.max_daily_limit_fen, "currency": "CNY"},
-                )
+                limit = {"daily_limit_fen": self._settings.policy.max_daily_limit_fen, "currency": "CNY"}
+                await api.put("/v1/account/daily-limit", {**limit, "payment_password": PASSWORD})
                 advance()
 
         async with asyncio.TaskGroup() as group:

@@ -17,7 +17,7 @@ from mpss.accounts.queries import overview
 from mpss.accounts.sign_in import Session, authenticate_session, sign_in
 from mpss.accounts.state import EffectiveState
 from mpss.kernel.clock import FixedClock
-from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.runtime import Runtime
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, events, last_secret, notices, one, sms_code, subscriber
@@ -188,18 +188,45 @@ class TestDailyLimit:
         session = await session_of(runtime)
         assert session.account_id is not None
         highest = runtime.policy.max_daily_limit_fen
-        for limit in (0, 12_345, highest):
-            await change_daily_limit(runtime, account_id=session.account_id, daily_limit_fen=limit)
+        for limit, password in ((0, None), (12_345, PASSWORD), (highest, PASSWORD)):
+            await change_daily_limit(
+                runtime, account_id=session.account_id, daily_limit_fen=limit, password=password, source="test"
+            )
             assert (await overview(runtime, account_id=session.account_id)).daily_limit_fen == limit
         for limit in (-1, highest + 1):
             with pytest.raises(Refused) as refused:
-                await change_daily_limit(runtime, account_id=session.account_id, daily_limit_fen=limit)
+                await change_daily_limit(runtime, account_id=session.account_id, daily_limit_fen=limit, source="test")
             assert (refused.value.code, refused.value.field) == (ErrorCode.AMOUNT_OUT_OF_RANGE, "daily_limit_fen")
         told = [params for event, params in await notices(runtime, PHONE) if event == "daily_limit_set"]
         assert [params["daily_limit_fen"] for params in told] == [0, 12_345, highest]
 
+    @clause("CM 9.5", "CT 12.1")
+    async def test_is_lowered_at_will_and_raised_with_the_password_alone(self, runtime: Runtime) -> None:
+        session = await session_of(runtime)
+        assert session.account_id is not None
+        account_id = session.account_id
+
+        async def put(fen: int, password: str | None = None) -> None:
+            await change_daily_limit(
+                runtime, account_id=account_id, daily_limit_fen=fen, password=password, source="test"
+            )
+
+        await put(500)
+        with pytest.raises(MalformedField) as missing:
+            await put(501)
+        assert missing.value.field == "payment_password"
+        tries = runtime.policy.password_tries_per_day
+        for _ in range(tries):
+            with pytest.raises(Refused) as wrong:
+                await put(501, WRONG)
+            assert (wrong.value.code, wrong.value.field) == (ErrorCode.WRONG_PASSWORD, "payment_password")
+        with pytest.raises(Refused) as locked:
+            await put(501, PASSWORD)
+        assert locked.value.code is ErrorCode.PASSWORD_LOCKED
+        assert (await overview(runtime, account_id=session.account_id)).daily_limit_fen == 500
+
     async def test_waits_until_the_account_is_active(self, runtime: Runtime) -> None:
         opened = await open_by_sms(runtime, phone=PHONE)
         with pytest.raises(Refused) as refused:
-            await change_daily_limit(runtime, account_id=opened.account_id, daily_limit_fen=1)
+            await change_daily_limit(runtime, account_id=opened.account_id, daily_limit_fen=1, source="test")
         assert refused.value.code is ErrorCode.ACCOUNT_NOT_ACTIVE

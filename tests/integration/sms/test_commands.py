@@ -218,6 +218,9 @@ class TestOwnAccount:
         refused = await phones.ask(phones.li, f"ZF {phones.market.merchant.sms_code} 6")
         assert refused.text.startswith("金额超过您的日消费限额。")
         assert "日消费限额应为0至" in (await phones.ask(phones.li, "XE 999999")).text
+        raised = await phones.ask(phones.li, "XE 31")
+        assert raised.text.startswith("调高日消费限额（现为30.00元）需支付密码，请登录网页办理")
+        assert (await phones.account()).daily_limit_fen == 3_000
 
     @clause("CM 5.4")
     async def test_shows_state_and_last_movements(self, phones: Phones) -> None:

@@ -52,11 +52,15 @@ _STATE = text(
     "Wallet, {level}; {state}{until}; opened {opened}; daily limit {limit} yuan.",
 )
 _LIMITS = text(
-    "日消费限额{limit}元，今日已用{spent}元，尚可用{left}元。可设0至{most}元，例如：XE 500。",
-    "Daily limit {limit} yuan, {spent} used today, {left} left. Set it from 0 to {most} yuan, as in: XE 500",
+    "日消费限额{limit}元，今日已用{spent}元，尚可用{left}元。可降至0，例如：XE 500；调高（最高{most}元）请登录网页。",
+    "Daily limit {limit} yuan, {spent} used today, {left} left. Lower it: XE 500. Raise it (to {most}) on the web.",
 )
 LIMIT_OUT_OF_RANGE = text(
     "日消费限额应为0至{most}元，例如：XE 500。", "The daily limit is from 0 to {most} yuan, as in: XE 500"
+)
+RAISE_LIMIT = text(
+    "调高日消费限额（现为{limit}元）需支付密码，请登录网页办理；短信只能调低。",
+    "Raising the daily limit (now {limit} yuan) takes the payment password: do it on the web. By SMS you can lower it.",
 )
 FREEZE_TOO_LONG = text(
     "冻结天数应为1至{days}，例如：DJ 7；只发DJ则冻结至您解冻为止。",

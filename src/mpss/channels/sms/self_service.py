@@ -22,6 +22,7 @@ from mpss.channels.sms.account_replies import (
     LIMIT_OUT_OF_RANGE,
     LOST_ALREADY,
     NOTHING_TO_DO,
+    RAISE_LIMIT,
     closing_reply,
     limits_reply,
     notices_reply,
@@ -84,7 +85,9 @@ async def look_after(
             most_fen = runtime.policy.max_daily_limit_fen
             if amount_fen > most_fen:
                 return LIMIT_OUT_OF_RANGE[language].format(most=Money(most_fen))
-            await change_daily_limit(runtime, account_id=account.id, daily_limit_fen=amount_fen)
+            if amount_fen > account.daily_limit_fen:
+                return RAISE_LIMIT[language].format(limit=Money(account.daily_limit_fen))
+            await change_daily_limit(runtime, account_id=account.id, daily_limit_fen=amount_fen, source=CHANNEL)
             return None
         case SetLanguage() | ShowNotices() | SwitchNotices() | SetQuietHours():
             return await _wish(runtime, command, account, language)

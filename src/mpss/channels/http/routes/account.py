@@ -90,6 +90,9 @@ class AccountView(View):
 class DailyLimitBody(Body):
     daily_limit_fen: FeeFen = Field(description="0: nothing may be spent", examples=[200_000])
     currency: Currency
+    payment_password: PaymentPassword | None = Field(
+        default=None, description="asked for where the limit is raised", examples=["495173"]
+    )
 
 
 def account_view(found: AccountOverview) -> AccountView:
@@ -180,13 +183,28 @@ async def read_account(request: Request) -> Response:
     summary="Set the daily spending limit",
     access=Access.SUBSCRIBER,
     says={200: Said("The account with its new limit", AccountView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.SET_LIMIT)),
-    clauses=("CT 5.2",),
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        *refusals_of(Operation.SET_LIMIT),
+        ErrorCode.PASSWORD_NOT_SET,
+        ErrorCode.WRONG_PASSWORD,
+        ErrorCode.PASSWORD_LOCKED,
+    ),
+    clauses=("CT 5.2", "CM 9.5"),
 )
 async def set_daily_limit(request: Request, body: DailyLimitBody) -> Response:
-    """Sets what may be spent in a day (日消费限额), up to the platform's highest; it holds at once."""
+    """Sets what may be spent in a day (日消费限额), up to the platform's highest; it holds at once.
+
+    Raising it asks for the payment password.
+    """
     told = exchange(request)
-    await change_daily_limit(told.runtime, account_id=told.account_id, daily_limit_fen=body.daily_limit_fen)
+    await change_daily_limit(
+        told.runtime,
+        account_id=told.account_id,
+        daily_limit_fen=body.daily_limit_fen,
+        password=body.payment_password,
+        source=f"http:{told.source}",
+    )
     return reply(account_view(await overview(told.runtime, account_id=told.account_id)))
 
 
