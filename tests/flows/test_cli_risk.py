@@ -59,7 +59,7 @@ async def test_a_rule_is_changed_by_two_people(shared_center: Center) -> None:
 @clause("CM 6.2", "CM 7.5")
 async def test_a_hall_takes_a_password_away_and_pays_the_rest_once(shared_center: Center) -> None:
     person = await shared_center.subscriber(fen=2_500)
-    place = ("--hall", "H92", "--clerk", "C92")
+    place = ("--hall", "H95", "--clerk", "C95")
     clerk = await key_of(shared_center, "cli hall", "account_close,password_reset", *place)
     seen = (person.phone, "--document", "resident ID, seen")
     await said(shared_center, clerk, "accounts", "reset-password", *seen)
