@@ -27,6 +27,7 @@ class Goal(NamedTuple):
 GOALS = (
     Goal("desk.random.ratio", 3.0),
     Goal("desk.hot_to_random", 1.0),
+    Goal("desk.screened_to_random", 0.6),
     Goal("desk.p99_ms", 50.0, at_most=True),
     Goal("http.amount.ratio", 0.5),
     Goal("http.product.ratio", 0.5),
@@ -50,6 +51,7 @@ def goals_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
         }
         reached["desk.random.ratio"] = best["random"]["ratio"]
         reached["desk.hot_to_random"] = round(best["hot"]["ratio"] / best["random"]["ratio"], 3)
+        reached["desk.screened_to_random"] = round(desk["screened_2"]["ratio"] / desk["random_2"]["ratio"], 3)
         reached["desk.p99_ms"] = max(one["p99_ms"] for one in best.values())
     for kind, figure in (result["http"] or {}).items():
         if isinstance(figure, dict):

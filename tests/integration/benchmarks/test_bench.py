@@ -53,7 +53,7 @@ class TestBench:
             "cores", "processor", "memory_gib", "kernel", "file_system", "python", "postgresql",
         }  # fmt: skip
         assert set(printed["disk"]["commit_latency"]) == {"p50_ms", "p99_ms"}
-        assert set(printed["desk"]) == {"random_1", "random_2", "hot_1", "hot_2"}
+        assert set(printed["desk"]) == {"random_1", "random_2", "hot_1", "hot_2", "screened_2"}
         assert all(set(figure) == FIGURES for figure in printed["desk"].values())
         assert set(printed["growth"]) == {"small", "medium", "large", "after"}
         assert all(set(figure) == GROWTH for figure in printed["growth"].values())
@@ -62,7 +62,7 @@ class TestBench:
         assert printed["http"] is None
         assert printed["funded"] is None
         assert printed["refused"] == 0
-        assert printed["verify"] == {"holds": True, "breaches": [], "worlds": 4}
+        assert printed["verify"] == {"holds": True, "breaches": [], "worlds": 5}
 
     def test_measures_purchases_that_others_fund_and_payments_beside_calls_that_wait(self) -> None:
         printed = bench("--part", "funded")
