@@ -44,7 +44,7 @@ ALL_WRONG = World(
     ),
     usage=LOCKED,
     balance=Balance(0, 0, 0),
-    merchant=KIOSK._replace(state=MerchantState.SUSPENDED),
+    merchant=KIOSK._replace(state=MerchantState.SUSPENDED, single_limit_fen=100),
     product=TEA._replace(state=ProductState.WITHDRAWN, scope=Scope.LOCAL, price_fen=600_000),
     stock=StockRow(0, True),
 )
@@ -143,6 +143,7 @@ STEPS: list[tuple[ErrorCode, Mend]] = [
     (C.BLACKLISTED, Case.unlist),
     (C.SINGLE_LIMIT_EXCEEDED, lambda case: case.product_is(price_fen=2500)),
     (C.DAILY_LIMIT_EXCEEDED, lambda case: case.account_is(daily_limit_fen=POLICY.single_limit_fen)),
+    (C.MERCHANT_LIMIT_EXCEEDED, lambda case: case.merchant_is(single_limit_fen=None)),
     (C.RISK_REFUSED, Case.calm),
     (C.PRICE_CHANGED, lambda case: case.sale_is(price_fen=2500)),
     (C.OUT_OF_STOCK, lambda case: case.set_world(stock=StockRow(1, True))),

@@ -21,12 +21,15 @@ from mpss.accounts.limit_model import (
     uncount_customer,
     uncounted,
 )
+from mpss.accounts.limit_store import CUSTOMER_USAGE, LIMITS
 from mpss.accounts.model import UsageRow
 from mpss.config import Policy
 from mpss.kernel.errors import ErrorCode
+from mpss.merchants.limit_model import MerchantUsageRow, gathered, given_back, on_day, paid_out
+from mpss.merchants.limit_store import MERCHANT_USAGE
 from tests.support.clauses import clause
 from tests.support.instants import NOON
-from tests.support.sales import PAYER
+from tests.support.sales import KIOSK, PAYER, TEA_FOR_PAYER, World, purchase_of
 
 START = date(2026, 11, 28)
 CAPS = Caps(single_fen=400, day_fen=700, day_count=4, month_fen=1_200, year_fen=1_600, life_fen=2_500)
@@ -124,3 +127,68 @@ def test_each_measure_has_its_own_refusal() -> None:
     code, _ = count_customer(CustomerUsageRow(START, 1_600), 1, START, CAPS)
     assert code is ErrorCode.YEARLY_LIMIT_EXCEEDED
     assert count_customer(CustomerUsageRow(START, 1_600), 1, date(2027, 1, 1), CAPS)[0] is None
+
+
+CHECKS = (
+    ErrorCode.DAILY_LIMIT_EXCEEDED,
+    ErrorCode.YEARLY_LIMIT_EXCEEDED,
+    ErrorCode.SINGLE_LIMIT_EXCEEDED,
+    ErrorCode.MERCHANT_LIMIT_EXCEEDED,
+)
+"""Of the account, of all accounts of the customer, of the channel, of the merchant: in this order."""
+
+
+@clause("CM 9.5")
+@given(st.sets(st.sampled_from(CHECKS)), st.booleans())
+def test_the_first_limit_that_is_exceeded_is_the_answer(exceeded: set[ErrorCode], in_a_day: bool) -> None:
+    account_over, year_over, channel_over, merchant_over = (code in exceeded for code in CHECKS)
+    seller = KIOSK
+    if merchant_over:
+        seller = KIOSK._replace(daily_limit_fen=2_499) if in_a_day else KIOSK._replace(single_limit_fen=2_499)
+    customer_id = KIOSK.id
+    payer = PAYER._replace(customer_id=customer_id, daily_limit_fen=2_499 if account_over else 2_500)
+    snapshot = World(account=payer, merchant=seller).snapshot()
+    rules = [(payer.account_class.value, "*", Measure.YEARLY_AMOUNT, 2_499 if year_over else 2_500)]
+    rules.append((payer.account_class.value, "http", Measure.SINGLE, 2_499 if channel_over else 2_500))
+    snapshot[LIMITS]["payment"] = ((NOON - timedelta(days=1), make_table(rules)),)
+    snapshot[CUSTOMER_USAGE][customer_id] = CustomerUsageRow(snapshot.business_date, 0)
+    snapshot[MERCHANT_USAGE][seller.id] = MerchantUsageRow(snapshot.business_date, 0, 2_499, exhausted=True)
+    decision = purchase_of(TEA_FOR_PAYER).decide(snapshot)
+    assert decision.transaction.refusal == next((code for code in CHECKS if code in exceeded), None)
+
+
+MOVES = st.lists(
+    st.tuples(st.integers(1, 4), st.sampled_from(("pay", "pay", "pay", "back", "limit", "day")), st.integers(1, 400)),
+    max_size=60,
+)
+
+
+@clause("CM 9.5")
+@given(st.integers(0, 2_000), MOVES)
+def test_the_portions_of_all_desks_never_let_more_through_than_the_merchants_limit(
+    limit_fen: int, moves: list[tuple[int, str, int]]
+) -> None:
+    portions: dict[int, MerchantUsageRow] = {}
+    today, paid = START, list[int]()
+    for slot, move, fen in moves:
+        if move == "day":
+            today, paid = today + timedelta(days=1), []
+        elif move == "limit":
+            limit_fen = fen * 5
+            portions = {place: row._replace(left_fen=0) for place, row in portions.items()}
+        elif move == "back" and paid:
+            portions[slot] = given_back(portions.get(slot), paid.pop(), today)
+        elif move == "pay":
+            row = on_day(portions.get(slot), today)
+            if row.left_fen < fen:
+                portions = gathered(limit_fen, fen, today, slot, portions)
+                row, gone = portions[slot], portions[slot].exhausted
+                portions[slot] = row._replace(exhausted=False)
+                assert gone == (sum(paid) + fen > limit_fen)
+            if row.left_fen >= fen:
+                portions[slot] = paid_out(portions[slot], fen)
+                paid.append(fen)
+                assert sum(paid) <= limit_fen
+        now = [on_day(each, today) for each in portions.values()]
+        assert sum(each.paid_fen for each in now) == sum(paid)
+        assert sum(each.left_fen for each in now) <= max(limit_fen - sum(paid), 0)

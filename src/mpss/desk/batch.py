@@ -54,11 +54,14 @@ class Batch:
     def ask_for_more(self, need: NeedsMore) -> None:
         """Gather enough for the whole batch, and more each time it is asked for again.
 
-        Every key of the set is gathered from then on, the others with what their portion holds, so that the locks of
-        all portions are taken in one order.
+        Every key of every set kept in portions is gathered from then on, the others with what their portion holds, so
+        that the locks of all portions are taken in one order.
         """
-        wanted = self.gather.setdefault(need.rows, dict.fromkeys(dict(self.touched)[need.rows], 0))
-        wanted[need.key] = max(need.quantity * len(self.commands), 2 * wanted[need.key])
+        for rows, keys in self.touched:
+            if rows.refill is not None:
+                self.gather.setdefault(rows, dict.fromkeys(keys, 0))
+        wanted = self.gather.setdefault(need.rows, {})
+        wanted[need.key] = max(need.quantity * len(self.commands), 2 * wanted.get(need.key, 0))
 
 
 class RowGone(MpssError):
@@ -143,12 +146,17 @@ async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, T
         for target, key_of in rows.leads:
             led[target].update(map(key_of, found.values()))
             led[target].discard(None)
+    if batch.gather:
+        for rows in [each for each in led if each.refill is not None]:
+            portions = batch.gather.setdefault(rows, {})
+            for key in led.pop(rows):
+                portions.setdefault(key, 0)
     followers = sorted(((rows, keys) for rows, keys in led.items() if keys), key=lambda item: item[0].order)
     if followers:
         loaded = await pipeline.run(_loads(followers, batch.slot))
         for (rows, _), records in zip(followers, loaded, strict=True):
             take(rows, records)
-    for rows, needs in batch.gather.items():
+    for rows, needs in sorted(batch.gather.items(), key=lambda item: item[0].order):
         assert rows.refill is not None
         uow = UnitOfWork(pipeline.connection)
         snapshot[rows].update(await rows.refill(uow, sorted(needs.items()), batch.slot))

@@ -16,13 +16,15 @@ class MerchantState(StrEnum):
 
 
 class MerchantRow(NamedTuple):
-    """What a decision needs to know of a merchant. `province` is a letter code ("GD")."""
+    """What a decision needs to know of a merchant. `province` is a letter code ("GD"); None is no limit."""
 
     id: UUID
     name: str
     province: str
     state: MerchantState
     ledger_account_id: int
+    single_limit_fen: int | None = None
+    daily_limit_fen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import psycopg
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
 from mpss.kernel.errors import MalformedField
+from mpss.merchants.limit_store import MERCHANT_USAGE
 from mpss.merchants.model import Merchant, MerchantRow, MerchantState
 
 INSERT = """
@@ -44,15 +45,23 @@ _UNIQUE = {"merchant_name": "name", "merchant_credit_code": "credit_code"}
 
 
 def _row(record: Sequence[Any]) -> tuple[UUID, MerchantRow]:
-    id_, name, province, state, ledger_account_id = record
-    return id_, MerchantRow(id_, name, province, MerchantState(state), ledger_account_id)
+    id_, name, province, state, *rest = record
+    return id_, MerchantRow(id_, name, province, MerchantState(state), *rest)
+
+
+def _counted(row: MerchantRow) -> UUID | None:
+    return None if row.daily_limit_fen is None else row.id
 
 
 MERCHANTS: RowSet[UUID, MerchantRow] = RowSet(
     name="merchant",
     order=30,
-    load="SELECT id, name, province, state, ledger_account_id FROM merchant WHERE id = ANY(%(keys)b::uuid[])",
+    load="""
+        SELECT id, name, province, state, ledger_account_id, single_limit_fen, daily_limit_fen
+          FROM merchant WHERE id = ANY(%(keys)b::uuid[])
+    """,
     make=_row,
+    leads=((MERCHANT_USAGE, _counted),),
 )
 
 

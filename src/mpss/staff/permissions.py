@@ -23,6 +23,7 @@ class Permission(StrEnum):
     VOUCHER_RELEASE = "voucher_release"
     PRODUCT_REVIEW = "product_review"
     MERCHANT_REGISTER = "merchant_register"
+    MERCHANT_LIMITS = "merchant_limits"
     LEDGER_ADJUST = "ledger_adjust"
     LEDGER_VIEW = "ledger_view"
     FUNDING_VIEW = "funding_view"
@@ -58,6 +59,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.VOUCHER_RELEASE: "let a barred number enter voucher passwords again",
     Permission.PRODUCT_REVIEW: "publish, refuse and withdraw goods",
     Permission.MERCHANT_REGISTER: "register, suspend and resume merchants",
+    Permission.MERCHANT_LIMITS: "say what a merchant may be paid, at once and in a day",
     Permission.LEDGER_ADJUST: "propose and approve correcting entries (two people for one entry)",
     Permission.LEDGER_VIEW: "read the trial balance",
     Permission.FUNDING_VIEW: "see which calls to banks and the charging system are in doubt",

@@ -32,6 +32,7 @@ from mpss.kernel.ids import OutboxId, TransactionId
 from mpss.ledger.chart import BANK_CARDS_IN_TRANSIT, PHONE_BILL_RECEIVABLE
 from mpss.ledger.model import JournalEntry, Posting
 from mpss.ledger.post import BALANCES
+from mpss.merchants.limit_store import MERCHANT_USAGE
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
@@ -41,6 +42,7 @@ from mpss.transactions.funding.model import FundingRow, give_back_to_bill
 from mpss.transactions.funding.store import BILL_USAGE, FUNDING_REQUESTS
 from mpss.transactions.machine import FUNDED, REFUND, Event
 from mpss.transactions.postings import funded_legs, purchase_legs, turned_round
+from mpss.transactions.purchases.allowance import give_merchant_back
 from mpss.transactions.purchases.funded_request import Collection, to_complete, to_give_up, to_refund, to_take
 from mpss.transactions.purchases.sale import Parties, Terms, tell_merchant
 
@@ -250,6 +252,7 @@ class Step:
             stock = snapshot[STOCK].get(product.id, StockRow(0, False))
             puts.append((STOCK, product.id, StockRow(stock.available + sale.quantity, stock.exhausted)))
         self.decision.puts += puts
+        give_merchant_back(self.decision, self.merchant, sale.amount_fen, sale.business_date, snapshot)
 
     def _legs(self) -> tuple[Posting, ...]:
         return funded_legs(
@@ -271,5 +274,7 @@ def collect(
         decision.puts.append((BILL_USAGE, parties.account.id, terms.bill))
     if parties.product is not None and terms.stock is not None:
         decision.puts.append((STOCK, parties.product.id, terms.stock))
+    if terms.merchant is not None:
+        decision.puts.append((MERCHANT_USAGE, parties.merchant.id, terms.merchant))
     decision.puts.append((FUNDING_REQUESTS, collection.request.id, request))
     return decision

@@ -49,6 +49,7 @@ from mpss.transactions.funding.store import taking_request
 from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import purchase_legs, turned_round
+from mpss.transactions.purchases.allowance import give_merchant_back
 from mpss.transactions.purchases.collect import ask, funded_touches, next_request
 from mpss.transactions.purchases.funded_sale import Step
 from mpss.transactions.purchases.group import give_group_back, group_touches
@@ -208,6 +209,7 @@ class ReversalCommand(Asking):
         if product is not None and product.has_stock:
             stock = snapshot[STOCK].get(product.id, StockRow(0, False))
             decision.puts.append((STOCK, product.id, StockRow(stock.available + original.quantity, stock.exhausted)))
+        give_merchant_back(decision, merchant, original.amount_fen, original.business_date, snapshot)
         event = webhook(
             OutboxId.new(now),
             merchant_id=self.merchant_id,

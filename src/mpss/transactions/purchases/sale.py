@@ -28,6 +28,8 @@ from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import OutboxId
 from mpss.ledger.model import Balance, JournalEntry
 from mpss.ledger.post import BALANCES
+from mpss.merchants.limit_model import MerchantUsageRow
+from mpss.merchants.limit_store import MERCHANT_USAGE
 from mpss.merchants.model import MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
@@ -37,6 +39,7 @@ from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
 from mpss.transactions.funding.store import BILL_USAGE
 from mpss.transactions.postings import purchase_legs
+from mpss.transactions.purchases.allowance import pay_merchant
 from mpss.transactions.purchases.group import (
     GroupPayer,
     GroupTerms,
@@ -153,6 +156,7 @@ class Terms(NamedTuple):
     bill: BillUsageRow | None = None
     customer: CustomerUsageRow | None = None
     group: GroupTerms | None = None
+    merchant: MerchantUsageRow | None = None
 
 
 def settle_terms(
@@ -177,7 +181,8 @@ def settle_terms(
     `source_open`: the payer has not chosen the source yet, so the wallet need not have the funds.
 
     Raises:
-        NeedsMore: the desk's portion of the stock is too small, and there may be more elsewhere.
+        NeedsMore: the desk's portion of the stock, or of what the merchant may be paid today, is too small, and there
+            may be more elsewhere.
     """
     account, group = parties.account, parties.group
     listed = None if group is None else group.master.id
@@ -199,6 +204,12 @@ def settle_terms(
         refusal, customer = count_customer(snapshot[CUSTOMER_USAGE].get(account.customer_id), amount_fen, today, caps)
     if refusal is None and amount_fen > caps.channel_fen:
         refusal = ErrorCode.SINGLE_LIMIT_EXCEEDED
+    seller, allowance = parties.merchant, None
+    if refusal is None and (seller.single_limit_fen is not None or seller.daily_limit_fen is not None):
+        allowed = pay_merchant(seller, amount_fen, snapshot, today)
+        if isinstance(allowed, ErrorCode):
+            return allowed
+        allowance = allowed
     if refusal is None:
         refusal = screen(
             snapshot, sale.account_id, _PURCHASE, amount_fen, at=at, proven=proven,
@@ -224,20 +235,21 @@ def settle_terms(
         refusal, bill = spend_from_bill(
             snapshot[BILL_USAGE].get(parties.account.id), amount_fen + fee_fen, today, policy
         )
-        return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill)
+        return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill, merchant=allowance)
     if not from_balance and funding is Funding.BANK_CARD:
-        return Terms(amount_fen, fee_fen, 0, usage, stock)
+        return Terms(amount_fen, fee_fen, 0, usage, stock, merchant=allowance)
     if group is not None:
         spent = settle_group(group, amount_fen, fee_fen, snapshot, today, caps)
         if isinstance(spent, ErrorCode):
             return spent
-        return Terms(amount_fen, fee_fen, spent.restricted_fen, usage, stock, group=spent)
+        return Terms(amount_fen, fee_fen, spent.restricted_fen, usage, stock, group=spent, merchant=allowance)
     balance = parties.balance
     total_fen = amount_fen + fee_fen
     if balance.balance_fen - balance.held_fen - balance.frozen_fen < total_fen and not source_open:
         return ErrorCode.INSUFFICIENT_FUNDS
     # What may not be withdrawn is spent first.
-    return Terms(amount_fen, fee_fen, min(balance.restricted_fen, total_fen), usage, stock, customer=customer)
+    restricted_fen = min(balance.restricted_fen, total_fen)
+    return Terms(amount_fen, fee_fen, restricted_fen, usage, stock, customer=customer, merchant=allowance)
 
 
 def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
@@ -262,6 +274,8 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
         decision.puts.append((CUSTOMER_USAGE, account.customer_id, terms.customer))
     if product is not None and terms.stock is not None:
         decision.puts.append((STOCK, product.id, terms.stock))
+    if terms.merchant is not None:
+        decision.puts.append((MERCHANT_USAGE, merchant.id, terms.merchant))
     if parties.group is not None and terms.group is not None:
         goods = product.name if product is not None else ""
         spend_group_money(

@@ -183,6 +183,7 @@ class ReversalBody(Body):
         ErrorCode.NOT_GROUP_MEMBER,
         ErrorCode.GROUP_NOT_AVAILABLE,
         ErrorCode.GROUP_QUOTA_EXCEEDED,
+        ErrorCode.MERCHANT_LIMIT_EXCEEDED,
         ErrorCode.NOT_FOUND,
         ErrorCode.UNKNOWN_CARD,
         ErrorCode.ILLEGAL_STATE,

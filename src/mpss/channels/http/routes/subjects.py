@@ -38,6 +38,7 @@ from mpss.channels.http.routes import (
     staff_identities,
     staff_limits,
     staff_members,
+    staff_merchant_limits,
     staff_merchants,
     staff_payees,
     staff_payment_orders,
@@ -73,6 +74,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_accounts.SUBJECT, staff_groups.SUBJECT, staff_identities.SUBJECT,
         passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
         preferences.SUBJECT, limits.SUBJECT, staff_limits.SUBJECT,
+        staff_merchant_limits.SUBJECT,
         staff_boss.SUBJECT, boss.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip
     return [*always, sandbox.SUBJECT] if sandbox_too else always
