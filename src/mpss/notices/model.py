@@ -100,6 +100,8 @@ class Event(StrEnum):
     REVIEW_HELD = "review_held"
     REVIEW_RELEASED = "review_released"
     REVIEW_REFUSED = "review_refused"
+    GREY_LISTED = "grey_listed"
+    GREY_RELEASED = "grey_released"
     DORMANCY_NEAR = "dormancy_near"
     FALLEN_DORMANT = "fallen_dormant"
     WOKEN = "woken"
@@ -201,6 +203,8 @@ FACTS: dict[Event, tuple[str, ...]] = {
     Event.REVIEW_HELD: ("amount_fen",),
     Event.REVIEW_RELEASED: ("amount_fen",),
     Event.REVIEW_REFUSED: ("amount_fen",),
+    Event.GREY_LISTED: ("amount_fen",),
+    Event.GREY_RELEASED: (),
     Event.DORMANCY_NEAR: (),
     Event.FALLEN_DORMANT: (),
     Event.WOKEN: (),

@@ -68,6 +68,15 @@ STATE_TEMPLATES: dict[Event, dict[str, str]] = {
         "zh-CN": "您的账户已被依法扣划{amount}元，余额{balance}元。请联系客服。",
         "en": "{amount} yuan were deducted from your wallet by law. Balance {balance} yuan. Contact customer care.",
     },
+    Event.GREY_LISTED: {
+        "zh-CN": "为保障您的资金安全，您的账户单笔支付、转账和提现暂限{amount}元以内。如有疑问请联系客服。",
+        "en": "To keep your money safe, your wallet pays, transfers and withdraws at most {amount} yuan at once "
+        "for now. Questions: contact customer care.",
+    },
+    Event.GREY_RELEASED: {
+        "zh-CN": "您的账户单笔限额已恢复正常。",
+        "en": "Your wallet has its usual limit for one payment again.",
+    },
     Event.DORMANCY_NEAR: {
         "zh-CN": "您的账户长期未使用，如继续不使用将转为沉默账户并暂停支付。",
         "en": "Your wallet was not used for long. Use it, or it falls dormant and pays nothing.",

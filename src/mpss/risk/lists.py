@@ -14,10 +14,12 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, RiskEntryId
+from mpss.notices.model import Event
 from mpss.ports.key_store import KeyStore
 from mpss.risk import store
 from mpss.risk.machine import ENTRY, EntryEvent
 from mpss.risk.model import SECRET, Colour, Entry, EntryState, Scope, read_value
+from mpss.risk.tell_grey import tell_grey
 from mpss.runtime import Runtime
 from mpss.staff.approvals import decide, propose
 from mpss.staff.audit import record
@@ -71,6 +73,8 @@ async def enter(
         if not await store.insert_entry(uow, entry, aliases=aliases):
             raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"it is on the {colour} list, or proposed for it")
         await record(uow, at=now, actor=str(by.id), action="risk.enter", subject=str(entry_id), detail=detail)
+        if not black:
+            await tell_grey(uow, runtime.policy, Event.GREY_LISTED, [entry_id], now)
     return entry
 
 
@@ -95,6 +99,8 @@ async def release(runtime: Runtime, *, by: StaffMember, entry_id: UUID, reason: 
             entry = _released(entry, EntryEvent.RELEASE, by=str(by.id), at=now)._replace(release_reason=reason)
         await store.save_entry(uow, entry)
         await _say(uow, "risk.release", entry, by, now)
+        if entry.colour is Colour.GREY:
+            await tell_grey(uow, runtime.policy, Event.GREY_RELEASED, [entry.id], now)
     return entry
 
 
@@ -130,6 +136,7 @@ async def lapse_entries(runtime: Runtime) -> int:
         over = await store.lapse(uow, now=now)
         for entry_id in over:
             await record(uow, at=now, actor="platform", action="risk.lapse", subject=RiskEntryId.outside(entry_id))
+        await tell_grey(uow, runtime.policy, Event.GREY_RELEASED, over, now)
     return len(over)
 
 
@@ -152,6 +159,7 @@ async def grey_often_refused(runtime: Runtime) -> int:
         for entry_id in sorted(new):
             subject = RiskEntryId.outside(entry_id)
             await record(uow, at=now, actor="rule:many_refusals", action="risk.enter", subject=subject)
+        await tell_grey(uow, policy, Event.GREY_LISTED, sorted(new), now)
     return len(new)
 
 

@@ -87,6 +87,26 @@ _IS_BLACK: LiteralString = """
                     WHERE scope = %(scope)s AND value = %(value)s AND colour = 'black'
                       AND state IN ('listed', 'leaving'))
 """
+_HOLDERS: LiteralString = """
+    -- By the account's key and by the number's: each is an index of its own.
+    WITH named AS (
+        SELECT a.id, a.phone, a.language FROM risk_entry AS e JOIN account AS a ON a.id = e.subject_id
+         WHERE e.id = ANY(%(ids)s) AND e.colour = 'grey' AND e.scope = 'account' AND a.life <> 'closed'
+           AND a.number_left_at IS NULL
+         UNION
+        SELECT a.id, a.phone, a.language FROM risk_entry AS e JOIN account AS a ON a.phone = e.value
+         WHERE e.id = ANY(%(ids)s) AND e.colour = 'grey' AND e.scope = 'number' AND a.life <> 'closed'
+           AND a.number_left_at IS NULL
+    )
+    SELECT n.id, n.phone, n.language FROM named AS n
+     WHERE NOT EXISTS (SELECT FROM risk_entry AS o
+                        WHERE o.subject_id = n.id AND o.colour = 'grey' AND o.state IN ('listed', 'leaving')
+                          AND o.id <> ALL(%(ids)s))
+       AND NOT EXISTS (SELECT FROM risk_entry AS o
+                        WHERE o.scope = 'number' AND o.value = n.phone AND o.colour = 'grey'
+                          AND o.state IN ('listed', 'leaving') AND o.id <> ALL(%(ids)s))
+     ORDER BY n.id
+"""
 _BLACK_VALUES: LiteralString = """
     SELECT scope, value FROM risk_entry
      WHERE scope = ANY(%(scopes)s) AND colour = 'black' AND state IN ('listed', 'leaving')
@@ -153,3 +173,9 @@ async def black_values(uow: UnitOfWork, scopes: Sequence[Scope]) -> list[tuple[s
     """Every value of these scopes on the black list, with its scope."""
     cursor = await uow.connection.execute(_BLACK_VALUES, {"scopes": [scope.value for scope in scopes]})
     return [(record[0], record[1]) for record in await cursor.fetchall()]
+
+
+async def holders_of_grey(uow: UnitOfWork, entry_ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:
+    """Account, number and language of each that these grey entries name and no other in force does."""
+    cursor = await uow.connection.execute(_HOLDERS, {"ids": list(entry_ids)})
+    return [(record[0], record[1], record[2]) for record in await cursor.fetchall()]

@@ -166,6 +166,36 @@ class TestTheGreyList:
         table = (await one.get(f"{PATH}/export", colour="grey")).text.splitlines()
         assert (len(table), table[0].split(",")[:4]) == (3, ["entry_id", "colour", "scope", "value"])
 
+    async def test_tells_the_holder_once_of_its_beginning_and_its_end(self, shop: Counter) -> None:
+        one, other = await two_people(shop)
+
+        async def told() -> list[tuple[str, str, Any]]:
+            async with shop.runtime.database.read() as uow:
+                lines = await uow.dicts("SELECT recipient, payload::text AS payload FROM outbox ORDER BY id")
+            bodies = [(line["recipient"], json.loads(line["payload"])) for line in lines]
+            return [(to, body["event"], body["params"]) for to, body in bodies if "grey" in body.get("event", "")]
+
+        policy = shop.runtime.policy
+        share_fen = policy.single_limit_fen * policy.grey_limit_percent // 100
+        listing: tuple[str, str, Any] = (PHONE, "grey_listed", {"amount_fen": share_fen})
+        end: tuple[str, str, Any] = (PHONE, "grey_released", {})
+        until = (shop.runtime.clock.now() + timedelta(days=1)).isoformat()
+        account = str(AccountId.from_uuid(shop.market.payer.account_id))
+        first = (await one.post(PATH, {**BLACK, "colour": "grey"})).json()
+        assert await told() == [listing]
+        assert (
+            await one.post(PATH, {**BLACK, "colour": "grey", "scope": "account", "value": account, "until": until})
+        ).status_code == 201
+        assert (await one.post(f"{PATH}/{first['entry_id']}/release", {"reason": "clean"})).status_code == 200
+        assert await told() == [listing]  # The other entry still stands.
+        shop.market.clock.advance(timedelta(days=1))
+        assert [await lapse_entries(shop.runtime) for _ in range(2)] == [1, 0]
+        assert await told() == [listing, end]
+        await listed(one, other)
+        nobodys = {**BLACK, "colour": "grey", "scope": "number", "value": "18912349999"}
+        assert (await one.post(PATH, nobodys)).status_code == 201
+        assert await told() == [listing, end]  # Of the black list nothing is told, and nobody has that number.
+
     async def test_lowers_the_single_limit(self, shop: Counter) -> None:
         one, _ = await two_people(shop)
         payer = await shop.subscriber()
@@ -192,6 +222,9 @@ class TestTheGreyList:
         assert await grey_often_refused(runtime) == 0
         await refused(1)
         assert [await grey_often_refused(runtime) for _ in range(2)] == [1, 0]
+        async with shop.runtime.database.read() as uow:
+            notices = await uow.value("SELECT count(*) FROM outbox WHERE payload::text LIKE '%%grey_listed%%'")
+        assert notices == 1
         (entry,) = (await one.get(PATH, state="listed")).json()["items"]
         assert (entry["scope"], entry["entered_by"]) == ("account", "rule:many_refusals")
         shop.market.clock.advance(timedelta(days=policy.grey_days - 1))
