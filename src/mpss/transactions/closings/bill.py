@@ -18,7 +18,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from mpss.accounts.checks import check_payout
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
@@ -35,6 +34,7 @@ from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
+from mpss.transactions.closings.payable import payable
 from mpss.transactions.closings.store import hold_of
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.model import CHARGING, FundingRow
@@ -69,15 +69,10 @@ class BillPayoutCommand(Asking):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.2.3.4. What may not be withdrawn goes too: it stays with the operator's services."""
         today, at = snapshot.business_date, self.asked.at
-        account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_payout(account, at=at)
-        if account is None or refusal is not None:
-            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
-        balance = snapshot[BALANCES][account.ledger_account_id]
-        if balance.held_fen or balance.frozen_fen:
-            return Decision(self.declined(ErrorCode.CLOSING_BLOCKED, today))
-        if not balance.balance_fen:
-            return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today))
+        found = payable(snapshot, self.account_id, at=at)
+        if isinstance(found, ErrorCode):
+            return Decision(self.declined(found, today))
+        account, balance = found
         intent = self._transaction(TransactionState.FUNDING, today, balance.balance_fen, balance.restricted_fen)
         held = reserve(
             balance, ledger_account_id=account.ledger_account_id, transaction_id=intent.id,

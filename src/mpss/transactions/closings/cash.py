@@ -13,19 +13,18 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from mpss.accounts.checks import check_payout
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import AccountId, OutboxId
 from mpss.ledger.model import JournalEntry
-from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.staff.audit import audit_row
 from mpss.staff.model import StaffMember
 from mpss.staff.store import AUDIT
+from mpss.transactions.closings.payable import payable
 from mpss.transactions.model import Asking, transaction
 from mpss.transactions.postings import cash_payout_legs
 
@@ -49,15 +48,10 @@ class CashPayoutCommand(Asking):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.2.3.4, 6.2."""
         today, at = snapshot.business_date, self.asked.at
-        account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_payout(account, at=at)
-        if account is None or refusal is not None:
-            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
-        balance = snapshot[BALANCES][account.ledger_account_id]
-        if balance.held_fen or balance.frozen_fen:
-            return Decision(self.declined(ErrorCode.CLOSING_BLOCKED, today))
-        if not balance.balance_fen:
-            return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today))
+        found = payable(snapshot, self.account_id, at=at)
+        if isinstance(found, ErrorCode):
+            return Decision(self.declined(found, today))
+        account, balance = found
         done = self._transaction(TransactionState.SUCCEEDED, today, balance.balance_fen)
         legs = cash_payout_legs(
             wallet=account.ledger_account_id,
