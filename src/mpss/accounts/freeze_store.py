@@ -85,6 +85,10 @@ _OF_ACCOUNT: LiteralString = (
     + " FROM account_freeze WHERE account_id = %(account_id)s ORDER BY made_at DESC, id DESC LIMIT 100"
 )
 _ONE: LiteralString = "SELECT " + _COLUMNS + " FROM account_freeze WHERE id = %(id)s AND account_id = %(account_id)s"
+_EARLIER: LiteralString = """
+    SELECT e.id FROM account_freeze AS f JOIN account_freeze AS e ON e.account_id = f.account_id
+     WHERE f.id = %(id)s AND e.kind = 'law' AND e.released_at IS NULL AND (e.made_at, e.id) < (f.made_at, f.id)
+"""
 _END_OF_USERS: LiteralString = """
     WITH due AS (
         SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
@@ -156,6 +160,11 @@ async def freezes_of(uow: UnitOfWork, account_id: UUID) -> list[Freeze]:
     """The newest hundred freezes of the account, standing and ended."""
     cursor = await uow.connection.execute(_OF_ACCOUNT, {"account_id": account_id})
     return [_make(record)[1] for record in await cursor.fetchall()]
+
+
+async def earlier_orders(uow: UnitOfWork, freeze_id: UUID) -> list[UUID]:
+    """The standing freezes by law of the same account that were made before this one."""
+    return [row["id"] for row in await uow.dicts(_EARLIER, {"id": freeze_id})]
 
 
 async def end_due_freezes(uow: UnitOfWork, *, now: datetime) -> list[Owner]:

@@ -4,6 +4,7 @@
 
 The money waits on the house's account until it is paid to the authority, which a correcting entry against the reserve
 writes down. What is deducted of a freeze of an amount is no longer frozen; a freeze of the whole account stands on.
+Orders rank (轮候) by when they were carried out here: what an earlier one freezes is not taken for a later one.
 The approval, the entry and the freeze commit together. Decision: ADR-0028.
 """
 
@@ -18,7 +19,7 @@ from uuid import UUID
 
 from mpss.accounts.change import lock_by_phone
 from mpss.accounts.freeze_change import require_standing
-from mpss.accounts.freeze_store import FREEZES
+from mpss.accounts.freeze_store import FREEZES, earlier_orders
 from mpss.accounts.model import FreezeKind
 from mpss.accounts.state_store import ACCOUNT_EVENTS, event_row
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -72,17 +73,19 @@ class Deduction(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeductionCommand(Asking):
-    """Approve and post."""
+    """Approve and post; `earlier` are the freezes by law that rank before, as they stood when it was asked."""
 
     approval_id: UUID
     deduction: Deduction
     staff: StaffMember
+    earlier: tuple[UUID, ...]
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield APPROVALS, self.approval_id
         yield USAGE, self.deduction.account_id
         yield ACCOUNTS, self.deduction.account_id
-        yield FREEZES, self.deduction.freeze_id
+        for freeze_id in (self.deduction.freeze_id, *self.earlier):
+            yield FREEZES, freeze_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -98,7 +101,13 @@ class DeductionCommand(Asking):
         if freeze.released_at is not None or (freeze.left_fen is not None and freeze.left_fen < asked.amount_fen):
             return Decision(self.declined(ErrorCode.ILLEGAL_STATE, today), recorded=False)
         balance = snapshot[BALANCES][account.ledger_account_id]
-        if balance.balance_fen - balance.held_fen < asked.amount_fen:
+        # A freeze that was made since ranks after this one, so those that were read are all.
+        before = [snapshot[FREEZES][each] for each in self.earlier]
+        standing = [each.left_fen for each in before if each.released_at is None]
+        if None in standing:
+            return Decision(self.declined(ErrorCode.FROZEN_BY_LAW, today), recorded=False)
+        kept_fen = sum(left_fen or 0 for left_fen in standing)
+        if balance.balance_fen - balance.held_fen - kept_fen < asked.amount_fen:
             return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today), recorded=False)
         # What is held is taken to be withdrawable, as a withdrawal's is.
         withdrawable_fen = max(0, balance.balance_fen - balance.restricted_fen - balance.held_fen)
@@ -188,7 +197,8 @@ async def approve_deduction(runtime: Runtime, *, staff: StaffMember, approval_id
     """Approve somebody else's proposal and post it; asked again, the same answer.
 
     Refusals: NOT_FOUND, ILLEGAL_STATE (decided already, or the freeze has ended or less is frozen), SAME_PERSON,
-    INSUFFICIENT_FUNDS (less is there; the proposal still stands).
+    INSUFFICIENT_FUNDS (less is there beyond what earlier orders freeze; the proposal still stands), FROZEN_BY_LAW (an
+    earlier order freezes the whole account; the proposal still stands).
 
     Raises:
         Refused: FORBIDDEN, needs law_deduct; NOT_FOUND.
@@ -197,12 +207,14 @@ async def approve_deduction(runtime: Runtime, *, staff: StaffMember, approval_id
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
         approval = await get_approval(uow, approval_id)
-    if approval is None or approval.kind != KIND:
-        raise Refused(ErrorCode.NOT_FOUND)
+        if approval is None or approval.kind != KIND:
+            raise Refused(ErrorCode.NOT_FOUND)
+        deduction = Deduction.of(approval)
+        earlier = tuple(await earlier_orders(uow, deduction.freeze_id))
     key = f"approve:{ApprovalId.from_uuid(approval_id)}"
     digest = digest_of(TransactionKind.LAW_DEDUCTION, approval_id.hex)
     asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, CHANNEL)
-    return await runtime.desk.submit(DeductionCommand(asked, approval_id, Deduction.of(approval), staff))
+    return await runtime.desk.submit(DeductionCommand(asked, approval_id, deduction, staff, earlier))
 
 
 async def refuse_deduction(runtime: Runtime, *, staff: StaffMember, approval_id: UUID) -> None:

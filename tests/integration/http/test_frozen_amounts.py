@@ -234,3 +234,36 @@ class TestADeduction:
         assert (await two.post(f"/v1/staff/deductions/{made}/refuse")).status_code == 204
         problem(await two.post(f"/v1/staff/deductions/{made}/approve"), 409, "illegal_state")
         assert (await two.get("/v1/staff/deductions")).json()["items"] == []
+
+    async def test_for_a_later_order_leaves_what_an_earlier_one_freezes(self, shop: Counter) -> None:
+        payer, (one, two) = await shop.subscriber(), await officers(shop)
+        balance_fen = await shop.balance_fen()
+        first = await frozen(one, two, balance_fen - 1_000)
+        shop.market.clock.advance(timedelta(seconds=1))
+        later = await frozen(one, two, 5_000)
+        # A freeze for a risk is no order.
+        await frozen(one, two, balance_fen, kind="risk")
+        made = await deduction(one, later, 1_001)
+        where = f"/v1/staff/deductions/{made}/approve"
+        problem(await two.post(where), 402, "insufficient_funds")
+        assert (await two.post(f"/v1/staff/deductions/{await deduction(one, later, 400)}/approve")).status_code == 201
+        # The earlier order takes all of its own, whatever the later one has frozen.
+        own = await deduction(one, first, balance_fen - 1_000)
+        assert (await two.post(f"/v1/staff/deductions/{own}/approve")).status_code == 201
+        problem(await two.post(where), 402, "insufficient_funds")
+        rest = [await deduction(one, later, 600), await deduction(one, later, 600)]
+        answers = await asyncio.gather(*(two.post(f"/v1/staff/deductions/{each}/approve") for each in rest))
+        assert sorted(answer.status_code for answer in answers) == [201, 402]
+        assert (await seen(payer))[0] == 0
+        await assert_all_holds(shop)
+
+    async def test_waits_while_an_earlier_order_freezes_the_whole_account(self, shop: Counter) -> None:
+        (one, two) = await officers(shop)
+        whole = await frozen(one, two, None)
+        shop.market.clock.advance(timedelta(seconds=1))
+        where = f"/v1/staff/deductions/{await deduction(one, await frozen(one, two, 100), 100)}/approve"
+        problem(await two.post(where), 403, "frozen_by_law")
+        assert (await two.post(f"/v1/staff/deductions/{await deduction(one, whole, 50)}/approve")).status_code == 201
+        await released(one, two, whole)
+        assert (await two.post(where)).status_code == 201
+        await assert_all_holds(shop)

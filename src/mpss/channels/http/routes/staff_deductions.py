@@ -121,11 +121,20 @@ async def read_deductions(request: Request) -> Response:
     access=Access.STAFF,
     permission=Permission.LAW_DEDUCT,
     says={201: Said("The money has left the wallet", TransactionView)},
-    errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE, ErrorCode.SAME_PERSON, ErrorCode.INSUFFICIENT_FUNDS),
+    errors=(
+        ErrorCode.NOT_FOUND,
+        ErrorCode.ILLEGAL_STATE,
+        ErrorCode.SAME_PERSON,
+        ErrorCode.INSUFFICIENT_FUNDS,
+        ErrorCode.FROZEN_BY_LAW,
+    ),
     clauses=("CM 7.6",),
 )
 async def approve_law_deduction(request: Request, approval_id: Annotated[ApprovalIdField, Path()]) -> Response:
-    """Never by whoever proposed it. The proposal is its own key: asked again, the same answer."""
+    """Never by whoever proposed it. The proposal is its own key: asked again, the same answer.
+
+    What an earlier order freezes is not taken for a later one.
+    """
     told = exchange(request)
     return answered(told, await approve_deduction(told.runtime, staff=told.staff, approval_id=approval_id))
 
