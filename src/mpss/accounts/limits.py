@@ -1,20 +1,16 @@
 """The daily spending limit (日消费限额): the subscriber lowers it at will, and raises it with the payment password.
 
-Invariant: what a wrong password counted stays counted. Spec: CT 5.2. Decision: ADR-0026.
+Spec: CT 5.2. Decision: ADR-0026.
 """
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
-from mpss.accounts.notify import tell
-from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
-from mpss.accounts.password_tries import count_try
-from mpss.accounts.spray import noticed
-from mpss.accounts.state import Operation
-from mpss.accounts.store import lock_account, set_daily_limit
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.accounts.model import AccountRow
+from mpss.accounts.own_limits import Change, carry_out, own_of
+from mpss.db.database import UnitOfWork
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
 
 
@@ -37,37 +33,13 @@ async def change_daily_limit(
         raise Refused(
             ErrorCode.AMOUNT_OUT_OF_RANGE, detail=f"must be from 0 to {highest_fen} fen", field="daily_limit_fen"
         )
-    if password is not None:
-        check_form(password, field="payment_password")
-    now, key_store = runtime.clock.now(), runtime.ports.key_store
-    candidates = {} if password is None else candidate_digests(key_store, account_id, password)
-    tried = b"" if password is None else fingerprint(key_store, password)
-    wrong = None
-    async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0], Operation.SET_LIMIT, at=now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        account, usage = locked
-        if daily_limit_fen > account.daily_limit_fen:
-            if password is None:
-                raise MalformedField(field="payment_password", problem="is asked for where the limit is raised")
-            wrong = await count_try(
-                uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=False,
-                source=source, now=now,
-            )  # fmt: skip
-        if wrong is None:
-            await set_daily_limit(uow, account.id, daily_limit_fen)
-            await tell(
-                uow,
-                "daily_limit_set",
-                reference=account.id,
-                phone=account.phone,
-                language=account.language,
-                now=now,
-                params={"daily_limit_fen": daily_limit_fen},
-            )
-    if wrong is not None:
-        # The counted try stays.
-        noticed(runtime)
-        raise Refused(wrong, field="payment_password")
+
+    async def change(_: UnitOfWork, account: AccountRow) -> Change:
+        before = own_of(account)
+        after = before._replace(payment_daily_fen=daily_limit_fen)
+        return Change(before, after, daily_limit_fen > account.daily_limit_fen)
+
+    await carry_out(
+        runtime, account_id=account_id, change=change, event="daily_limit_set",
+        params={"daily_limit_fen": daily_limit_fen}, password=password, source=source, now=runtime.clock.now(),
+    )  # fmt: skip

@@ -6,6 +6,8 @@ Spec: CM 9.2, 9.4, 9.5; CT 5.2. Decision: ADR-0026.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,12 +16,14 @@ from mpss.accounts.checks import check_state
 from mpss.accounts.limit_model import NO_LIMIT, Caps, LimitOperation, same_month
 from mpss.accounts.limit_queries import caps_now, used_of
 from mpss.accounts.model import AccountRow
+from mpss.accounts.notify import NO_PARAMS
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
 from mpss.accounts.password_tries import count_try
 from mpss.accounts.spray import noticed
 from mpss.accounts.state import Operation
 from mpss.accounts.store import lock_account, set_own_limits
 from mpss.config import Policy
+from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.runtime import Runtime
@@ -100,6 +104,14 @@ def raised(before: OwnLimits, wanted: OwnLimits, highest: OwnLimits) -> bool:
     return any(holds(after, most) > holds(was, most) for was, after, most in zip(before, wanted, highest, strict=True))
 
 
+class Change(NamedTuple):
+    """The limits before and after; `raises`: more would go than before."""
+
+    before: OwnLimits
+    after: OwnLimits
+    raises: bool
+
+
 async def change_own_limits(
     runtime: Runtime, *, account_id: UUID, wanted: OwnLimits, password: str | None, source: str
 ) -> None:
@@ -112,9 +124,47 @@ async def change_own_limits(
 
     Spec: CM 9.5.
     """
+    now, policy = runtime.clock.now(), runtime.policy
+
+    async def change(uow: UnitOfWork, account: AccountRow) -> Change | None:
+        caps = await caps_now(uow, account.account_class, LimitOperation, at=now, channel="")
+        highest, before, after = highest_of(caps, policy), own_of(account), wanted
+        for field, fen, most_fen in zip(OwnLimits._fields, wanted, highest, strict=True):
+            assert most_fen is not None
+            if fen is not None and not 0 <= fen <= most_fen:
+                raise Refused(ErrorCode.AMOUNT_OUT_OF_RANGE, detail=f"must be from 0 to {most_fen} fen", field=field)
+        if wanted.payment_daily_fen is None:
+            after = wanted._replace(payment_daily_fen=policy.max_daily_limit_fen)
+        return None if after == before else Change(before, after, raised(before, after, highest))
+
+    await carry_out(
+        runtime, account_id=account_id, change=change, event="own_limits_set", password=password, source=source, now=now
+    )
+
+
+async def carry_out(
+    runtime: Runtime,
+    *,
+    account_id: UUID,
+    change: Callable[[UnitOfWork, AccountRow], Awaitable[Change | None]],
+    event: str,
+    params: Mapping[str, str | int] = NO_PARAMS,
+    password: str | None,
+    source: str,
+    now: datetime,
+) -> None:
+    """Lock the account, ask `change` what becomes of its limits (None: nothing), prove it, write it down and tell it.
+
+    `source` is where the password came from ("http:203.0.113.7").
+
+    Raises:
+        MalformedField: `password` is missing where a limit is raised, or its form.
+        Refused: UNKNOWN_ACCOUNT; what the state refuses with; what `change` raises; PASSWORD_NOT_SET, WRONG_PASSWORD,
+            PASSWORD_LOCKED.
+    """
     if password is not None:
         check_form(password, field="payment_password")
-    now, policy, key_store = runtime.clock.now(), runtime.policy, runtime.ports.key_store
+    key_store = runtime.ports.key_store
     candidates = {} if password is None else candidate_digests(key_store, account_id, password)
     tried = b"" if password is None else fingerprint(key_store, password)
     wrong = None
@@ -124,17 +174,10 @@ async def change_own_limits(
         if locked is None or refusal is not None:
             raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
         account, usage = locked
-        caps = await caps_now(uow, account.account_class, LimitOperation, at=now, channel="")
-        highest, before = highest_of(caps, policy), own_of(account)
-        for field, fen, most_fen in zip(OwnLimits._fields, wanted, highest, strict=True):
-            assert most_fen is not None
-            if fen is not None and not 0 <= fen <= most_fen:
-                raise Refused(ErrorCode.AMOUNT_OUT_OF_RANGE, detail=f"must be from 0 to {most_fen} fen", field=field)
-        if wanted.payment_daily_fen is None:
-            wanted = wanted._replace(payment_daily_fen=policy.max_daily_limit_fen)
-        if wanted == before:
+        made = await change(uow, account)
+        if made is None:
             return
-        if raised(before, wanted, highest):
+        if made.raises:
             if password is None:
                 raise MalformedField(field="payment_password", problem="is asked for where a limit is raised")
             wrong = await count_try(
@@ -142,9 +185,9 @@ async def change_own_limits(
                 source=source, now=now,
             )  # fmt: skip
         if wrong is None:
-            await set_own_limits(uow, account.id, *wanted)
-            detail = {"from": before._asdict(), "to": wanted._asdict()}
-            await changed(uow, account, "own_limits_set", actor=SUBSCRIBER, now=now, detail=detail)
+            await set_own_limits(uow, account.id, *made.after)
+            detail = {"from": made.before._asdict(), "to": made.after._asdict()}
+            await changed(uow, account, event, actor=SUBSCRIBER, now=now, detail=detail, params=params)
     if wrong is not None:
         # The counted try stays.
         noticed(runtime)

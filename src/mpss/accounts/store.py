@@ -132,7 +132,6 @@ _SET_OWN_LIMITS: LiteralString = """
            own_withdrawal_single_fen = %(withdrawal_single)s, own_withdrawal_daily_fen = %(withdrawal_daily)s
      WHERE id = %(id)s
 """
-_SET_DAILY_LIMIT: LiteralString = "UPDATE account SET daily_limit_fen = %(daily_limit_fen)s WHERE id = %(id)s"
 
 
 async def insert_account(
@@ -204,7 +203,3 @@ async def set_own_limits(
             "withdrawal_daily": withdrawal_daily,
         },
     )
-
-
-async def set_daily_limit(uow: UnitOfWork, account_id: UUID, daily_limit_fen: int) -> None:
-    await uow.execute(_SET_DAILY_LIMIT, {"id": account_id, "daily_limit_fen": daily_limit_fen})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import pytest
 
 from mpss.accounts import spray
 from mpss.accounts.codes import Purpose
+from mpss.accounts.history import account_history
 from mpss.accounts.limits import change_daily_limit
 from mpss.accounts.open import open_by_sms
 from mpss.accounts.password import change, request_link, set_by_code, set_by_link, unlock
@@ -199,6 +201,16 @@ class TestDailyLimit:
             assert (refused.value.code, refused.value.field) == (ErrorCode.AMOUNT_OUT_OF_RANGE, "daily_limit_fen")
         told = [params for event, params in await notices(runtime, PHONE) if event == "daily_limit_set"]
         assert [params["daily_limit_fen"] for params in told] == [0, 12_345, highest]
+
+    async def test_stands_in_the_accounts_history(self, runtime: Runtime) -> None:
+        session = await session_of(runtime)
+        assert session.account_id is not None
+        before = (await overview(runtime, account_id=session.account_id)).daily_limit_fen
+        await change_daily_limit(runtime, account_id=session.account_id, daily_limit_fen=700, source="test")
+        newest = (await account_history(runtime, account_id=session.account_id, before=None, limit=9))[0]
+        assert (newest.event, newest.actor) == ("daily_limit_set", "subscriber")
+        detail = json.loads(newest.detail)
+        assert [detail[side]["payment_daily_fen"] for side in ("from", "to")] == [before, 700]
 
     @clause("CM 9.5", "CT 12.1")
     async def test_is_lowered_at_will_and_raised_with_the_password_alone(self, runtime: Runtime) -> None:
