@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis.strategies import SearchStrategy, builds, integers, lists, one_of, sampled_from
 
+from mpss.accounts.limit_store import WITHDRAWN
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.desk.batch import decide_all
@@ -32,7 +33,7 @@ from mpss.transactions.withdrawals.answer import AnswerCredit
 from mpss.transactions.withdrawals.end import ReturnWithdrawal
 from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder
 from mpss.transactions.withdrawals.payment_answer import AnswerOrder
-from mpss.transactions.withdrawals.store import WITHDRAWALS, WITHDRAWN
+from mpss.transactions.withdrawals.store import WITHDRAWALS
 from mpss.transactions.withdrawals.withdrawal import WithdrawCommand
 from mpss.wire.pain import OrderStatus
 from tests.support.clauses import clause
@@ -162,7 +163,7 @@ def test_held_paid_and_returned_money_is_the_wallets_to_the_fen(steps: list[Ask 
         assert START.balance_fen - balance.balance_fen == sum(walk.posted.values()) + walk.sent_fen
         counted = walk.snapshot[WITHDRAWN].get(PAYER.id)
         asked_fen = sum(each.amount_fen for each in (*pending, *paid))
-        assert (0 if counted is None else counted.asked_fen) == asked_fen <= POLICY.withdrawal_daily_limit_fen
+        assert (0 if counted is None else counted.day_fen) == asked_fen <= POLICY.withdrawal_daily_limit_fen
     for identity, credit in walk.requests.items():
         row, state = walk.snapshot[WITHDRAWALS][identity], walk.snapshot[TRANSACTIONS][identity].state
         assert (row.ended_at is None) == (state in PENDING)

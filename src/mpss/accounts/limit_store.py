@@ -1,4 +1,4 @@
-"""The SQL of limits: the tables in force, and what is counted for customers and for top-ups."""
+"""The SQL of limits: the tables in force, and what is counted for customers, top-ups and withdrawals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from mpss.accounts.limit_model import Counts, CustomerUsageRow, Measure, Tables, make_table
@@ -86,15 +86,21 @@ def _counts_columns(rows: Sequence[tuple[UUID, Counts]]) -> dict[str, list[Any]]
     return {"ids": [key for key, _ in rows], **columns}
 
 
-TOPPED: RowSet[UUID, Counts] = RowSet(
-    name="topup_usage",
-    order=14,
-    # Not locked: whoever changes it holds the account's usage row, which the desk locked before it read this.
+def counts_of(name: str, *, load: LiteralString, save: LiteralString) -> RowSet[UUID, Counts]:
+    """What accounts did of one operation, a row an account.
+
+    Not locked: whoever changes it holds the account's usage row, which the desk locked before it read this. `save`
+    takes `ids` and the fields of `Counts`.
+    """
+    return RowSet(name=name, order=14, load=load, make=_counts, save=save, columns=_counts_columns)
+
+
+TOPPED = counts_of(
+    "topup_usage",
     load="""
         SELECT account_id, day, day_fen, day_count, month_fen
           FROM topup_usage WHERE account_id = ANY(%(keys)b::uuid[])
     """,
-    make=_counts,
     save="""
         INSERT INTO topup_usage (account_id, day, day_fen, day_count, month_fen)
         SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(day_fen)b::bigint[], %(day_count)b::integer[],
@@ -103,5 +109,20 @@ TOPPED: RowSet[UUID, Counts] = RowSet(
            SET day = EXCLUDED.day, day_fen = EXCLUDED.day_fen, day_count = EXCLUDED.day_count,
                month_fen = EXCLUDED.month_fen
     """,
-    columns=_counts_columns,
 )
+WITHDRAWN = counts_of(
+    "withdrawal_usage",
+    load="""
+        SELECT account_id, day, asked_fen, asked_count, month_fen
+          FROM withdrawal_usage WHERE account_id = ANY(%(keys)b::uuid[])
+    """,
+    save="""
+        INSERT INTO withdrawal_usage (account_id, day, asked_fen, asked_count, month_fen)
+        SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(day_fen)b::bigint[], %(day_count)b::integer[],
+                             %(month_fen)b::bigint[])
+        ON CONFLICT (account_id) DO UPDATE
+           SET day = EXCLUDED.day, asked_fen = EXCLUDED.asked_fen, asked_count = EXCLUDED.asked_count,
+               month_fen = EXCLUDED.month_fen
+    """,
+)
+"""Without fees, and without what failed."""

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
+from mpss.accounts.limit_model import Counts
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
 
@@ -33,6 +34,15 @@ class SentRow(NamedTuple):
     free_fen: int
     sent_count: int = 0
     month_fen: int = 0
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.day, self.sent_fen, self.sent_count, self.month_fen)
+
+    @classmethod
+    def of(cls, counts: Counts, free_fen: int) -> SentRow:
+        """The row of these counts, `free_fen` of the day's amount without a relation."""
+        return cls(counts.day, counts.day_fen, free_fen, counts.day_count, counts.month_fen)
 
 
 def _make_transfer(record: Sequence[Any]) -> tuple[UUID, TransferRow]:

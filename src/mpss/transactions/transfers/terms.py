@@ -14,7 +14,6 @@ from uuid import UUID
 from mpss.accounts.checks import check_state, count_transfer, give_back_transfer
 from mpss.accounts.limit_model import (
     NO_LIMIT,
-    Counts,
     CustomerUsageRow,
     LimitOperation,
     caps_of,
@@ -160,10 +159,9 @@ def settle_terms(
     if amount_fen > min(policy.transfer_single_limit_fen, single_fen, _or_none(payer.own_transfer_single_fen)):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     sent = snapshot[SENT].get(order.payer_id)
-    before = None if sent is None else Counts(sent.day, sent.sent_fen, sent.sent_count, sent.month_fen)
-    counts = counted(before, amount_fen, today)
+    counts = counted(None if sent is None else sent.counts, amount_fen, today)
     free_fen = sent.free_fen if sent is not None and sent.day == today else 0
-    sent = SentRow(today, counts.day_fen, free_fen, counts.day_count, counts.month_fen)
+    sent = SentRow.of(counts, free_fen)
     if sent.sent_fen > min(policy.transfer_daily_limit_fen, _or_none(payer.own_transfer_daily_fen)):
         return ErrorCode.DAILY_LIMIT_EXCEEDED
     tables = snapshot[LIMITS].get(LimitOperation.TRANSFER)
@@ -278,10 +276,9 @@ def give_back_sent(decision: Decision, transfer: Transaction, row: TransferRow, 
     decision.puts.append((USAGE, payer.id, give_back_transfer(snapshot[USAGE][payer.id], fen, day)))
     sent = snapshot[SENT].get(payer.id)
     if sent is not None:
-        counts = uncounted(Counts(sent.day, sent.sent_fen, sent.sent_count, sent.month_fen), fen, day)
         freely = row.relation_id is None and sent.day == day
         free_fen = max(sent.free_fen - fen, 0) if freely else sent.free_fen
-        left = SentRow(sent.day, counts.day_fen, free_fen, counts.day_count, counts.month_fen)
+        left = SentRow.of(uncounted(sent.counts, fen, day), free_fen)
         decision.puts.append((SENT, payer.id, left))
     relation = None if row.relation_id is None else snapshot[PAYEES].get(row.relation_id)
     if relation is not None and relation.day == day:

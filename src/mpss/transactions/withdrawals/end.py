@@ -15,6 +15,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from mpss.accounts.limit_model import uncounted
+from mpss.accounts.limit_store import WITHDRAWN
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
@@ -27,8 +29,8 @@ from mpss.ledger.post import BALANCES
 from mpss.transactions.machine import WITHDRAWAL, Event
 from mpss.transactions.model import Asking, Moving, transaction
 from mpss.transactions.postings import turned_round, withdrawal_legs
-from mpss.transactions.withdrawals.model import WithdrawalRow, give_back_asked
-from mpss.transactions.withdrawals.store import WITHDRAWALS, WITHDRAWN
+from mpss.transactions.withdrawals.model import WithdrawalRow
+from mpss.transactions.withdrawals.store import WITHDRAWALS
 from mpss.transactions.withdrawals.terms import add_notice
 from mpss.wire.pain import OrderStatus
 
@@ -163,9 +165,9 @@ class ReturnWithdrawal(Asking):
 
 
 def _give_back(decision: Decision, withdrawal: Transaction, row: WithdrawalRow, snapshot: Snapshot) -> None:
-    counted = snapshot[WITHDRAWN][row.account_id]
-    left = give_back_asked(counted, row.amount_fen, withdrawal.business_date)
-    if left is not counted:
+    counts = snapshot[WITHDRAWN][row.account_id]
+    left = uncounted(counts, row.amount_fen, withdrawal.business_date)
+    if left is not counts:
         decision.puts.append((WITHDRAWN, row.account_id, left))
 
 

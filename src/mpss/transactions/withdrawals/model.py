@@ -1,13 +1,11 @@
-"""Withdrawals as values: the order, the row beside its transaction, what a day's limit has left. Pure."""
+"""Withdrawals as values: the order, and the row beside its transaction. Pure."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
-
-from mpss.accounts.limit_model import Counts, counted, uncounted
 
 
 class Mode(StrEnum):
@@ -59,28 +57,3 @@ class WithdrawalRow(NamedTuple):
     @property
     def total_fen(self) -> int:
         return self.amount_fen + self.fee_fen
-
-
-class WithdrawnRow(NamedTuple):
-    """What an account asked to withdraw on business date `day`, how often, and in its month; without fees and without
-    what failed."""
-
-    day: date
-    asked_fen: int
-    asked_count: int = 0
-    month_fen: int = 0
-
-    @property
-    def counts(self) -> Counts:
-        return Counts(self.day, self.asked_fen, self.asked_count, self.month_fen)
-
-
-def count_asked(before: WithdrawnRow | None, amount_fen: int, today: date) -> WithdrawnRow:
-    """The day's count with `amount_fen` more."""
-    return WithdrawnRow._make(counted(None if before is None else before.counts, amount_fen, today))
-
-
-def give_back_asked(asked: WithdrawnRow, amount_fen: int, day: date) -> WithdrawnRow:
-    """The count without a withdrawal that failed or came back; only that of its own day and month holds it."""
-    left = uncounted(asked.counts, amount_fen, day)
-    return asked if left == asked.counts else WithdrawnRow._make(left)

@@ -1,4 +1,4 @@
-"""The SQL of withdrawals: the row beside each transaction and what an account asked for in a day."""
+"""The SQL of withdrawals: the row beside each transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mpss.db.rows import RowSet
-from mpss.transactions.withdrawals.model import Mode, WithdrawalRow, WithdrawnRow
+from mpss.transactions.withdrawals.model import Mode, WithdrawalRow
 
 
 def make_withdrawal(record: Sequence[Any]) -> tuple[UUID, WithdrawalRow]:
@@ -47,34 +47,4 @@ WITHDRAWALS: RowSet[UUID, WithdrawalRow] = RowSet(
                bank_said_at = EXCLUDED.bank_said_at, reason = EXCLUDED.reason
     """,
     columns=_columns,
-)
-
-
-def _make_withdrawn(record: Sequence[Any]) -> tuple[UUID, WithdrawnRow]:
-    return record[0], WithdrawnRow._make(record[1:])
-
-
-def _withdrawn_columns(rows: Sequence[tuple[UUID, WithdrawnRow]]) -> dict[str, list[Any]]:
-    columns = {name: [row[place] for _, row in rows] for place, name in enumerate(WithdrawnRow._fields)}
-    return {"ids": [key for key, _ in rows], **columns}
-
-
-WITHDRAWN: RowSet[UUID, WithdrawnRow] = RowSet(
-    name="withdrawal_usage",
-    order=14,
-    # Not locked: whoever changes it holds the account's usage row, which the desk locked before it read this.
-    load="""
-        SELECT account_id, day, asked_fen, asked_count, month_fen
-          FROM withdrawal_usage WHERE account_id = ANY(%(keys)b::uuid[])
-    """,
-    make=_make_withdrawn,
-    save="""
-        INSERT INTO withdrawal_usage (account_id, day, asked_fen, asked_count, month_fen)
-        SELECT * FROM unnest(%(ids)b::uuid[], %(day)b::date[], %(asked_fen)b::bigint[], %(asked_count)b::integer[],
-                             %(month_fen)b::bigint[])
-        ON CONFLICT (account_id) DO UPDATE
-           SET day = EXCLUDED.day, asked_fen = EXCLUDED.asked_fen, asked_count = EXCLUDED.asked_count,
-               month_fen = EXCLUDED.month_fen
-    """,
-    columns=_withdrawn_columns,
 )

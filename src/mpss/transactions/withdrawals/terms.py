@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from mpss.accounts.limit_model import Caps, LimitOperation, caps_of, check_counts
-from mpss.accounts.limit_store import LIMITS
+from mpss.accounts.limit_model import Caps, Counts, LimitOperation, caps_of, check_counts, counted
+from mpss.accounts.limit_store import LIMITS, WITHDRAWN
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
@@ -34,8 +34,8 @@ from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.review import hold_for_review
-from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, WithdrawalRow, WithdrawnRow, count_asked
-from mpss.transactions.withdrawals.store import WITHDRAWALS, WITHDRAWN
+from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, WithdrawalRow
+from mpss.transactions.withdrawals.store import WITHDRAWALS
 
 FEE_KIND = "withdrawal"
 _LEASE_SECONDS = 10
@@ -46,7 +46,7 @@ class Terms(NamedTuple):
     review."""
 
     fee_fen: int
-    withdrawn: WithdrawnRow
+    withdrawn: Counts
     balance: Balance
     finding: Finding | None = None
 
@@ -80,7 +80,7 @@ def settle_terms(
     `released` is the balance without the hold of one that was reviewed, which the risk rules are not asked about."""
     if blacklisted(snapshot, (order.account_id, order.card_id)):
         return ErrorCode.BLACKLISTED
-    withdrawn = count_asked(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
+    withdrawn = counted(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
     if not order.closing:
         caps = caps_of(snapshot[LIMITS].get(LimitOperation.WITHDRAWAL), account.account_class, channel, quoted_at)
         refusal = _above_limits(order, account, withdrawn, caps, snapshot, policy)
@@ -103,7 +103,7 @@ def settle_terms(
 
 
 def _above_limits(
-    order: WithdrawalOrder, account: AccountRow, withdrawn: WithdrawnRow, caps: Caps, snapshot: Snapshot, policy: Policy
+    order: WithdrawalOrder, account: AccountRow, withdrawn: Counts, caps: Caps, snapshot: Snapshot, policy: Policy
 ) -> ErrorCode | None:
     """Ours, the customer's own, the table's, the grey list's."""
     limit_fen, day_fen = policy.withdrawal_single_limit_fen, policy.withdrawal_daily_limit_fen
@@ -113,9 +113,9 @@ def _above_limits(
     single_fen = min(limit_fen, caps.channel_fen)
     if order.amount_fen > (single_fen if own_single_fen is None else min(single_fen, own_single_fen)):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
-    if withdrawn.asked_fen > (day_fen if own_day_fen is None else min(day_fen, own_day_fen)):
+    if withdrawn.day_fen > (day_fen if own_day_fen is None else min(day_fen, own_day_fen)):
         return ErrorCode.DAILY_LIMIT_EXCEEDED
-    return check_counts(caps, order.amount_fen, withdrawn.counts)
+    return check_counts(caps, order.amount_fen, withdrawn)
 
 
 def keep_for_review(
