@@ -26,10 +26,10 @@ _LOCK_DOCUMENT: LiteralString = "SELECT pg_advisory_xact_lock(%(key)s)"
 _INSERT: LiteralString = """
     INSERT INTO customer (id, kind, name_sealed, document_kind, number_sealed, number_digest, valid_until, sex,
                           nationality, occupation, address_sealed, contact_sealed, level, face_to_face, verifications,
-                          verified_at, created_at)
+                          verified_at, created_at, person_digest)
     VALUES (%(id)s, %(kind)s, %(name_sealed)s, %(document_kind)s, %(number_sealed)s, %(number_digest)s, %(valid_until)s,
             %(sex)s, %(nationality)s, %(occupation)s, %(address_sealed)s, %(contact_sealed)s, %(level)s,
-            %(face_to_face)s, %(verifications)s, %(verified_at)s, %(created_at)s)
+            %(face_to_face)s, %(verifications)s, %(verified_at)s, %(created_at)s, %(person_digest)s)
 """
 _FIND: LiteralString = """
     SELECT id, kind, name_sealed, document_kind, number_sealed, number_digest, valid_until, sex, nationality,
@@ -202,8 +202,9 @@ async def lock_document(uow: UnitOfWork, digest: bytes) -> None:
     await uow.value(_LOCK_DOCUMENT, {"key": int.from_bytes(digest[:8], "big", signed=True)})
 
 
-async def insert_customer(uow: UnitOfWork, row: CustomerRow) -> None:
-    await uow.execute(_INSERT, row._asdict())
+async def insert_customer(uow: UnitOfWork, row: CustomerRow, *, person_digest: str) -> None:
+    """Write a customer; `person_digest` is what an entry of a list would keep of the document's number."""
+    await uow.execute(_INSERT, {**row._asdict(), "person_digest": person_digest})
 
 
 async def find_customers(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, CustomerRow]:

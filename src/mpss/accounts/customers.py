@@ -25,13 +25,15 @@ from mpss.accounts.customer_model import (
 )
 from mpss.accounts.identity import Identity, Image, check_images
 from mpss.accounts.model import AccountClass, AccountRow
+from mpss.accounts.person_store import numbers_without_digest, set_person_digests
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CustomerId
 from mpss.kernel.masking import mask_name, mask_tail
 from mpss.ports.key_store import KeyStore
-from mpss.risk.lists import digests, refuse_black
+from mpss.risk.lists import person_digest, refuse_black
 from mpss.risk.model import Scope
+from mpss.runtime import Runtime
 from mpss.staff.members import PLATFORM
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
@@ -115,7 +117,8 @@ async def write_customer(
     Raises:
         Refused: BLACKLISTED, the document is on the black list.
     """
-    await refuse_black(uow, Scope.PERSON, digests(key_store, Scope.PERSON, identity.number)[0])
+    digest = person_digest(key_store, identity.number)
+    await refuse_black(uow, Scope.PERSON, digest)
     row = CustomerRow(
         CustomerId.new(now), identity.kind, key_store.seal(identity.name.encode()), identity.document_kind,
         key_store.seal(identity.number.encode()),
@@ -123,13 +126,24 @@ async def write_customer(
         identity.nationality, identity.occupation, key_store.seal(identity.address.encode()),
         key_store.seal(identity.contact.encode()), NameLevel.WEAK, False, [], None, now,
     )  # fmt: skip
-    await store.insert_customer(uow, row)
+    await store.insert_customer(uow, row, person_digest=digest)
     for image in images:
         await store.insert_image(
             uow, row.id, kind=image.kind, content_sealed=key_store.seal(image.content), media_type=image.media_type,
             size=len(image.content), by=by, now=now,
         )  # fmt: skip
     return row
+
+
+async def mark_persons(runtime: Runtime, *, limit: int = 500) -> int:
+    """Give customers from before persons were looked up at the desk what a list knows them by; how many. For a job."""
+    async with runtime.database.transaction() as uow:
+        found = await numbers_without_digest(uow, limit=limit)
+        if found:
+            key_store = runtime.ports.key_store
+            told = {key: person_digest(key_store, key_store.unseal(sealed).decode()) for key, sealed in found}
+            await set_person_digests(uow, told)
+    return len(found)
 
 
 async def verify_customer(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mpss.accounts.boss_comparison import compare_due
+from mpss.accounts.customers import mark_persons
 from mpss.accounts.document_expiry import find_expired
 from mpss.accounts.dormancy import find_dormant
 from mpss.accounts.freeze import end_dated_freezes
@@ -76,6 +77,7 @@ JOBS = (
     Job("sweep_accounts", 60.0, sweep),
     Job("warn_of_documents", 600.0, warn_of_documents),
     Job("find_expired", 600.0, find_expired),
+    Job("mark_persons", 60.0, mark_persons),
     Job("sweep_nonces", 60.0, sweep_nonces),
     Job("sweep_inbound", 600.0, sweep_inbound),
 )

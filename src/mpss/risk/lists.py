@@ -39,6 +39,11 @@ def digests(key_store: KeyStore, scope: Scope, text: str) -> list[str]:
     return [key_store.mac(_KEY, data.encode(), version=version).hex() for version in versions]
 
 
+def person_digest(key_store: KeyStore, number: str) -> str:
+    """What an entry of a person keeps of the document's number, whatever version the key has now."""
+    return digests(key_store, Scope.PERSON, number)[0]
+
+
 async def enter(
     runtime: Runtime,
     *,

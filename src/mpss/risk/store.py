@@ -32,6 +32,15 @@ LISTED: RowSet[UUID, Listed] = RowSet(
                      WHERE n.scope = 'number' AND n.value = a.phone AND n.state IN ('listed', 'leaving') OFFSET 0) AS e
                  WHERE a.id = ANY(%(keys)b::uuid[])
                  UNION ALL
+                -- Nothing is looked up while no person is listed.
+                SELECT a.id, e.colour FROM account AS a, LATERAL (
+                    SELECT p.colour FROM customer AS h JOIN risk_entry AS p ON p.value = h.person_digest
+                     WHERE h.id = a.customer_id AND p.scope = 'person' AND p.state IN ('listed', 'leaving')
+                    OFFSET 0) AS e
+                 WHERE a.id = ANY(%(keys)b::uuid[])
+                   AND (SELECT EXISTS (SELECT FROM risk_entry
+                                        WHERE scope = 'person' AND state IN ('listed', 'leaving')))
+                 UNION ALL
                 SELECT c.id, e.colour FROM bank_card AS c, LATERAL (
                     SELECT b.colour FROM risk_entry AS b
                      WHERE b.scope = 'bank_card' AND b.state IN ('listed', 'leaving')
@@ -41,8 +50,8 @@ LISTED: RowSet[UUID, Listed] = RowSet(
     """,
     make=_make_listed,
 )
-"""The lists that a party is on, by the id of an account (also by its number), a merchant or a bound bank card; no row
-for a party that is on none."""
+"""The lists that a party is on, by the id of an account (also by its number and its holder's document), a merchant or
+a bound bank card; no row for a party that is on none."""
 
 _INSERT: LiteralString = """
     INSERT INTO risk_entry (id, colour, scope, value, aliases, subject_id, shown, state, reason, evidence, entered_by,
@@ -88,7 +97,7 @@ _IS_BLACK: LiteralString = """
                       AND state IN ('listed', 'leaving'))
 """
 _HOLDERS: LiteralString = """
-    -- By the account's key and by the number's: each is an index of its own.
+    -- By the account's key, the number's, the document's: each is an index of its own.
     WITH named AS (
         SELECT a.id, a.phone, a.language FROM risk_entry AS e JOIN account AS a ON a.id = e.subject_id
          WHERE e.id = ANY(%(ids)s) AND e.colour = 'grey' AND e.scope = 'account' AND a.life <> 'closed'
@@ -96,6 +105,11 @@ _HOLDERS: LiteralString = """
          UNION
         SELECT a.id, a.phone, a.language FROM risk_entry AS e JOIN account AS a ON a.phone = e.value
          WHERE e.id = ANY(%(ids)s) AND e.colour = 'grey' AND e.scope = 'number' AND a.life <> 'closed'
+           AND a.number_left_at IS NULL
+         UNION
+        SELECT a.id, a.phone, a.language FROM risk_entry AS e JOIN customer AS h ON h.person_digest = e.value
+          JOIN account AS a ON a.customer_id = h.id
+         WHERE e.id = ANY(%(ids)s) AND e.colour = 'grey' AND e.scope = 'person' AND a.life <> 'closed'
            AND a.number_left_at IS NULL
     )
     SELECT n.id, n.phone, n.language FROM named AS n
@@ -105,6 +119,10 @@ _HOLDERS: LiteralString = """
        AND NOT EXISTS (SELECT FROM risk_entry AS o
                         WHERE o.scope = 'number' AND o.value = n.phone AND o.colour = 'grey'
                           AND o.state IN ('listed', 'leaving') AND o.id <> ALL(%(ids)s))
+       AND NOT EXISTS (SELECT FROM account AS a JOIN customer AS h ON h.id = a.customer_id
+                         JOIN risk_entry AS o ON o.scope = 'person' AND o.value = h.person_digest
+                        WHERE a.id = n.id AND o.colour = 'grey' AND o.state IN ('listed', 'leaving')
+                          AND o.id <> ALL(%(ids)s))
      ORDER BY n.id
 """
 _BLACK_VALUES: LiteralString = """

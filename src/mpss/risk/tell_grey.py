@@ -20,8 +20,8 @@ from mpss.risk import store
 
 
 async def tell_grey(uow: UnitOfWork, policy: Policy, event: Event, entry_ids: Sequence[UUID], now: datetime) -> None:
-    """Write down a notice to the holder of each account that these grey entries name, by its id or its number, and no
-    other entry in force does."""
+    """Write down a notice to the holder of each account that these grey entries name, by its id, its number or its
+    holder's document, and no other entry in force does."""
     if not entry_ids:
         return
     limit_fen = policy.single_limit_fen * policy.grey_limit_percent // 100

@@ -8,15 +8,16 @@ from typing import Any
 
 from psycopg import sql
 
+from mpss.accounts.customers import mark_persons
 from mpss.accounts.document_expiry import find_expired
 from mpss.accounts.upgrade import warn_of_documents
-from mpss.risk.lists import decide_entry, enter
+from mpss.risk.lists import decide_entry, enter, release
 from mpss.risk.model import Colour, Scope
 from mpss.runtime import Runtime
 from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
-from tests.support.house import events, notices
+from tests.support.house import PASSWORD, events, notices, subscriber
 from tests.support.http import Caller, Counter, problem
 from tests.support.market import PHONE
 
@@ -116,6 +117,47 @@ class TestTheCounter:
         entry = await enter(shop.runtime, by=one, colour=Colour.BLACK, scope=Scope.PERSON, value=NUMBER, reason="fraud")
         await decide_entry(shop.runtime, by=other, entry_id=entry.id, approve=True)
         problem(await clerk.post("/v1/staff/accounts", {**PAPERS, "phone": NEW, "real_name": True}), 403, "blacklisted")
+
+    @clause("CM 9.8")
+    async def test_refuses_a_person_who_came_on_a_list_after_opening(self, shop: Counter) -> None:
+        clerk = await clerk_of(shop)
+        named = await clerk.post("/v1/staff/accounts/upgrade", {**PAPERS, "phone": PHONE, "verifications": []})
+        assert named.status_code == 200, named.text
+        one, other = [
+            (await create_member(shop.runtime, name=name, permissions=list(Permission))).member for name in ("a", "b")
+        ]
+        payer = await shop.subscriber()
+        await subscriber(shop.runtime, OTHER)
+        friend = await shop.subscriber(OTHER)
+        sent = {"amount_fen": 1000, "currency": "CNY", "payment_password": PASSWORD}
+
+        async def answers() -> list[int]:
+            return [
+                (await payer.post("/v1/purchases", shop.purchase())).status_code,
+                (await payer.post("/v1/transfers", {**sent, "payee_phone": OTHER})).status_code,
+                (await friend.post("/v1/transfers", {**sent, "payee_phone": PHONE})).status_code,
+            ]
+
+        assert await answers() == [201, 201, 201]
+        async with shop.runtime.database.transaction() as uow:  # As it was written before lists were looked up so.
+            await uow.execute("UPDATE customer SET person_digest = NULL")
+        assert [await mark_persons(shop.runtime) for _ in range(2)] == [1, 0]
+        policy = shop.runtime.policy
+        grey = await enter(shop.runtime, by=one, colour=Colour.GREY, scope=Scope.PERSON, value=NUMBER, reason="seen")
+        share_fen = policy.single_limit_fen * policy.grey_limit_percent // 100
+        assert ("grey_listed", {"amount_fen": share_fen}) in await notices(shop.runtime, PHONE)
+        assert "grey_listed" not in await events(shop.runtime, OTHER)
+        above = await payer.post("/v1/purchases", shop.purchase(amount_fen=share_fen + 1))
+        problem(above, 403, "single_limit_exceeded")
+        await release(shop.runtime, by=one, entry_id=grey.id, reason="clean")
+        entry = await enter(shop.runtime, by=one, colour=Colour.BLACK, scope=Scope.PERSON, value=NUMBER, reason="fraud")
+        assert await answers() == [201, 201, 201]
+        await decide_entry(shop.runtime, by=other, entry_id=entry.id, approve=True)
+        assert await answers() == [403, 403, 403]
+        problem(await payer.post("/v1/purchases", shop.purchase()), 403, "blacklisted")
+        await release(shop.runtime, by=one, entry_id=entry.id, reason="mistaken")
+        await decide_entry(shop.runtime, by=other, entry_id=entry.id, approve=True)
+        assert await answers() == [201, 201, 201]
 
     async def test_needs_the_permission_and_a_hall(self, shop: Counter) -> None:
         teller = await shop.staff(Permission.CASH_TOPUP, name="teller", hall="H01", clerk="C08")
