@@ -49,11 +49,11 @@ async def ask_at_opening(runtime: Runtime, phone: str) -> Subscriber | None:
             raise Refused(ErrorCode.NUMBER_NOT_IN_SERVICE, detail="no owner is registered", field="phone")
         case Subscriber(status="stopped_1way" | "stopped_2way"):
             raise Refused(ErrorCode.NUMBER_STOPPED, field="phone")
-    await _part_from_previous(runtime, phone, found)
+    await part_from_previous(runtime, phone, found)
     return found
 
 
-async def _part_from_previous(runtime: Runtime, phone: str, subscriber: Subscriber) -> None:
+async def part_from_previous(runtime: Runtime, phone: str, subscriber: Subscriber) -> None:
     """The number leaves a wallet of another subscription, which goes where BOSS says: to another number, or to its end.
 
     Raises:

@@ -3,7 +3,8 @@
     due ──page of accounts──► BOSS is asked ──► missed events take effect · questions ──► … ──last page──► finished
 
 Invariants: (1) a page is compared in sets, and counted once; (2) a comparison that was cut off goes on after the last
-page that was done; (3) a question stands until a comparison no longer finds it. Decision: ADR-0027.
+page that was done; (3) a question stands until a comparison no longer finds it, or somebody settles it
+(accounts/boss_settlement.py); what was kept is not asked again while both sides say the same. Decision: ADR-0027.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mpss.accounts.boss_comparison_store import (
     claim_comparison,
     comparison,
     finish_comparison,
+    kept_questions,
     last_finished,
     open_questions,
     release_comparison,
@@ -144,6 +146,8 @@ async def _take_page(
         if isinstance(answer, Subscriber) and not found.missed and not found.parts
     ]
     async with runtime.database.transaction() as uow:
+        kept = await kept_questions(uow, _ids(links))
+        asked = [each for each in asked if each not in kept]
         counted = await advance_comparison(
             uow, run, last=links[-1].account_id, accounts=len(links), missed=missed, questions=len(asked),
             until=now + _LEASE,

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import LiteralString, NamedTuple
 from uuid import UUID
 
-from mpss.accounts.boss_findings import Question
+from mpss.accounts.boss_findings import Question, QuestionKind
 from mpss.db.database import UnitOfWork
 from mpss.kernel.ids import BossQuestionId
 
@@ -50,24 +50,39 @@ _ASK: LiteralString = """
         ON CONFLICT (account_id, kind) WHERE settled_at IS NULL
         DO UPDATE SET seen_at = EXCLUDED.seen_at, ours = EXCLUDED.ours, theirs = EXCLUDED.theirs
 """
-_SETTLE: LiteralString = """
-    UPDATE boss_question SET settled_at = %(now)s
+_GONE: LiteralString = """
+    UPDATE boss_question SET settled_at = %(now)s, settled_how = 'gone'
      WHERE account_id = ANY(%(account_ids)s) AND settled_at IS NULL AND seen_at < %(now)s
 """
 _SETTLE_GONE: LiteralString = """
-    UPDATE boss_question AS q SET settled_at = %(now)s FROM account AS a
+    UPDATE boss_question AS q SET settled_at = %(now)s, settled_how = 'gone' FROM account AS a
      WHERE a.id = q.account_id AND q.settled_at IS NULL AND (a.life = 'closed' OR a.number_left_at IS NOT NULL)
 """
 _OPEN: LiteralString = "SELECT kind, count(*) AS questions FROM boss_question WHERE settled_at IS NULL GROUP BY kind"
 _LAST: LiteralString = "SELECT max(finished_at) FROM boss_comparison"
-_QUESTIONS: LiteralString = """
-    SELECT q.id, q.account_id, a.phone, q.kind, q.ours, q.theirs, q.found_at, q.seen_at, q.settled_at
+_KEPT: LiteralString = """
+    SELECT DISTINCT account_id, kind, ours, theirs FROM boss_question
+     WHERE account_id = ANY(%(account_ids)s) AND settled_how = 'kept'
+"""
+_QUESTION_COLUMNS: LiteralString = """
+    SELECT q.id, q.account_id, a.phone, q.kind, q.ours, q.theirs, q.found_at, q.seen_at, q.settled_at, q.settled_how,
+           q.settled_by, q.reason
       FROM boss_question AS q JOIN account AS a ON a.id = q.account_id
+"""
+_QUESTION: LiteralString = _QUESTION_COLUMNS + " WHERE q.id = %(id)s"
+_SETTLE: LiteralString = """
+    UPDATE boss_question SET settled_at = %(now)s, settled_how = %(how)s, settled_by = %(by)s, reason = %(reason)s
+     WHERE id = %(id)s AND settled_at IS NULL
+"""
+_QUESTIONS: LiteralString = (
+    _QUESTION_COLUMNS
+    + """
      WHERE (%(before)s::uuid IS NULL OR q.id < %(before)s)
        AND (%(kind)s::text IS NULL OR q.kind = %(kind)s)
        AND (%(open)s::boolean IS NULL OR (q.settled_at IS NULL) = %(open)s)
      ORDER BY q.id DESC LIMIT %(limit)s
 """
+)
 _EVENTS: LiteralString = """
     SELECT serial, id, kind, phone, subscription_id, sequence, source, result, account_id, occurred_at, received_at
       FROM boss_event
@@ -98,7 +113,7 @@ class Comparison(NamedTuple):
 
 
 class AskedQuestion(NamedTuple):
-    """A difference as staff see it; `settled_at` None: it is still there."""
+    """A difference as staff see it; `settled_at` None: it is still there. `settled_how`: gone, accepted, kept."""
 
     id: UUID
     account_id: UUID
@@ -109,6 +124,9 @@ class AskedQuestion(NamedTuple):
     found_at: datetime
     seen_at: datetime
     settled_at: datetime | None
+    settled_how: str | None
+    settled_by: UUID | None
+    reason: str
 
 
 class RecordedEvent(NamedTuple):
@@ -174,7 +192,26 @@ async def write_questions(
     }
     if asked:
         await uow.execute(_ASK, values)
-    await uow.execute(_SETTLE, {"account_ids": list(account_ids), "now": now})
+    await uow.execute(_GONE, {"account_ids": list(account_ids), "now": now})
+
+
+async def kept_questions(uow: UnitOfWork, account_ids: Sequence[UUID]) -> set[tuple[UUID, Question]]:
+    """What somebody chose to keep of these accounts as it is; it is no question while both sides say the same."""
+    rows = await uow.dicts(_KEPT, {"account_ids": list(account_ids)})
+    return {(row["account_id"], Question(QuestionKind(row["kind"]), row["ours"], row["theirs"])) for row in rows}
+
+
+async def find_question(uow: UnitOfWork, question_id: UUID) -> AskedQuestion | None:
+    """A question, open or settled."""
+    return await uow.row(AskedQuestion, _QUESTION, {"id": question_id})
+
+
+async def settle_question_as(
+    uow: UnitOfWork, question_id: UUID, *, how: str, by: UUID, reason: str, now: datetime
+) -> bool:
+    """Settle an open question; False where it was settled meanwhile."""
+    values = {"id": question_id, "how": how, "by": by, "reason": reason, "now": now}
+    return await uow.execute(_SETTLE, values) == 1
 
 
 async def open_questions(uow: UnitOfWork) -> dict[str, int]:

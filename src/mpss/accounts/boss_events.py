@@ -1,8 +1,9 @@
 """What BOSS tells of a subscription takes effect on the account: stop, resume, deactivation, owner, number, card.
 
 Invariants: (1) an event has its effect once, however often it comes; (2) within an aspect (accounts/boss_status.py) an
-older event never undoes a newer one; (3) an account follows its subscription, not its number: an event of another
-subscription on the same number does nothing to it; (4) a number that was given up or is another's leaves its account.
+older event never undoes a newer one, unless somebody settles it so; (3) an account follows its subscription, not its
+number: an event of another subscription on the same number does nothing to it; (4) a number that was given up or is
+another's leaves its account.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from mpss.ports.boss import BossEvent
 from mpss.runtime import Runtime
 
 ACTOR = "boss"
-FEED, ASKED, COMPARISON = "feed", "asked", "comparison"
+FEED, ASKED, COMPARISON, SETTLED = "feed", "asked", "comparison", "settled"
 
 
 async def take_boss_event(runtime: Runtime, headers: Mapping[str, str], body: bytes) -> str:
@@ -70,7 +71,8 @@ async def take_boss_event(runtime: Runtime, headers: Mapping[str, str], body: by
 async def apply_event(uow: UnitOfWork, event: BossEvent, *, source: str, now: datetime) -> str:
     """Record an event whose kind and numbers are known to be right, and let it take effect; what became of it.
 
-    `source` is where it came from: the feed, a question ("asked"), the nightly comparison.
+    `source` is where it came from: the feed, a question ("asked"), the nightly comparison. What a member of staff
+    "settled" so takes effect whatever its sequence.
     """
     kind = BossKind(event.kind)
     payload = {"new_phone": event.new_phone, "sim_serial": event.sim_serial}
@@ -87,7 +89,7 @@ async def apply_event(uow: UnitOfWork, event: BossEvent, *, source: str, now: da
     locked = None if bound is None else await lock_account(uow, bound.account_id)
     if bound is None or locked is None:
         return "no_account"
-    result = await _apply(uow, event, kind, bound, locked[0], now=now)
+    result = await _apply(uow, event, kind, bound, locked[0], now=now, anyway=source == SETTLED)
     applied_at = now if result == "applied" else None
     await record_result(uow, event.event_id, result, account_id=bound.account_id, applied_at=applied_at)
     return result
@@ -112,13 +114,14 @@ async def _apply(
     account: AccountRow,
     *,
     now: datetime,
+    anyway: bool,
 ) -> str:
     effect, new_phone = BOSS_EFFECTS[kind], event.new_phone
     if account.life in (Life.PRE_CLOSED, Life.CLOSED) and effect.aspect is not Aspect.END:
         return "ended"
     if account.life is Life.CLOSED or (account.life is Life.PRE_CLOSED and bound.boss_status == effect.status):
         return "ended"
-    if not is_newer(kind, event.sequence, _last(bound, effect.aspect)):
+    if not anyway and not is_newer(kind, event.sequence, _last(bound, effect.aspect)):
         if effect.aspect is Aspect.CARD and event.sim_serial and event.sim_serial != bound.sim_serial:
             # A card between two others: it was replaced before we heard of it.
             await insert_replaced_sim(uow, account.id, sim_serial=event.sim_serial, event_id=event.event_id, now=now)

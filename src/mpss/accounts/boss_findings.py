@@ -51,6 +51,21 @@ class Link(NamedTuple):
     card_sequence: int = 0
 
 
+class Compare(NamedTuple):
+    """An aspect of a subscription. `kind` is the event that would bring ours to BOSS's."""
+
+    kind: BossKind
+    question: QuestionKind
+    ours: str
+    theirs: str
+    our_sequence: int
+    their_sequence: int
+
+    @property
+    def behind(self) -> bool:
+        return self.their_sequence < self.our_sequence
+
+
 class Question(NamedTuple):
     kind: QuestionKind
     ours: str
@@ -91,31 +106,48 @@ def findings(link: Link, answer: Subscriber | NoSubscriber, *, now: datetime) ->
     if answer.status == "transferred" or (link.owner and answer.owner != link.owner):
         return Findings(binds, (_missed(link, BossKind.TRANSFER_OWNER, answer, max(1, answer.end_sequence), now),))
     missed, questions, agreed = [], [], []
-    card = link.sim_serial or answer.sim_serial
-    aspects = (
-        (_STATUS_KINDS[answer.status], QuestionKind.STATUS_DIFFERS, link.boss_status, answer.status,
-         link.status_sequence, answer.status_sequence),
-        (BossKind.CHANGE_NUMBER, QuestionKind.NUMBER_DIFFERS, link.phone, answer.phone,
-         link.number_sequence, answer.number_sequence),
-        (BossKind.SIM_SWAP, QuestionKind.CARD_DIFFERS, card, answer.sim_serial,
-         link.card_sequence, answer.card_sequence),
-    )  # fmt: skip
-    for kind, question, ours, theirs, our_sequence, their_sequence in aspects:
-        if their_sequence < our_sequence:
-            questions.append(Question(QuestionKind.BOSS_BEHIND, f"{kind} {our_sequence}", f"{kind} {their_sequence}"))
-        elif ours != theirs and their_sequence == our_sequence:
-            questions.append(Question(question, ours, theirs))
-        elif ours != theirs:
-            missed.append(_missed(link, kind, answer, their_sequence, now))
-        agreed.append(their_sequence if ours == theirs else 0)
+    for each in aspects_of(link, answer):
+        if each.behind:
+            ours, theirs = f"{each.kind} {each.our_sequence}", f"{each.kind} {each.their_sequence}"
+            questions.append(Question(QuestionKind.BOSS_BEHIND, ours, theirs))
+        elif each.ours != each.theirs and each.their_sequence == each.our_sequence:
+            questions.append(Question(each.question, each.ours, each.theirs))
+        elif each.ours != each.theirs:
+            missed.append(_missed(link, each.kind, answer, each.their_sequence, now))
+        agreed.append(each.their_sequence if each.ours == each.theirs else 0)
     return Findings(
         binds, tuple(missed), tuple({each.kind: each for each in questions}.values()), (agreed[0], agreed[1], agreed[2])
     )
 
 
+def aspects_of(link: Link, answer: Subscriber) -> tuple[Compare, Compare, Compare]:
+    """Status, number and card of a subscription that stands, as both sides have them."""
+    card = link.sim_serial or answer.sim_serial
+    return (
+        Compare(
+            _STATUS_KINDS[answer.status], QuestionKind.STATUS_DIFFERS, link.boss_status, answer.status,
+            link.status_sequence, answer.status_sequence,
+        ),
+        Compare(
+            BossKind.CHANGE_NUMBER, QuestionKind.NUMBER_DIFFERS, link.phone, answer.phone,
+            link.number_sequence, answer.number_sequence,
+        ),
+        Compare(
+            BossKind.SIM_SWAP, QuestionKind.CARD_DIFFERS, card, answer.sim_serial,
+            link.card_sequence, answer.card_sequence,
+        ),
+    )  # fmt: skip
+
+
 def _missed(link: Link, kind: BossKind, answer: Subscriber, sequence: int, now: datetime) -> BossEvent:
     # The same finding has the same id, so that it takes effect once.
-    event_id = f"found:{link.account_id}:{kind}:{sequence}"
+    return event_of(link, kind, answer, sequence, event_id=f"found:{link.account_id}:{kind}:{sequence}", now=now)
+
+
+def event_of(
+    link: Link, kind: BossKind, answer: Subscriber, sequence: int, *, event_id: str, now: datetime
+) -> BossEvent:
+    """The event that brings our side to BOSS's."""
     return BossEvent(
         event_id, kind.value, link.phone, link.subscription_id or answer.subscription_id, sequence, now,
         answer.phone if kind is BossKind.CHANGE_NUMBER else None,

@@ -87,6 +87,18 @@ _LINK_OF: LiteralString = (
      WHERE a.phone = %(phone)s AND a.kind = 'wallet' AND a.life <> 'closed' AND a.number_left_at IS NULL
 """
 )
+_LINK_BY_ACCOUNT: LiteralString = (
+    _LINK_COLUMNS
+    + """
+      FROM account AS a LEFT JOIN account_subscription AS s ON s.account_id = a.id
+     WHERE a.id = %(id)s AND a.life <> 'closed' AND a.number_left_at IS NULL
+"""
+)
+_FOLLOW: LiteralString = """
+    UPDATE account_subscription
+       SET status_sequence = %(status)s, number_sequence = %(number)s, card_sequence = %(card)s
+     WHERE account_id = %(id)s
+"""
 _LINKS_AFTER: LiteralString = (
     _LINK_COLUMNS
     + """
@@ -200,6 +212,18 @@ async def link_of(uow: UnitOfWork, phone: str) -> KnownLink | None:
         return None
     row = dict(rows[0])
     return KnownLink(compared_at=row.pop("compared_at"), dormant=row.pop("dormant"), link=Link(**row))
+
+
+async def link_by_account(uow: UnitOfWork, account_id: UUID) -> Link | None:
+    """What the account belongs to; None where it is closed, or has no number any more."""
+    rows = await uow.dicts(_LINK_BY_ACCOUNT, {"id": account_id})
+    return Link(**rows[0]) if rows else None
+
+
+async def follow_sequences(uow: UnitOfWork, account_id: UUID, sequences: tuple[int, int, int]) -> None:
+    """Take BOSS's sequences of status, number and card for ours, also lower ones."""
+    status, number, card = sequences
+    await uow.execute(_FOLLOW, {"id": account_id, "status": status, "number": number, "card": card})
 
 
 async def links_after(uow: UnitOfWork, account_id: UUID | None, *, limit: int) -> list[Link]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,20 +17,17 @@ from mpss.accounts.boss_comparison_store import (
     questions,
     recorded_events,
 )
-from mpss.bootstrap import make_runtime, running
-from mpss.cli.center import settled
-from mpss.config import Settings
-from mpss.db.readiness import check_current
+from mpss.accounts.boss_settlement import Settling, settle_question
+from mpss.cli.acting import as_platform, as_staff, say
+from mpss.kernel.ids import BossQuestionId
 from mpss.kernel.phone import parse_phone
-from mpss.observability import configure_logging
 from mpss.runtime import Runtime
-
-T = TypeVar("T")
 
 boss_app = typer.Typer(help="BOSS: its events, and how its subscriptions compare.", no_args_is_help=True)
 _DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
 ]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 _MostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")]
 
 
@@ -43,7 +38,7 @@ def compare(data: _DataOption = None) -> None:
     async def run(runtime: Runtime) -> Comparison:
         return await compare_now(runtime)
 
-    found = _on(data, run)
+    found = as_platform(data, run)
     how = "finished" if found.finished_at is not None else "BOSS fell silent; the jobs go on with it"
     Console().print(
         f"{found.accounts} accounts, {found.missed} missed events took effect, {found.questions} questions: {how}"
@@ -67,7 +62,7 @@ def events(
             return await recorded_events(uow, phone=number, result=result, before=None, limit=most)
 
     table = Table("received", "event", "kind", "number", "subscription", "sequence", "source", "result")
-    for event in _on(data, read):
+    for event in as_platform(data, read):
         table.add_row(
             f"{event.received_at:%Y-%m-%d %H:%M:%S}", event.id, event.kind, event.phone, event.subscription_id,
             str(event.sequence), event.source, event.result,
@@ -76,26 +71,48 @@ def events(
 
 
 @boss_app.command("questions")
-def show_questions(data: _DataOption = None, most: _MostOption = 50) -> None:
+def show_questions(data: _DataOption = None, most: _MostOption = 50, as_json: _JsonOption = False) -> None:
     """Show what BOSS has differently and no event explains."""
 
     async def read(runtime: Runtime) -> list[AskedQuestion]:
         async with runtime.database.read() as uow:
             return await questions(uow, kind=None, open=True, before=None, limit=most)
 
-    table = Table("number", "kind", "ours", "BOSS's", "found")
-    for question in _on(data, read):
-        table.add_row(question.phone, question.kind, question.ours, question.theirs, f"{question.found_at:%Y-%m-%d}")
-    Console().print(table)
+    found = as_platform(data, read)
+    if as_json:
+        items = [
+            {"question": BossQuestionId.outside(each.id), "number": each.phone, "kind": each.kind, "ours": each.ours,
+             "theirs": each.theirs, "found_at": each.found_at}
+            for each in found
+        ]  # fmt: skip
+        return say(True, {"items": items}, "")
+    table = Table("question", "number", "kind", "ours", "BOSS's", "found")
+    for each in found:
+        table.add_row(
+            BossQuestionId.outside(each.id), each.phone, each.kind, each.ours, each.theirs, f"{each.found_at:%Y-%m-%d}"
+        )
+    Console(soft_wrap=True).print(table)
+    return None
 
 
-def _on(data: Path | None, task: Callable[[Runtime], Awaitable[T]]) -> T:
-    configure_logging("WARNING")
-
-    async def run(settings: Settings) -> T:
-        await check_current(settings.database_url)
-        async with running(make_runtime(settings)) as runtime:
-            return await task(runtime)
-
-    with settled(data) as settings:
-        return asyncio.run(run(settings))
+@boss_app.command("settle")
+def settle(
+    question: Annotated[str, typer.Argument(help="The question, as `mpss boss questions` shows it")],
+    how: Annotated[
+        Settling, typer.Option(help="Let BOSS's take effect, keep ours, or ask BOSS about the account again")
+    ],
+    reason: Annotated[str, typer.Option(help="Why; needed to keep ours")] = "",
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Settle a question, as a member of staff; exits 1 where it is still open after asking again."""
+    found = BossQuestionId.parse(question, field="question")
+    settled_ = as_staff(
+        data,
+        lambda runtime, staff: settle_question(runtime, staff=staff, question_id=found, how=how, reason=reason),
+    )
+    facts = {"question": question, "settled": settled_.settled_how, "ours": settled_.ours, "theirs": settled_.theirs}
+    still = f"It stands: ours {settled_.ours}, BOSS's {settled_.theirs}."
+    say(as_json, facts, still if settled_.settled_how is None else f"Settled: {settled_.settled_how}.")
+    if settled_.settled_how is None:
+        raise typer.Exit(1)

@@ -43,6 +43,7 @@ class Permission(StrEnum):
     LIMITS_APPROVE = "limits_approve"
     ACCOUNT_CLOSE = "account_close"
     BOSS_VIEW = "boss_view"
+    BOSS_SETTLE = "boss_settle"
     STAFF_MANAGE = "staff_manage"
 
 
@@ -79,6 +80,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.LIMITS_APPROVE: "approve and refuse a table of limits that another proposed",
     Permission.ACCOUNT_CLOSE: "close accounts at a hall and pay what is left of them as cash",
     Permission.BOSS_VIEW: "see what BOSS told of subscriptions, and what it has differently",
+    Permission.BOSS_SETTLE: "settle what BOSS has differently: let it take effect, or keep ours with a reason",
     Permission.STAFF_MANAGE: "add and stop members of staff, renew their keys",
 }
 

@@ -18,6 +18,7 @@ from mpss.kernel.errors import ErrorCode, MalformedField
 from mpss.kernel.ids import (
     AccountId,
     ApprovalId,
+    BossQuestionId,
     CardId,
     FreezeId,
     Id,
@@ -101,6 +102,7 @@ RiskReportIdField = Annotated[RiskReportId, *_id(RiskReportId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
 PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
 SubmissionIdField = Annotated[SubmissionId, *_id(SubmissionId)]
+BossQuestionIdField = Annotated[BossQuestionId, *_id(BossQuestionId)]
 OutboxIdField = Annotated[OutboxId, *_id(OutboxId)]
 
 
