@@ -38,7 +38,8 @@ from mpss.notices.model import FACTS, Event
 from mpss.notices.templates import SERIAL, TEMPLATES
 from mpss.risk.machine import ENTRY, REPORT, REVIEW
 from mpss.staff.permissions import MEANINGS
-from mpss.transactions.machine import FUNDED, FUNDING_REQUEST, REFUND, TOPUP, TRANSFER, WAITING, WITHDRAWAL
+from mpss.transactions.funding.machine import FUNDING_REQUEST
+from mpss.transactions.machine import FUNDED, REFUND, TOPUP, TRANSFER, WAITING, WITHDRAWAL
 from mpss.vouchers.machine import BATCH
 
 MACHINES: tuple[Machine[Any, Any], ...] = (

@@ -118,32 +118,6 @@ REFUND = Machine(
 )
 
 
-class FundingState(StrEnum):
-    SENT = "SENT"
-    APPROVED = "APPROVED"
-    DECLINED = "DECLINED"
-    IN_DOUBT = "IN_DOUBT"
-
-
-class FundingEvent(StrEnum):
-    APPROVE = "approve"
-    DECLINE = "decline"
-    NO_ANSWER = "no_answer"
-
-
-FUNDING_REQUEST = Machine(
-    "request to a bank or the charging system",
-    start=FundingState.SENT,
-    moves={
-        (FundingState.SENT, FundingEvent.APPROVE): FundingState.APPROVED,
-        (FundingState.SENT, FundingEvent.DECLINE): FundingState.DECLINED,
-        (FundingState.SENT, FundingEvent.NO_ANSWER): FundingState.IN_DOUBT,
-        (FundingState.IN_DOUBT, FundingEvent.NO_ANSWER): FundingState.IN_DOUBT,
-        (FundingState.IN_DOUBT, FundingEvent.APPROVE): FundingState.APPROVED,
-        (FundingState.IN_DOUBT, FundingEvent.DECLINE): FundingState.DECLINED,
-    },
-)
-
 TOPUP = Machine(
     "top-up with money from another system",
     start=_S.CONFIRMING,

@@ -37,9 +37,10 @@ from mpss.runtime import Runtime
 from mpss.transactions.closings.payable import payable
 from mpss.transactions.closings.store import hold_of
 from mpss.transactions.funding.again import ask_again_at
-from mpss.transactions.funding.model import CHARGING, FundingRow
+from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.model import CHARGING, FundingRow, FundingState
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
-from mpss.transactions.machine import FUNDING_REQUEST, WITHDRAWAL, Event, FundingEvent, FundingState
+from mpss.transactions.machine import WITHDRAWAL, Event
 from mpss.transactions.model import Asked, Asking, Moving, transaction
 from mpss.transactions.postings import bill_payout_legs
 from mpss.transactions.purchases.call import call

@@ -20,8 +20,7 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import FundingId
 from mpss.ports.bank import BankOperation, BankPort, BankProfile, BankRequest
 from mpss.runtime import Runtime
-from mpss.transactions.funding.model import FundingRow
-from mpss.transactions.machine import FundingState
+from mpss.transactions.funding.model import FundingRow, FundingState
 
 _BEHIND = 10**11
 _AT_ONCE = 64

@@ -9,15 +9,22 @@ recorded once; (3) what is insisted upon (commit, release, refund) ends APPROVED
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 from mpss.config import Policy
 from mpss.kernel.errors import ErrorCode
-from mpss.transactions.machine import FundingState
 
 CHARGING = "charging"
 """The counterpart's name of the charging system; a bank's is its code."""
+
+
+class FundingState(StrEnum):
+    SENT = "SENT"
+    APPROVED = "APPROVED"
+    DECLINED = "DECLINED"
+    IN_DOUBT = "IN_DOUBT"
 
 
 class FundingRow(NamedTuple):

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
-from mpss.transactions.funding.model import BillUsageRow, FundingRow
-from mpss.transactions.machine import FundingState
+from mpss.transactions.funding.model import BillUsageRow, FundingRow, FundingState
 
 _COLUMNS: LiteralString = """
     id, transaction_id, counterpart, operation, session, number, subject, amount_fen, original_session, state, attempts,

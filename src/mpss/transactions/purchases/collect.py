@@ -30,9 +30,9 @@ from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import NewRequest, new_request
+from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
 from mpss.transactions.funding.model import CHARGING, FundingRow
 from mpss.transactions.funding.store import BILL_USAGE, FUNDING_REQUESTS, get_request, taking_request
-from mpss.transactions.machine import FUNDING_REQUEST, FundingEvent
 from mpss.transactions.model import Moving
 from mpss.transactions.purchases.call import call
 from mpss.transactions.purchases.funded_request import TAKES, relied_upon, source_closed

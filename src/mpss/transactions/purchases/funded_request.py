@@ -21,8 +21,7 @@ from mpss.kernel.ids import CardId, FundingId, TransactionId
 from mpss.ports.bank import BankOperation, BankProfile
 from mpss.ports.charging import ChargingOperation
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
-from mpss.transactions.funding.model import CHARGING, FundingRow
-from mpss.transactions.machine import FundingState
+from mpss.transactions.funding.model import CHARGING, FundingRow, FundingState
 
 TAKES = frozenset({ChargingOperation.RESERVE.value, BankOperation.FREEZE.value, BankOperation.DEBIT.value})
 """Only these may be given up; all that follow are insisted upon until they are acknowledged."""

@@ -23,9 +23,10 @@ from mpss.kernel.ids import CardId
 from mpss.kernel.outcome import Approved, Declined
 from mpss.ports.bank import BankOperation
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
+from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
-from mpss.transactions.machine import FUNDING_REQUEST, Event, FundingEvent
+from mpss.transactions.machine import Event
 from mpss.transactions.topups.limits import give_back_topup
 from mpss.transactions.topups.outside import AnswerTopup
 

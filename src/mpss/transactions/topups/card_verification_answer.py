@@ -30,9 +30,10 @@ from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
+from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
-from mpss.transactions.machine import FUNDING_REQUEST, REFUND, TOPUP, WAITING, Event, FundingEvent
+from mpss.transactions.machine import REFUND, TOPUP, WAITING, Event
 from mpss.transactions.model import Asking, Moving, transaction
 from mpss.transactions.postings import card_verification_legs, turned_round
 

@@ -29,9 +29,10 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
-from mpss.transactions.funding.model import FundingRow
+from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.model import FundingRow, FundingState
 from mpss.transactions.funding.store import FUNDING_REQUESTS
-from mpss.transactions.machine import FUNDING_REQUEST, TOPUP, Event, FundingEvent, FundingState
+from mpss.transactions.machine import TOPUP, Event
 from mpss.transactions.model import Moving
 from mpss.transactions.postings import bank_card_legs, online_bank_legs, recharge_card_legs
 from mpss.transactions.topups.limits import give_back_topup, topup_touches

@@ -34,9 +34,10 @@ from mpss.risk.review_store import ReviewRow
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
+from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
-from mpss.transactions.machine import FUNDING_REQUEST, WITHDRAWAL, Event, FundingEvent
+from mpss.transactions.machine import WITHDRAWAL, Event
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.reply import Replying
 from mpss.transactions.review import Reviewing
