@@ -37,7 +37,8 @@ from mpss.runtime import Runtime
 from mpss.transactions.closings.payable import payable
 from mpss.transactions.closings.store import hold_of
 from mpss.transactions.funding.again import ask_again_at
-from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.answer import answered
+from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import CHARGING, FundingRow, FundingState
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.machine import WITHDRAWAL, Event
@@ -139,13 +140,8 @@ class AnswerBillPayout(Moving):
                 event, decision = FundingEvent.DECLINE, self._refused(payout, snapshot)
             case Declined(reason=reason) | InDoubt(problem=reason):
                 event, decision = FundingEvent.NO_ANSWER, self._unanswered(payout)
-        answered = request._replace(
-            state=FUNDING_REQUEST.move(request.state, event), reason=reason, foreign_reference=reference,
-            due_at=self.due_at,
-        )  # fmt: skip
-        if answered.settled:
-            answered = answered._replace(answered_at=self.at)
-        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        said = answered(request, event, at=self.at, due_at=self.due_at, reason=reason, reference=reference)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, said))
         return decision
 
     def _paid(self, payout: Transaction, snapshot: Snapshot) -> Decision:

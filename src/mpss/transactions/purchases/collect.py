@@ -29,8 +29,9 @@ from mpss.ports.bank import BankOperation
 from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
+from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.bank_request import NewRequest, new_request
-from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import CHARGING, FundingRow
 from mpss.transactions.funding.store import BILL_USAGE, FUNDING_REQUESTS, get_request, taking_request
 from mpss.transactions.model import Moving
@@ -115,15 +116,8 @@ class AnswerFunding(_OfSale):
                         event, reason = FundingEvent.DECLINE, f"given up: {reason}"
             case _ as never:
                 assert_never(never)
-        answered = request._replace(
-            state=FUNDING_REQUEST.move(request.state, event),
-            reason=reason,
-            foreign_reference=reference,
-            due_at=self.due_at,
-        )
-        if answered.settled:
-            answered = answered._replace(answered_at=self.at)
-        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        said = answered(request, event, at=self.at, due_at=self.due_at, reason=reason, reference=reference)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, said))
         return decision
 
     @staticmethod

@@ -22,8 +22,9 @@ from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.ids import CardId
 from mpss.kernel.outcome import Approved, Declined
 from mpss.ports.bank import BankOperation
+from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
-from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import Event
@@ -86,13 +87,8 @@ class AnswerCardTopup(AnswerTopup):
                 reason = outcome.reason if isinstance(outcome, Declined) else outcome.problem
                 waits = topup.state is not TransactionState.FUNDING
                 decision = Decision(topup, recorded=False) if waits else self._unanswered(topup, account)
-        state = FUNDING_REQUEST.move(request.state, event)
-        answered = request._replace(state=state, reason=reason, foreign_reference=reference)
-        if event is FundingEvent.NO_ANSWER:
-            answered = answered._replace(due_at=self.due_at)
-        else:
-            answered = answered._replace(answered_at=self.at)
-        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        said = answered(request, event, at=self.at, due_at=self.due_at, reason=reason, reference=reference)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, said))
         return decision
 
     def _given_up(self, topup: Transaction, request: FundingRow, reversal: NewRequest) -> Decision:

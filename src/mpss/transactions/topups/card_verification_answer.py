@@ -29,8 +29,9 @@ from mpss.ledger.model import JournalEntry
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
+from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
-from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import REFUND, TOPUP, WAITING, Event
@@ -180,12 +181,8 @@ class AnswerVerification(Moving):
                 else:
                     # A "no" to a reversal changes nothing: it is insisted upon until it is acknowledged.
                     decision = Decision(back or debit, recorded=False)
-        answered = request._replace(
-            state=FUNDING_REQUEST.move(request.state, event), reason=reason, foreign_reference=reference
-        )
-        settled = event is not FundingEvent.NO_ANSWER
-        answered = answered._replace(answered_at=self.at) if settled else answered._replace(due_at=self.due_at)
-        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        said = answered(request, event, at=self.at, due_at=self.due_at, reason=reason, reference=reference)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, said))
         return decision
 
     def _debited(self, debit: Transaction, account: AccountRow) -> Decision:

@@ -29,7 +29,8 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
-from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.answer import answered
+from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow, FundingState
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import TOPUP, Event
@@ -109,29 +110,24 @@ class AnswerTopup(Moving):
             return Decision(topup, recorded=False)
         assert topup.account_id is not None
         account = snapshot[ACCOUNTS][topup.account_id]
+        event, reason, reference = FundingEvent.NO_ANSWER, "", ""
         match self.outcome:
-            case Approved(reference=reference, content=paid) if paid == str(topup.amount_fen):
+            case Approved(content=paid) as yes if paid == str(topup.amount_fen):
+                event, reference = FundingEvent.APPROVE, yes.reference
                 decision = self._paid(topup, account, snapshot)
-                answered = request._replace(
-                    state=FUNDING_REQUEST.move(request.state, FundingEvent.APPROVE),
-                    foreign_reference=reference,
-                    answered_at=self.at,
-                )
             case Declined(reason=reason):
+                event = FundingEvent.DECLINE
                 decision = self._refused(topup, account, reason, snapshot)
-                answered = request._replace(
-                    state=FUNDING_REQUEST.move(request.state, FundingEvent.DECLINE), reason=reason, answered_at=self.at
-                )
-            case Approved(content=problem) | InDoubt(problem=problem):
+            case Approved(content=reason) | InDoubt(problem=reason):
                 # Another amount than was asked for moves nothing: an operator sees it until it is settled.
-                decision = Decision(topup, recorded=False)
-                answered = request._replace(reason=problem, due_at=self.due_at)
-                if not self.undecided:
-                    decision = self._unanswered(topup, account)
-                    answered = answered._replace(state=FUNDING_REQUEST.move(request.state, FundingEvent.NO_ANSWER))
+                if self.undecided:
+                    waits = request._replace(reason=reason, due_at=self.due_at)
+                    return Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, waits)], recorded=False)
+                decision = self._unanswered(topup, account)
             case _ as never:
                 assert_never(never)
-        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        said = answered(request, event, at=self.at, due_at=self.due_at, reason=reason, reference=reference)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, said))
         return decision
 
     def _paid(self, topup: Transaction, account: AccountRow, snapshot: Snapshot) -> Decision:

@@ -33,8 +33,9 @@ from mpss.risk.machine import ReviewEvent
 from mpss.risk.review_store import ReviewRow
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
+from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
-from mpss.transactions.funding.machine import FUNDING_REQUEST, FundingEvent
+from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.machine import WITHDRAWAL, Event
@@ -75,12 +76,8 @@ class AnswerCredit(OfWithdrawal):
                 event, decision = FundingEvent.DECLINE, self.refused(withdrawal, snapshot, reason)
             case InDoubt(problem=reason):
                 event, decision = FundingEvent.NO_ANSWER, self.unanswered(withdrawal, snapshot)
-        answered = request._replace(
-            state=FUNDING_REQUEST.move(request.state, event), reason=reason, foreign_reference=reference
-        )
-        settled = event is not FundingEvent.NO_ANSWER
-        answered = answered._replace(answered_at=self.at) if settled else answered._replace(due_at=self.due_at)
-        decision.puts.append((FUNDING_REQUESTS, self.request_id, answered))
+        said = answered(request, event, at=self.at, due_at=self.due_at, reason=reason, reference=reference)
+        decision.puts.append((FUNDING_REQUESTS, self.request_id, said))
         return decision
 
 
