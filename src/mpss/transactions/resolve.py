@@ -13,9 +13,9 @@ from mpss.desk.model import TransactionKind
 from mpss.observability import FUNDING_OLDEST_SECONDS, FUNDING_OPEN, log
 from mpss.runtime import Runtime
 from mpss.transactions.closings.bill import ask_bill_payout
+from mpss.transactions.funding.again import lease_seconds
 from mpss.transactions.funding.store import DueRequest, OpenRequest, claim_due, open_counts, open_requests
 from mpss.transactions.purchases.collect import ask
-from mpss.transactions.purchases.funded_request import lease_seconds
 from mpss.transactions.topups.ask import ask_topup
 from mpss.transactions.topups.card import ask_bank
 from mpss.transactions.topups.card_verification import ask_verification

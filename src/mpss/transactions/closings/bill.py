@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +36,7 @@ from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
 from mpss.transactions.closings.payable import payable
 from mpss.transactions.closings.store import hold_of
-from mpss.transactions.funding.again import ask_again_at
+from mpss.transactions.funding.again import ask_again_at, leased_until
 from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import CHARGING, FundingRow, FundingState
@@ -45,7 +45,7 @@ from mpss.transactions.machine import WITHDRAWAL, Event
 from mpss.transactions.model import Asked, Asking, Moving, transaction
 from mpss.transactions.postings import bill_payout_legs
 from mpss.transactions.purchases.call import call
-from mpss.transactions.purchases.funded_request import lease_seconds, relied_upon, session_of
+from mpss.transactions.purchases.funded_request import relied_upon, session_of
 from mpss.transactions.queries import get_transaction
 
 CHANNEL = "closing"
@@ -80,7 +80,7 @@ class BillPayoutCommand(Asking):
             balance, ledger_account_id=account.ledger_account_id, transaction_id=intent.id,
             amount_fen=balance.balance_fen, at=at,
         )  # fmt: skip
-        due_at = at + timedelta(seconds=lease_seconds(self.policy, CHARGING))
+        due_at = leased_until(at, self.policy, CHARGING)
         request = FundingRow(
             intent.id, CHARGING, ChargingOperation.REFUND.value, session_of(intent.id), 0, account.phone,
             intent.amount_fen, None, FundingState.SENT, 1, due_at, at,

@@ -71,6 +71,22 @@ def new_bank_request(
     )  # fmt: skip
 
 
+def request_about(
+    earlier: FundingRow,
+    transaction: Transaction,
+    operation: BankOperation,
+    new: NewRequest,
+    *,
+    at: datetime,
+    due_at: datetime,
+) -> FundingRow:
+    """The request `new`, which speaks of an earlier one: to the same bank, about the same card."""
+    return new_bank_request(
+        transaction, operation, bank=earlier.counterpart, reference=new.reference, card=earlier.subject, at=at,
+        due_at=due_at, original=earlier.session,
+    )  # fmt: skip
+
+
 def sent_to_bank(
     request: FundingRow, card_number: str, *, holder_name: str = "", original: FundingRow | None = None
 ) -> BankRequest:

@@ -26,10 +26,10 @@ from mpss.outbox.store import enqueue, resend
 from mpss.ports.merchant import DeliveryOrder
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
+from mpss.transactions.funding.again import lease_seconds
 from mpss.transactions.funding.model import CHARGING
 from mpss.transactions.purchases.collect import complete
 from mpss.transactions.purchases.delivery_store import SoldGoods, find_sale, hold_state, write_answer
-from mpss.transactions.purchases.funded_request import lease_seconds
 from mpss.transactions.purchases.reversal import reverse
 
 CALLER = "platform:delivery"

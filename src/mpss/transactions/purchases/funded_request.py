@@ -11,7 +11,7 @@ Each but the first speaks of the request that took the money. Spec: CT 5.1. Deci
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,7 +20,8 @@ from mpss.desk.model import Funding, Transaction
 from mpss.kernel.ids import CardId, FundingId, TransactionId
 from mpss.ports.bank import BankOperation, BankProfile
 from mpss.ports.charging import ChargingOperation
-from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
+from mpss.transactions.funding.again import leased_until
+from mpss.transactions.funding.bank_request import NewRequest, new_bank_request, request_about
 from mpss.transactions.funding.model import CHARGING, FundingRow, FundingState
 
 TAKES = frozenset({ChargingOperation.RESERVE.value, BankOperation.FREEZE.value, BankOperation.DEBIT.value})
@@ -29,8 +30,6 @@ _CLOSED = ("5030", "14 ", "42 ")
 """DIAMETER_USER_UNKNOWN (RFC 8506 §9.2); no such card, no account (ISO 8583)."""
 NEVER_HAD = "25 "
 """What a bank says of a reference that it does not know."""
-_LEASE_SECONDS = 10
-"""Beside the call's own time: what the process that sends may take before the job asks in its place."""
 
 
 class Collection(NamedTuple):
@@ -58,20 +57,13 @@ def from_bank_card(bank: BankProfile, card_id: UUID, request: NewRequest, *, goo
     return Collection(Funding.BANK_CARD, bank.code, operation.value, str(CardId.from_uuid(card_id)), request)
 
 
-def lease_seconds(policy: Policy, counterpart: str | None = None) -> int:
-    """How long who sends a request has it for itself; without `counterpart`, whoever it goes to."""
-    charging, bank = policy.charging_timeout_seconds, policy.bank_timeout_seconds
-    longest = charging if counterpart == CHARGING else bank if counterpart is not None else max(charging, bank)
-    return longest + _LEASE_SECONDS
-
-
 def session_of(transaction_id: UUID) -> str:
     """A Session-Id (RFC 6733 §8.8) that no other transaction has."""
     return f"mpss;charging;{TransactionId.outside(transaction_id)}"
 
 
 def to_take(sale: Transaction, collection: Collection, *, phone: str, at: datetime, policy: Policy) -> FundingRow:
-    due_at = at + timedelta(seconds=lease_seconds(policy, collection.counterpart))
+    due_at = leased_until(at, policy, collection.counterpart)
     if collection.funding is Funding.PHONE_BILL:
         return _charging(sale, ChargingOperation.RESERVE, session_of(sale.id), 0, phone, at, due_at)
     return new_bank_request(
@@ -105,7 +97,7 @@ def to_give_up(
 def to_refund(take: FundingRow, reversal: Transaction, new: NewRequest, at: datetime, policy: Policy) -> FundingRow:
     """What was charged goes back to where it came from; `reversal` has the sale's amount and fee."""
     if take.counterpart == CHARGING:
-        due_at = at + timedelta(seconds=lease_seconds(policy, CHARGING))
+        due_at = leased_until(at, policy, CHARGING)
         return _charging(
             reversal, ChargingOperation.REFUND, session_of(reversal.id), 0, take.subject, at, due_at, take.session
         )
@@ -130,7 +122,7 @@ def source_closed(reason: str) -> bool:
 def _again(
     take: FundingRow, sale: Transaction, operation: ChargingOperation, at: datetime, policy: Policy
 ) -> FundingRow:
-    due_at = at + timedelta(seconds=lease_seconds(policy, CHARGING))
+    due_at = leased_until(at, policy, CHARGING)
     return _charging(sale, operation, take.session, 1, take.subject, at, due_at)
 
 
@@ -154,13 +146,4 @@ def _charging(
 def _to_bank(
     take: FundingRow, transaction: Transaction, operation: BankOperation, new: NewRequest, at: datetime, policy: Policy
 ) -> FundingRow:
-    return new_bank_request(
-        transaction,
-        operation,
-        bank=take.counterpart,
-        reference=new.reference,
-        card=take.subject,
-        at=at,
-        due_at=at + timedelta(seconds=lease_seconds(policy, take.counterpart)),
-        original=take.session,
-    )
+    return request_about(take, transaction, operation, new, at=at, due_at=leased_until(at, policy, take.counterpart))

@@ -10,7 +10,7 @@ it, and the reversal leaves a mark that the late debit meets. Spec: CT 5.1; CM 6
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from mpss.accounts.limit_model import Counts
@@ -22,16 +22,15 @@ from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.ids import CardId
 from mpss.kernel.outcome import Approved, Declined
 from mpss.ports.bank import BankOperation
+from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.answer import answered
-from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
+from mpss.transactions.funding.bank_request import NewRequest, new_bank_request, request_about
 from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import Event
 from mpss.transactions.topups.limits import give_back_topup
 from mpss.transactions.topups.outside import AnswerTopup
-
-_LEASE_SECONDS = 10
 
 
 def debit(
@@ -45,7 +44,7 @@ def debit(
         reference=new.reference,
         card=CardId.outside(card_id),
         at=at,
-        due_at=at + timedelta(seconds=policy.bank_timeout_seconds + _LEASE_SECONDS),
+        due_at=leased_until(at, policy, bank),
     )
     decision.puts += [(FUNDING_REQUESTS, new.id, request), (TOPPED, decision.transaction.account_id, counts)]
     return decision
@@ -93,15 +92,6 @@ class AnswerCardTopup(AnswerTopup):
 
     def _given_up(self, topup: Transaction, request: FundingRow, reversal: NewRequest) -> Decision:
         decision = self._moved(topup, Event.GIVE_UP)
-        row = new_bank_request(
-            topup,
-            BankOperation.REVERSE,
-            bank=request.counterpart,
-            reference=reversal.reference,
-            card=request.subject,
-            at=self.at,
-            due_at=self.due_at,
-            original=request.session,
-        )
+        row = request_about(request, topup, BankOperation.REVERSE, reversal, at=self.at, due_at=self.due_at)
         decision.puts.append((FUNDING_REQUESTS, reversal.id, row))
         return decision

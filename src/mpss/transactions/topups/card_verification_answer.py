@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +29,9 @@ from mpss.ledger.model import JournalEntry
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
+from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.answer import answered
-from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
+from mpss.transactions.funding.bank_request import NewRequest, new_bank_request, request_about
 from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
@@ -40,7 +41,6 @@ from mpss.transactions.postings import card_verification_legs, turned_round
 
 SECRET_AMOUNTS = frozenset({TransactionKind.CARD_VERIFICATION, TransactionKind.CARD_VERIFICATION_RETURN})
 """Of these nobody is shown the amount."""
-LEASE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class DebitCardCommand(Asking):
             reference=self.debit.reference,
             card=str(CardId.from_uuid(self.card.id)),
             at=self.asked.at,
-            due_at=self.asked.at + timedelta(seconds=self.policy.bank_timeout_seconds + LEASE_SECONDS),
+            due_at=leased_until(self.asked.at, self.policy, self.card.bank),
         )
         return Decision(intended, puts=[(FUNDING_REQUESTS, self.debit.id, request)])
 
@@ -99,16 +99,8 @@ class ReturnDebitCommand(Asking):
         if snapshot[TRANSACTIONS][self.debit.id].state is not TransactionState.SUCCEEDED:
             return Decision(self.declined(ErrorCode.ILLEGAL_STATE, today), recorded=False)
         back = self._transaction(TransactionState.COMPLETING, today)
-        request = new_bank_request(
-            back,
-            BankOperation.REVERSE,
-            bank=self.taken.counterpart,
-            reference=self.reversal.reference,
-            card=self.taken.subject,
-            at=self.asked.at,
-            due_at=self.asked.at + timedelta(seconds=self.policy.bank_timeout_seconds + LEASE_SECONDS),
-            original=self.taken.session,
-        )
+        due_at = leased_until(self.asked.at, self.policy, self.taken.counterpart)
+        request = request_about(self.taken, back, BankOperation.REVERSE, self.reversal, at=self.asked.at, due_at=due_at)
         return Decision(back, puts=[(FUNDING_REQUESTS, self.reversal.id, request)])
 
     def _transaction(self, state: TransactionState, today: date, refusal: ErrorCode | None = None) -> Transaction:
@@ -210,16 +202,7 @@ class AnswerVerification(Moving):
 
     def _given_up(self, debit: Transaction, request: FundingRow, reversal: NewRequest) -> Decision:
         decision = self._moved(debit, Event.GIVE_UP)
-        row = new_bank_request(
-            debit,
-            BankOperation.REVERSE,
-            bank=request.counterpart,
-            reference=reversal.reference,
-            card=request.subject,
-            at=self.at,
-            due_at=self.due_at,
-            original=request.session,
-        )
+        row = request_about(request, debit, BankOperation.REVERSE, reversal, at=self.at, due_at=self.due_at)
         decision.puts.append((FUNDING_REQUESTS, reversal.id, row))
         return decision
 

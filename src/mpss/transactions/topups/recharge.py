@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -34,9 +34,9 @@ from mpss.ports.recharge_card import UNKNOWN_CARD, CardConsumption, RechargeCard
 from mpss.risk.screen import remember, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
+from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.model import Asked, Asking, transaction
-from mpss.transactions.purchases.funded_request import lease_seconds
 from mpss.transactions.store import key_taken
 from mpss.transactions.topups.ask import record_answer
 from mpss.transactions.topups.limits import check_topup, topup_touches
@@ -99,7 +99,7 @@ class RechargeTopupCommand(Asking):
         if isinstance(counts, ErrorCode):
             return Decision(self.declined(counts, snapshot.business_date))
         topup = self._transaction(TransactionState.FUNDING, snapshot.business_date, amount_fen=face_fen)
-        due_at = self.asked.at + timedelta(seconds=lease_seconds(self.policy))
+        due_at = leased_until(self.asked.at, self.policy)
         request = new_topup_request(topup, account.phone, due_at=due_at)
         decision = Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), (TOPPED, account.id, counts)])
         usage = snapshot[USAGE][account.id]

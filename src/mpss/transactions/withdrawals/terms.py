@@ -8,7 +8,7 @@ Spec: CM 5.3.3, 6.6. Decision: ADR-0020.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from mpss.accounts.limit_model import Caps, Counts, LimitOperation, caps_of, check_counts, counted
@@ -31,6 +31,7 @@ from mpss.ports.bank import BankOperation
 from mpss.risk.rules import Finding
 from mpss.risk.screen import above_grey_limit, risk_touches, screen, screen_or_hold
 from mpss.risk.store import LISTED, blacklisted
+from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.review import hold_for_review
@@ -38,7 +39,6 @@ from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, Withdrawa
 from mpss.transactions.withdrawals.store import WITHDRAWALS
 
 FEE_KIND = "withdrawal"
-_LEASE_SECONDS = 10
 
 
 class Terms(NamedTuple):
@@ -162,7 +162,6 @@ def hold_back(
     )
     decision.puts += [*held, (WITHDRAWN, account.id, terms.withdrawn), (WITHDRAWALS, withdrawal.id, row)]
     if order.mode is Mode.REAL_TIME:
-        due_at = at + timedelta(seconds=policy.bank_timeout_seconds + _LEASE_SECONDS)
         request = new_bank_request(
             withdrawal,
             BankOperation.CREDIT,
@@ -170,7 +169,7 @@ def hold_back(
             reference=credit.reference,
             card=CardId.outside(order.card_id),
             at=at,
-            due_at=due_at,
+            due_at=leased_until(at, policy, order.bank),
         )
         # The bank credits the amount; the fee stays with us.
         request = request._replace(amount_fen=order.amount_fen)
