@@ -95,9 +95,7 @@ def replay_rules(
     since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC")],
     until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The day after the last, UTC")],
     data: _DataOption = None,
-    rule: Annotated[
-        str | None, typer.Option(help=f"This rule alone: {', '.join(name for name in RULES if RULES[name].in_history)}")
-    ] = None,
+    rule: Annotated[str | None, typer.Option(help=f"This rule alone: {', '.join(RULES)}")] = None,
     figure: Annotated[
         list[str] | None, typer.Option("--figure", help="A figure of the rule, as count=5; else its default")
     ] = None,
@@ -105,9 +103,7 @@ def replay_rules(
     """Say how many payments the rules would have caught. Nothing is written."""
     try:
         figures = {name: int(number) for name, _, number in (each.partition("=") for each in figure or [])}
-        chosen = [name for name in RULES if RULES[name].in_history] if rule is None else [rule]
-        if rule in RULES and not RULES[rule].in_history:
-            raise ValueError(f"what {rule} looks at is not kept in history")
+        chosen = list(RULES) if rule is None else [rule]
         versions = [
             RuleVersion(name, Action.CHALLENGE, True, check_figures(name, figures), _BEGINNING) for name in chosen
         ]

@@ -120,6 +120,8 @@ class Transaction(NamedTuple):
     finished_at: datetime | None
     metadata: str | None
     funding: Funding = Funding.WALLET
+    province: str | None = None
+    """Where the payer was, if that was told."""
 
     @property
     def pending(self) -> bool:

@@ -30,7 +30,7 @@ BUSINESS_DATE = "SELECT business_date FROM business_day WHERE cut_at IS NULL"
 FIND_KEYS = """
     SELECT id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id, merchant_id,
            product_id, quantity, amount_fen, fee_fen, restricted_fen, channel, merchant_order_no, original_id,
-           business_date, created_at, finished_at, metadata, funding
+           business_date, created_at, finished_at, metadata, funding, province
       FROM transaction WHERE key_digest = ANY(%(keys)b::uuid[])
 """
 
@@ -50,7 +50,7 @@ def key_digest(caller: str, key: str) -> UUID:
 def make_transaction(record: Sequence[Any]) -> Transaction:
     """A transaction from its columns in table order."""
     identity, kind, state, first_state, refusal, *rest = record
-    rest[-1] = Funding(rest[-1])
+    rest[-2] = Funding(rest[-2])
     return Transaction(
         TransactionId.from_uuid(identity),
         TransactionKind(kind),
@@ -85,7 +85,7 @@ TRANSACTIONS: RowSet[UUID, Transaction] = RowSet(
     load="""
         SELECT id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id, merchant_id,
                product_id, quantity, amount_fen, fee_fen, restricted_fen, channel, merchant_order_no, original_id,
-               business_date, created_at, finished_at, metadata, funding
+               business_date, created_at, finished_at, metadata, funding, province
           FROM transaction WHERE id = ANY(%(keys)b::uuid[]) ORDER BY id FOR UPDATE
     """,
     make=_make,
@@ -108,7 +108,7 @@ TRANSACTION_LOG = InsertSet(
         COPY transaction (id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id,
                           merchant_id, product_id, quantity, amount_fen, fee_fen, restricted_fen, channel,
                           merchant_order_no, original_id, business_date, created_at, finished_at, metadata, funding,
-                          key_digest)
+                          province, key_digest)
         FROM STDIN (FORMAT BINARY)
     """,
     types=(
@@ -133,6 +133,7 @@ TRANSACTION_LOG = InsertSet(
         "date",
         "timestamptz",
         "timestamptz",
+        "text",
         "text",
         "text",
         "uuid",

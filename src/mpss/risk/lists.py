@@ -177,10 +177,10 @@ async def refuse_black(uow: UnitOfWork, scope: Scope, value: str) -> None:
         raise Refused(ErrorCode.BLACKLISTED)
 
 
-async def black_values(runtime: Runtime, *scopes: Scope) -> list[tuple[str, str]]:
-    """Every value of these scopes on the black list, with its scope: for a channel, which keeps them for a moment."""
+async def listed_values(runtime: Runtime, *scopes: Scope) -> list[tuple[str, str, str]]:
+    """List, scope and value of every entry of these scopes in force: for a channel, which keeps them for a moment."""
     async with runtime.database.read() as uow:
-        return await store.black_values(uow, scopes)
+        return await store.listed_values(uow, scopes)
 
 
 async def _locked(uow: UnitOfWork, entry_id: UUID) -> Entry:

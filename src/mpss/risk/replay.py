@@ -35,7 +35,9 @@ async def replay(
     payments = hit_at_all = 0
     async for line in _history(database, since=since, until=until, page=page):
         before = past.setdefault(line.account_id, deque(maxlen=MOST_MOVES))
-        move = move_of(line.at, line.kind, line.amount_fen, line.merchant_id, declined=line.declined)
+        move = move_of(
+            line.at, line.kind, line.amount_fen, line.merchant_id, declined=line.declined, province=line.province
+        )
         if move.kind in OUT and not move.declined:
             found = findings(_facts(move, line, before), versions)
             payments += 1

@@ -97,12 +97,11 @@ Test = Callable[[Facts, Figures], bool]
 
 
 class Rule(NamedTuple):
-    """`figures` are the names of the figures with their defaults. What a rule looks at may not be `in_history`."""
+    """`figures` are the names of the figures with their defaults."""
 
     test: Test
     figures: Figures
     meaning: str
-    in_history: bool = True
 
 
 class RuleVersion(NamedTuple):
@@ -187,9 +186,7 @@ RULES: dict[str, Rule] = {
     "dormant_woken": Rule(
         dormant_woken, {"hours": 72, "amount_fen": 100_000}, "amount_fen or more within hours of waking"
     ),
-    "far_provinces": Rule(
-        far_provinces, {"minutes": 60}, "payments from two provinces within minutes", in_history=False
-    ),
+    "far_provinces": Rule(far_provinces, {"minutes": 60}, "payments from two provinces within minutes"),
 }
 
 

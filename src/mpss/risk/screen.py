@@ -71,16 +71,17 @@ def screen_or_hold(
     return ErrorCode.CHALLENGE_REQUIRED if found and not proven else None
 
 
-def above_grey_limit(snapshot: Snapshot, account_id: UUID, amount_fen: int, limit_fen: int, percent: int) -> bool:
-    """Whether the account is on the grey list and the amount above that share of the single limit."""
+def above_grey_limit(
+    snapshot: Snapshot, account_id: UUID, amount_fen: int, limit_fen: int, percent: int, *, watched: bool
+) -> bool:
+    """Whether the amount is above that share of the single limit, and the account on the grey list, or `watched` the
+    address or counter it comes from."""
     rows = snapshot[LISTED]
     listed = rows.get(account_id) if rows else None
-    return listed is not None and listed.grey and 100 * amount_fen > percent * limit_fen
+    return (watched or (listed is not None and listed.grey)) and 100 * amount_fen > percent * limit_fen
 
 
-def remember(
-    decision: Decision, snapshot: Snapshot, *, at: datetime | None = None, province: str | None = None
-) -> Decision:
+def remember(decision: Decision, snapshot: Snapshot, *, at: datetime | None = None) -> Decision:
     """Add what the decision's transaction was to what the account did last, for the rules of the next. What waits for
     its payer's reply is added with the reply, at `at`."""
     done, rows = decision.transaction, snapshot[RECENT]
@@ -90,7 +91,7 @@ def remember(
         return decision
     declined = done.state in _NOT_DONE
     move = move_of(
-        at or done.created_at, done.kind, done.amount_fen, done.merchant_id, declined=declined, province=province
+        at or done.created_at, done.kind, done.amount_fen, done.merchant_id, declined=declined, province=done.province
     )
     decision.puts.append((RECENT, done.account_id, recent.with_move(move)))
     return decision

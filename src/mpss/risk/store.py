@@ -125,9 +125,9 @@ _HOLDERS: LiteralString = """
                           AND o.id <> ALL(%(ids)s))
      ORDER BY n.id
 """
-_BLACK_VALUES: LiteralString = """
-    SELECT scope, value FROM risk_entry
-     WHERE scope = ANY(%(scopes)s) AND colour = 'black' AND state IN ('listed', 'leaving')
+_LISTED_VALUES: LiteralString = """
+    SELECT colour, scope, value FROM risk_entry
+     WHERE scope = ANY(%(scopes)s) AND state IN ('listed', 'leaving')
 """
 
 
@@ -187,10 +187,10 @@ async def is_black(uow: UnitOfWork, scope: Scope, value: str) -> bool:
     return bool(await uow.value(_IS_BLACK, {"scope": scope, "value": value}))
 
 
-async def black_values(uow: UnitOfWork, scopes: Sequence[Scope]) -> list[tuple[str, str]]:
-    """Every value of these scopes on the black list, with its scope."""
-    cursor = await uow.connection.execute(_BLACK_VALUES, {"scopes": [scope.value for scope in scopes]})
-    return [(record[0], record[1]) for record in await cursor.fetchall()]
+async def listed_values(uow: UnitOfWork, scopes: Sequence[Scope]) -> list[tuple[str, str, str]]:
+    """List, scope and value of every entry of these scopes in force."""
+    cursor = await uow.connection.execute(_LISTED_VALUES, {"scopes": [scope.value for scope in scopes]})
+    return [(record[0], record[1], record[2]) for record in await cursor.fetchall()]
 
 
 async def holders_of_grey(uow: UnitOfWork, entry_ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:

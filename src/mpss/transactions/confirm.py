@@ -17,8 +17,10 @@ from mpss.accounts.card_model import CardPurpose
 from mpss.db.rows import RowSet
 from mpss.desk.model import Command, Decision, Funding, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.ids import CardId
 from mpss.kernel.machine import Machine
 from mpss.outbox.store import OUTBOX
+from mpss.risk.store import LISTED
 from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import first_card, new_request
 from mpss.transactions.funding.store import BILL_USAGE
@@ -60,13 +62,23 @@ class ReplyToPurchase(Replying):
         # The price and the fee are those that the payer was shown when asked, and where the payer was then counts.
         price_fen = waiting.amount_fen // waiting.quantity if waiting.product_id else waiting.amount_fen
         return Sale(
-            waiting.account_id, waiting.merchant_id, waiting.product_id, waiting.quantity, price_fen, waiting.fee_fen
-        )
+            waiting.account_id, waiting.merchant_id, waiting.product_id, waiting.quantity, price_fen, waiting.fee_fen,
+            visited_province=waiting.province,
+        )  # fmt: skip
+
+    @property
+    def _card_id(self) -> UUID | None:
+        """The bound card that the reply names as what pays."""
+        if self.collection is None or self.collection.funding is not Funding.BANK_CARD:
+            return None
+        return CardId.parse(self.collection.subject, field="card_id")
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield from sale_touches(self._sale)
         if self.collection is not None and self.collection.funding is Funding.PHONE_BILL:
             yield BILL_USAGE, self._sale.account_id
+        if self._card_id is not None:
+            yield LISTED, self._card_id
 
     def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.1, 5.3."""
@@ -77,7 +89,7 @@ class ReplyToPurchase(Replying):
         funding = Funding.WALLET if self.collection is None else self.collection.funding
         terms = settle_terms(
             self._sale, parties, parties.usage, snapshot, today, self.policy, at=waiting.created_at,
-            channel=waiting.channel, funding=funding,
+            channel=waiting.channel, funding=funding, card_id=self._card_id,
         )  # fmt: skip
         if isinstance(terms, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, terms)

@@ -17,7 +17,8 @@ class Asked(NamedTuple):
     """Who asks, under which key, when and by what channel; the head of every command.
 
     `caller` scopes the key ("account:acc_…", "merchant:mer_…", "hall:H01/C02"); `digest` covers the body without its
-    secrets; `at` is the clock, read once at the edge.
+    secrets; `at` is the clock, read once at the edge. `province` is where the payer is, where the channel was told;
+    `watched` says that it comes from an address or a counter on the grey list.
     """
 
     id: TransactionId
@@ -26,6 +27,8 @@ class Asked(NamedTuple):
     digest: bytes
     at: datetime
     channel: str
+    province: str | None = None
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +139,5 @@ def transaction(
         None if state in PENDING else asked.at,
         metadata,
         funding,
+        asked.province,
     )

@@ -28,8 +28,10 @@ async def pay(
     sms_code: str | None = None,
     funding: Funding = Funding.WALLET,
     card_id: UUID | None = None,
+    watched: bool = False,
 ) -> Answer:
-    """Pay now. `source` is where the password came from ("http:203.0.113.7"); `phone` is the payer's, E.164.
+    """Pay now. `source` is where the password came from ("http:203.0.113.7"), `watched` whether that is on the grey
+    list; `phone` is the payer's, E.164.
 
     Where the answer is CHALLENGE_REQUIRED, the payer asks for a CHALLENGE code and sends it as `sms_code`, which is
     used up.
@@ -43,8 +45,9 @@ async def pay(
 
     async def submit(proof: Proof) -> Answer:
         return await purchase(
-            runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof, funding=funding, card_id=card_id
-        )
+            runtime, caller=caller, key=key, channel=channel, sale=sale, proof=proof, funding=funding, card_id=card_id,
+            watched=watched,
+        )  # fmt: skip
 
     return await with_password(
         runtime,

@@ -15,7 +15,7 @@ from mpss.transactions.store import order_key
 COLUMNS: LiteralString = """
     t.id, t.kind, t.state, t.first_state, t.refusal, t.caller, t.idempotency_key, t.digest, t.account_id, t.merchant_id,
     t.product_id, t.quantity, t.amount_fen, t.fee_fen, t.restricted_fen, t.channel, t.merchant_order_no, t.original_id,
-    t.business_date, t.created_at, t.finished_at, t.metadata, t.funding
+    t.business_date, t.created_at, t.finished_at, t.metadata, t.funding, t.province
 """
 _ONE: LiteralString = "SELECT " + COLUMNS + " FROM transaction AS t WHERE t.id = %(id)s"
 _SOME: LiteralString = "SELECT " + COLUMNS + " FROM transaction AS t WHERE t.id = ANY(%(ids)s)"

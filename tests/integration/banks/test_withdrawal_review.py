@@ -30,3 +30,11 @@ async def test_a_withdrawal_that_is_held_goes_to_the_bank_once_when_it_is_releas
     assert (done.json()["state"], done.json()["transaction_state"]) == ("refused", "DECLINED")
     assert await scene.state(answers[0]) == "SUCCEEDED"
     await scene.agrees(paid=20_000)
+
+
+@clause("CM 9.4")
+async def test_a_withdrawal_from_a_far_province_is_refused(scene: Scene) -> None:
+    await switch_on(scene.shop, rule="far_provinces", action="refuse", figures={"minutes": 30})
+    assert (await scene.ask(visited_province="GD")).status_code in (201, 202)
+    answer = await scene.ask(visited_province="XJ")
+    assert (answer.status_code, answer.json()["code"]) == (403, "risk_refused")

@@ -206,6 +206,45 @@ class TestTheGreyList:
         problem(above, 403, "single_limit_exceeded")
         assert (await payer.post("/v1/purchases", shop.purchase(amount_fen=2500))).status_code == 201
 
+    @pytest.mark.parametrize("value", ["198.51.100.7", "::ffff:198.51.100.7"])
+    async def test_lowers_the_limits_of_what_comes_from_an_address(self, shop: Counter, value: str) -> None:
+        one, _ = await two_people(shop)
+        payer, merchant, policy = await shop.subscriber(), shop.merchant(), shop.runtime.policy
+        most_fen = policy.single_limit_fen * policy.grey_limit_percent // 100
+        order = {"phone": PHONE, "currency": "CNY", "merchant_order_no": "G-1"}
+
+        async def answers(more_fen: int) -> list[str]:
+            told = (
+                await payer.post("/v1/purchases", shop.purchase(amount_fen=most_fen + more_fen)),
+                await merchant.post("/v1/purchases", {**order, "amount_fen": most_fen + more_fen}),
+            )
+            return [answer.json().get("code", answer.json().get("state")) for answer in told]
+
+        grey = {**BLACK, "colour": "grey", "scope": "address", "value": value}
+        entry = (await one.post(PATH, grey)).json()["entry_id"]
+        assert await answers(1) == ["single_limit_exceeded"] * 2
+        assert "single_limit_exceeded" not in await answers(0)
+        assert (await one.post(f"{PATH}/{entry}/release", {"reason": "clean"})).status_code == 200
+        order["merchant_order_no"] = "G-2"
+        assert "single_limit_exceeded" not in await answers(1)
+
+    @pytest.mark.parametrize("value", ["H96", "H96/C97"])
+    async def test_lowers_the_limit_of_cash_at_a_counter(self, shop: Counter, value: str) -> None:
+        one, _ = await two_people(shop)
+        first, second = [
+            await shop.staff(Permission.CASH_TOPUP, name=name, hall="H96", clerk=name) for name in ("C96", "C97")
+        ]
+        policy = shop.runtime.policy
+        most_fen = policy.topup_single_limit_fen * policy.grey_limit_percent // 100
+        grey = {**BLACK, "colour": "grey", "scope": "terminal", "value": value}
+        assert (await one.post(PATH, grey)).json()["state"] == "listed"
+        cash = {"phone": PHONE, "amount_fen": most_fen + 1, "currency": "CNY"}
+        answers = [await clerk.post("/v1/topups/cash", cash) for clerk in (first, second)]
+        problem(answers[1], 403, "single_limit_exceeded")
+        assert answers[0].status_code == (403 if value == "H96" else 201), answers[0].text
+        assert (await second.post("/v1/topups/cash", {**cash, "amount_fen": most_fen})).status_code == 201
+        await assert_books_balance(shop.runtime)
+
     async def test_is_entered_by_many_refusals_and_left_after_clean_days(self, shop: Counter) -> None:
         policy = replace(shop.runtime.policy, grey_refusals=3)
         runtime = replace(shop.runtime, settings=replace(shop.runtime.settings, policy=policy))

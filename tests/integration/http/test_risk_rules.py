@@ -11,7 +11,7 @@ from mpss.risk.replay import replay
 from mpss.risk.rules import Action, RuleVersion
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
-from tests.support.house import assert_books_balance, sms_code
+from tests.support.house import PASSWORD, assert_books_balance, sms_code, subscriber
 from tests.support.http import Counter, problem
 from tests.support.market import PHONE
 
@@ -80,6 +80,30 @@ class TestARule:
         shop.market.clock.advance(timedelta(minutes=31))
         payer = await shop.subscriber()
         assert (await payer.post("/v1/purchases", shop.purchase(visited_province="XJ"))).status_code == 201
+        await assert_books_balance(shop.runtime)
+
+    @clause("CM 9.2")
+    async def test_refuses_a_transfer_from_a_far_province_and_history_knows_it(self, shop: Counter) -> None:
+        friend = "+8618912340002"
+        await subscriber(shop.runtime, friend)
+        payer = await shop.subscriber()
+        began = shop.runtime.clock.now()
+        sent = {"payee_phone": friend, "amount_fen": 1000, "currency": "CNY", "payment_password": PASSWORD}
+        for province in ("GD", "BJ"):  # Before the rule is on: history has them.
+            answer = await payer.post("/v1/transfers", {**sent, "visited_province": province})
+            assert answer.status_code == 201, answer.text
+        await switch_on(shop, rule="far_provinces", action="refuse", figures={"minutes": 30})
+        assert (await payer.post("/v1/purchases", shop.purchase(visited_province="GD"))).status_code == 201
+        problem(await payer.post("/v1/transfers", {**sent, "visited_province": "XJ"}), 403, "risk_refused")
+        problem(await payer.post("/v1/transfers", {**sent, "visited_province": "X"}), 400, "malformed_request")
+        for told in ({}, {"visited_province": "GD"}):
+            assert (await payer.post("/v1/transfers", {**sent, **told})).status_code == 201
+        tried = [RuleVersion("far_provinces", Action.REFUSE, True, {"minutes": 30}, began)]
+        found = await replay(
+            shop.runtime.database, tried, since=began - timedelta(1), until=began + timedelta(days=1), page=2
+        )
+        # From Beijing after Guangdong, and from Guangdong again, twice, while Beijing is near.
+        assert (found.payments, found.any_rule) == (5, 3)
         await assert_books_balance(shop.runtime)
 
     async def test_takes_figures_that_it_has(self, shop: Counter) -> None:

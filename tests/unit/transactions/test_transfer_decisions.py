@@ -41,6 +41,7 @@ class Case:
         self.usage = USED._replace(locked_until=NOON + timedelta(hours=1))
         self.digest, self.challenged = WRONG, True
         self.amount_fen = 900
+        self.watched = False
         self.sent = SentRow(TODAY, 400, 0)
         self.balance, self.payee_balance = Balance(499, 400, 0), Balance(700, 0, 0)
         self.policy = Policy(
@@ -63,7 +64,7 @@ class Case:
             snapshot[PAYEES][RELATION] = self.relation
         order = Order(PAYER.id, self.phone, PAYEE.id, RELATION, self.amount_fen)
         proof = Proof({KEY_VERSION: self.digest}, self.challenged, b"f" * 32, "127.0.0.1")
-        asked = Asked(TransactionId.new(NOON), "account:payer", "k", b"", NOON, "http")
+        asked = Asked(TransactionId.new(NOON), "account:payer", "k", b"", NOON, "http", watched=self.watched)
         decision = TransferCommand(asked, order, self.policy, proof).decide(snapshot)
         assert (decision.entry is None) == (decision.transaction.state is TransactionState.DECLINED)
         return decision.transaction.refusal
@@ -109,6 +110,17 @@ class TestRefusals:
             mend(case)
         assert refusals == [code for code, _ in STEPS]
         assert case.refusal() is None
+
+    @clause("CM 9.6")
+    def test_take_a_share_of_the_limit_at_once_from_a_place_on_the_grey_list(self) -> None:
+        case = Case()
+        for _, mend in STEPS:
+            mend(case)
+        case.watched, case.policy = True, replace(case.policy, grey_limit_percent=31)
+        refusals = []
+        for case.amount_fen in (248, 249):  # 31 % of 800 is 248.
+            refusals.append(case.refusal())
+        assert refusals == [None, C.SINGLE_LIMIT_EXCEEDED]
 
     @pytest.mark.parametrize(
         ("balance", "refusal"),

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.types import Lifespan
 
 from mpss import __version__
-from mpss.channels.http.black_sources import BlackSources
 from mpss.channels.http.errors import HANDLERS
 from mpss.channels.http.exchange import Context
+from mpss.channels.http.listed_sources import ListedSources
 from mpss.channels.http.middleware import Edge
 from mpss.channels.http.openapi import draw
 from mpss.channels.http.operation import Operation, route_class
@@ -38,7 +38,7 @@ def create_app(runtime: Runtime, *, lifespan: Lifespan[FastAPI] | None = None) -
         callers=TokenBuckets(rate=settings.rate_per_second, burst=settings.rate_burst),
         sources=TokenBuckets(rate=settings.source_rate_per_second, burst=settings.source_rate_burst),
         proven=Proven(),
-        black=BlackSources(),
+        listed=ListedSources(),
     )
     app = FastAPI(
         title="MPSS",

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from mpss.accounts.sign_in import Session
-from mpss.channels.http.black_sources import BlackSources
+from mpss.channels.http.listed_sources import ListedSources
 from mpss.channels.http.rate_limit import Proven, TokenBuckets
 from mpss.channels.http.sessions import SessionCache
 from mpss.kernel.errors import ErrorCode, Refused
@@ -33,7 +33,7 @@ class Context:
     callers: TokenBuckets
     sources: TokenBuckets
     proven: Proven
-    black: BlackSources
+    listed: ListedSources
     methods: dict[str, list[str]] = field(default_factory=dict)
     readiness: tuple[dict[str, bool], float] | None = None
     reference: str = ""
@@ -41,7 +41,8 @@ class Context:
 
 @dataclass(slots=True)
 class Exchange:
-    """`source` is the caller's address, of IPv6 its network; `key` the Idempotency-Key of a money call, checked."""
+    """`source` is the caller's address, of IPv6 its network; `key` the Idempotency-Key of a money call, checked;
+    `watched` says that the address or the counter is on the grey list."""
 
     context: Context
     request_id: str
@@ -49,6 +50,7 @@ class Exchange:
     language: str
     caller: Caller | None = None
     key: str = ""
+    watched: bool = False
 
     @property
     def runtime(self) -> Runtime:

@@ -40,8 +40,8 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`permission` is what a member of staff needs; `money` calls carry an Idempotency-Key; `errors` are the codes
-    beyond those that its access, body and key bring, and one with BLACKLISTED among
-    them is refused to whom a black address or counter sends; `form` is the shape of an HTML form that it takes."""
+    beyond those that its access, body and key bring, and one with BLACKLISTED among them is refused to whom a black
+    address or counter sends, and watched of a grey one; `form` is the shape of an HTML form that it takes."""
 
     method: str
     path: str
@@ -123,7 +123,7 @@ def route_class(operation: Operation) -> type[APIRoute]:
                     body = await request.body()
                 await authentication.admit(operation.access, operation.permission, request, told, body)
                 if screened:
-                    await told.context.black.refuse(told.runtime, told.source, told.caller)
+                    told.watched = await told.context.listed.screen(told.runtime, told.source, told.caller)
                 if media_type is not None:
                     _check_media_type(request, media_type)
                 if operation.money:

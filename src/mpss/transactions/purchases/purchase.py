@@ -109,7 +109,7 @@ class PurchaseCommand(Asking):
         )
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        return remember(self._decide(snapshot), snapshot, province=self.sale.visited_province)
+        return remember(self._decide(snapshot), snapshot)
 
     def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.3, 6.3.2. Order of checks: ARCHITECTURE §2."""
@@ -138,7 +138,7 @@ class PurchaseCommand(Asking):
         terms = settle_terms(
             sale, parties, usage, snapshot, today, self.policy, at=self.asked.at, channel=self.asked.channel,
             funding=self.funding, source_open=source_open, card_id=self.card_id,
-            proven=self.proof is None or self.proof.proven,
+            proven=self.proof is None or self.proof.proven, watched=self.asked.watched,
         )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
@@ -235,8 +235,10 @@ async def purchase(
     proof: Proof,
     funding: Funding = Funding.WALLET,
     card_id: UUID | None = None,
+    watched: bool = False,
 ) -> Answer:
-    """Pay now, with the payment password; `card_id` is the bound card that pays, of `Funding.BANK_CARD`.
+    """Pay now, with the payment password; `card_id` is the bound card that pays, of `Funding.BANK_CARD`, and `watched`
+    says that it comes from an address on the grey list.
 
     From outside the answer may be pending: FUNDING or IN_DOUBT (the other side has not said), AUTHORIZED (taken, being
     delivered), COMPLETING (being charged). A repeat is answered with how it stands then.
@@ -255,7 +257,7 @@ async def purchase(
     named = [funding.value] if funding is not Funding.WALLET else []
     if card_id is not None:
         named.append(card_id.hex)
-    asked = _asked(runtime, caller, key, channel, sale, False, *named)
+    asked = _asked(runtime, caller, key, channel, sale, False, *named, watched=watched)
     command = PurchaseCommand(asked, sale, runtime.policy, proof, collection=collection, group=group)
     answer = await runtime.desk.submit(command)
     if collection is not None and not answer.repeated and answer.transaction.state is TransactionState.FUNDING:
@@ -263,7 +265,9 @@ async def purchase(
     return _counted(answer)
 
 
-async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, phone: str) -> Answer:
+async def request_purchase(
+    runtime: Runtime, *, caller: str, key: str, channel: str, sale: Sale, phone: str, watched: bool = False
+) -> Answer:
     """Ask the payer: the transaction waits, CONFIRMING, and an SMS asks `phone` to reply with a code.
 
     The fee shown in the question is the one that will be charged. The reply says whether the wallet or the phone bill
@@ -276,17 +280,18 @@ async def request_purchase(runtime: Runtime, *, caller: str, key: str, channel: 
     bill_offered = runtime.ports.charging is not None
 
     async def submit(code: str) -> Answer:
-        asked = _asked(runtime, caller, key, channel, sale, True)
+        asked = _asked(runtime, caller, key, channel, sale, True, watched=watched)
         command = PurchaseCommand(asked, sale, runtime.policy, confirm_code=code, bill_offered=bill_offered)
         return _counted(await runtime.desk.submit(command))
 
     return await with_reply_code(runtime, phone=phone, submit=submit)
 
 
-def _asked(runtime: Runtime, caller: str, key: str, channel: str, sale: Sale, *named: object) -> Asked:
+def _asked(runtime: Runtime, caller: str, key: str, channel: str, sale: Sale, *named: object, watched: bool) -> Asked:
     now = runtime.clock.now()
     parts = (part.hex if isinstance(part, UUID) else part for part in sale)
-    return Asked(TransactionId.new(now), caller, key, digest_of(TransactionKind.PURCHASE, *parts, *named), now, channel)
+    digest = digest_of(TransactionKind.PURCHASE, *parts, *named)
+    return Asked(TransactionId.new(now), caller, key, digest, now, channel, sale.visited_province, watched)
 
 
 def _counted(answer: Answer) -> Answer:

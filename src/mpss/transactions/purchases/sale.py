@@ -173,10 +173,12 @@ def settle_terms(
     source_open: bool = False,
     card_id: UUID | None = None,
     proven: bool = True,
+    watched: bool = False,
 ) -> Terms | ErrorCode:
     """Lists → limits → risk rules → stock and price → fee → funds. The fee is the one in force at `at`.
 
-    `card_id` is the bound card that pays, `proven` that an SMS code showed the phone.
+    `card_id` is the bound card that pays, `proven` that an SMS code showed the phone, `watched` that it was asked for
+    from a place on the grey list.
     From the phone bill, its own caps count amount and fee; there and at a bank the funds are for the other side to say.
     `source_open`: the payer has not chosen the source yet, so the wallet need not have the funds.
 
@@ -191,7 +193,8 @@ def settle_terms(
     product = parties.product
     amount_fen = amount_of(sale, product)
     limit_fen = policy.single_limit_fen
-    if above_grey_limit(snapshot, sale.account_id, amount_fen, limit_fen, policy.grey_limit_percent):
+    percent = policy.grey_limit_percent
+    if above_grey_limit(snapshot, sale.account_id, amount_fen, limit_fen, percent, watched=watched):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     from_balance, payer = funding is _WALLET, account if group is None else group.master
     caps = caps_of(snapshot[LIMITS].get(_LIMITED), payer.account_class, channel, at)

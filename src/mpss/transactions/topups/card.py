@@ -87,7 +87,9 @@ class CardTopupCommand(Asking):
         counts = (
             ErrorCode.BLACKLISTED
             if listed
-            else check_topup(account, self.amount_fen, snapshot, policy, at=at, channel=channel)
+            else check_topup(
+                account, self.amount_fen, snapshot, policy, at=at, channel=channel, watched=self.asked.watched
+            )
         )
         if isinstance(counts, ErrorCode):
             decision = Decision(self.declined(counts, today))
@@ -124,8 +126,10 @@ async def top_up_from_card(
     source: str,
     channel: str,
     sms_code: str | None = None,
+    watched: bool = False,
 ) -> Answer:
-    """Debit a bound card and put the money into the wallet; `phone` is the account's, `source` the password's.
+    """Debit a bound card and put the money into the wallet; `phone` is the account's, `source` the password's,
+    `watched` whether that is on the grey list.
 
     IN_DOUBT and RELEASING mean that the bank has not said yet; the customer is told by SMS.
 
@@ -156,7 +160,7 @@ async def top_up_from_card(
     digest = digest_of(TransactionKind.BANK_CARD_TOPUP, account, str(CardId.from_uuid(card_id)), amount_fen)
 
     async def submit(proof: Proof) -> Answer:
-        asked = Asked(TransactionId.new(now), caller, key, digest, now, channel)
+        asked = Asked(TransactionId.new(now), caller, key, digest, now, channel, watched=watched)
         command = CardTopupCommand(asked, account_id, amount_fen, card_id, bank, new, proof, runtime.policy)
         return await runtime.desk.submit(command)
 

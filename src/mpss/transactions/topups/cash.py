@@ -72,8 +72,9 @@ class CashTopupCommand(Asking):
         if blacklisted(snapshot, (account.id,)):
             return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         counts = check_topup(
-            account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel
-        )
+            account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel,
+            watched=self.asked.watched,
+        )  # fmt: skip
         if isinstance(counts, ErrorCode):
             return Decision(self.declined(counts, today))
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen
@@ -170,8 +171,10 @@ class UndoCommand(Asking):
         )
 
 
-async def top_up_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone: str, amount_fen: int) -> Answer:
-    """Top the number's wallet up with cash the clerk has taken.
+async def top_up_cash(
+    runtime: Runtime, *, staff: StaffMember, key: str, phone: str, amount_fen: int, watched: bool = False
+) -> Answer:
+    """Top the number's wallet up with cash the clerk has taken; `watched` at a counter on the grey list.
 
     Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, SINGLE_LIMIT_EXCEEDED, BALANCE_LIMIT_EXCEEDED, KEY_REUSED.
 
@@ -188,7 +191,7 @@ async def top_up_cash(runtime: Runtime, *, staff: StaffMember, key: str, phone: 
     now = runtime.clock.now()
     account_id = await find_wallet_id(runtime, phone=phone)
     digest = digest_of(TransactionKind.CASH_TOPUP, phone, amount_fen)
-    asked = Asked(TransactionId.new(now), caller, key, digest, now, CHANNEL)
+    asked = Asked(TransactionId.new(now), caller, key, digest, now, CHANNEL, watched=watched)
     return await runtime.desk.submit(CashTopupCommand(asked, account_id, amount_fen, runtime.policy))
 
 

@@ -36,10 +36,19 @@ def topup_caps(account: AccountRow, snapshot: Snapshot, *, at: datetime, channel
 
 
 def check_topup(
-    account: AccountRow, amount_fen: int, snapshot: Snapshot, policy: Policy, *, at: datetime, channel: str
+    account: AccountRow,
+    amount_fen: int,
+    snapshot: Snapshot,
+    policy: Policy,
+    *,
+    at: datetime,
+    channel: str,
+    watched: bool = False,
 ) -> Counts | ErrorCode:
-    """The counts with a top-up of this amount, or why it may not be. Spec: CM 9.1, 9.3."""
-    if amount_fen > policy.topup_single_limit_fen:
+    """The counts with a top-up of this amount, or why it may not be; `watched` where it comes from a place on the grey
+    list, from which at once only a share of the limit is taken. Spec: CM 9.1, 9.3, 9.6."""
+    limit_fen = policy.topup_single_limit_fen
+    if amount_fen > limit_fen or (watched and 100 * amount_fen > policy.grey_limit_percent * limit_fen):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     caps = topup_caps(account, snapshot, at=at, channel=channel)
     counts = counted(snapshot[TOPPED].get(account.id), amount_fen, snapshot.business_date)

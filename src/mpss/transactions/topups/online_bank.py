@@ -70,8 +70,9 @@ class OnlineBankTopupCommand(Asking):
         if blacklisted(snapshot, (account.id,)):
             return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         counts = check_topup(
-            account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel
-        )
+            account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel,
+            watched=self.asked.watched,
+        )  # fmt: skip
         if isinstance(counts, ErrorCode):
             return Decision(self.declined(counts, today))
         topup = self._transaction(TransactionState.FUNDING, today)
@@ -100,11 +101,11 @@ class Redirected(NamedTuple):
 
 
 async def request_online_bank_topup(
-    runtime: Runtime, *, account_id: UUID, key: str, amount_fen: int, channel: str
+    runtime: Runtime, *, account_id: UUID, key: str, amount_fen: int, channel: str, watched: bool = False
 ) -> Redirected:
     """Write the order down and sign the address that the browser is sent to.
 
-    A repeat signs the same order again while it can be paid.
+    A repeat signs the same order again while it can be paid. `watched`: it comes from an address on the grey list.
 
     Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, SINGLE_LIMIT_EXCEEDED, BALANCE_LIMIT_EXCEEDED, KEY_REUSED.
 
@@ -122,7 +123,7 @@ async def request_online_bank_topup(
     now = runtime.clock.now()
     account = str(AccountId.from_uuid(account_id))
     digest = digest_of(TransactionKind.ONLINE_BANK_TOPUP, account, amount_fen)
-    asked = Asked(TransactionId.new(now), f"account:{account}", key, digest, now, channel)
+    asked = Asked(TransactionId.new(now), f"account:{account}", key, digest, now, channel, watched=watched)
     answer = await runtime.desk.submit(
         OnlineBankTopupCommand(asked, account_id, amount_fen, FundingId.new(now), runtime.policy)
     )

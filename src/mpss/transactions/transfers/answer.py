@@ -53,8 +53,9 @@ class ReplyToTransfer(Replying):
         if isinstance(parties, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, parties)
         terms = settle_terms(
-            self.order, parties, snapshot, snapshot.business_date, self.policy, at=self.at, channel=waiting.channel
-        )
+            self.order, parties, snapshot, snapshot.business_date, self.policy, at=self.at, channel=waiting.channel,
+            province=waiting.province,
+        )  # fmt: skip
         if isinstance(terms, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, terms)
         if terms.finding is not None:

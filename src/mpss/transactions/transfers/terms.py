@@ -143,17 +143,21 @@ def settle_terms(
     *,
     at: datetime,
     channel: str,
+    province: str | None = None,
     proven: bool = True,
+    watched: bool = False,
     reviewed: bool = False,
 ) -> Terms | ErrorCode:
     """Lists → limits of the wallet, its customer and the channel, then of the relation or what goes freely → the
-    payee's highest balance → risk rules, but where they were `reviewed` → funds."""
+    payee's highest balance → risk rules, but where they were `reviewed` → funds. `province` is where the payer is, if
+    that was told; `watched` says that it comes from a place on the grey list."""
     if blacklisted(snapshot, (order.payer_id, order.payee_id)):
         return ErrorCode.BLACKLISTED
     amount_fen, relation = order.amount_fen, parties.relation
     single_fen = policy.free_transfer_single_limit_fen if relation is None else relation.single_limit_fen
     limit_fen = policy.transfer_single_limit_fen
-    if above_grey_limit(snapshot, order.payer_id, amount_fen, limit_fen, policy.grey_limit_percent):
+    percent = policy.grey_limit_percent
+    if above_grey_limit(snapshot, order.payer_id, amount_fen, limit_fen, percent, watched=watched):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     payer = parties.payer
     if amount_fen > min(policy.transfer_single_limit_fen, single_fen, _or_none(payer.own_transfer_single_fen)):
@@ -191,11 +195,11 @@ def settle_terms(
         highest_fen = min(highest_fen, caps_of(tables, parties.payee.account_class, channel, at).balance_fen)
     if has_fen + amount_fen > highest_fen:
         return ErrorCode.BALANCE_LIMIT_EXCEEDED
-    found = (
-        None
-        if reviewed
-        else screen_or_hold(snapshot, order.payer_id, TransactionKind.TRANSFER, amount_fen, at=at, proven=proven)
-    )
+    found = None
+    if not reviewed:
+        found = screen_or_hold(
+            snapshot, order.payer_id, TransactionKind.TRANSFER, amount_fen, at=at, proven=proven, province=province
+        )
     if isinstance(found, ErrorCode):
         return found
     balance = parties.balance

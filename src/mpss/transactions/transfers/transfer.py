@@ -86,7 +86,7 @@ class TransferCommand(Asking):
         parties = parties._replace(usage=usage)
         terms = settle_terms(
             order, parties, snapshot, today, self.policy, at=asked.at, channel=asked.channel,
-            proven=self.proof is None or self.proof.proven,
+            province=asked.province, proven=self.proof is None or self.proof.proven, watched=asked.watched,
         )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
@@ -146,8 +146,11 @@ async def transfer(
     password: str,
     source: str,
     sms_code: str | None = None,
+    province: str | None = None,
+    watched: bool = False,
 ) -> Answer:
-    """Transfer now, with the payment password; `phone` is the payer's, `source` where the password came from.
+    """Transfer now, with the payment password; `phone` is the payer's, `source` where the password came from, `watched`
+    whether that is on the grey list, `province` where the payer is, if that was told.
 
     A refusal is the answer's transaction, DECLINED with a code: UNKNOWN_ACCOUNT, SELF_TRANSFER, ACCOUNT_NOT_ACTIVE,
     PAYEE_REQUIRED, PAYEE_COOLING, what a wrong password brings, SINGLE_LIMIT_EXCEEDED, DAILY_LIMIT_EXCEEDED,
@@ -162,7 +165,9 @@ async def transfer(
     order = await _order(runtime, account_id, payee_phone, amount_fen)
 
     async def submit(proof: Proof) -> Answer:
-        asked = _asked(runtime, caller, key, channel, order, by_reply=False)
+        asked = _asked(runtime, caller, key, channel, order, by_reply=False)._replace(
+            province=province, watched=watched
+        )
         return _counted(await runtime.desk.submit(TransferCommand(asked, order, runtime.policy, proof)))
 
     return await with_password(

@@ -152,8 +152,9 @@ class ReplyToWithdrawal(Replying):
             return self.moved(waiting, Event.REFUSE, snapshot, refusal)
         today = snapshot.business_date
         terms = settle_terms(
-            self.order, account, snapshot, today, self.policy, quoted_at=waiting.created_at, channel=waiting.channel
-        )
+            self.order, account, snapshot, today, self.policy, quoted_at=waiting.created_at, channel=waiting.channel,
+            province=waiting.province,
+        )  # fmt: skip
         if isinstance(terms, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, terms)
         if terms.finding is not None:

@@ -72,25 +72,31 @@ def settle_terms(
     *,
     quoted_at: datetime,
     channel: str,
+    province: str | None = None,
     proven: bool = True,
+    watched: bool = False,
     released: Balance | None = None,
 ) -> Terms | ErrorCode:
     """Lists → limits → risk rules → fee → funds. The fee and the table of limits are those of `quoted_at`, when the
     payer was shown the fee or asked. Money to the customer's own card does not count by year and lifetime.
+    `province` is where the payer is, if that was told; `watched` says that it comes from a place on the grey list.
     `released` is the balance without the hold of one that was reviewed, which the risk rules are not asked about."""
     if blacklisted(snapshot, (order.account_id, order.card_id)):
         return ErrorCode.BLACKLISTED
     withdrawn = counted(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
     if not order.closing:
         caps = caps_of(snapshot[LIMITS].get(LimitOperation.WITHDRAWAL), account.account_class, channel, quoted_at)
-        refusal = _above_limits(order, account, withdrawn, caps, snapshot, policy)
+        refusal = _above_limits(order, account, withdrawn, caps, snapshot, policy, watched=watched)
         if refusal is not None:
             return refusal
     found = None
     if released is None:
         # The rest of an account that is being closed is not kept waiting, but refused.
         look = screen if order.closing else screen_or_hold
-        found = look(snapshot, account.id, TransactionKind.WITHDRAWAL, order.amount_fen, at=quoted_at, proven=proven)
+        found = look(
+            snapshot, account.id, TransactionKind.WITHDRAWAL, order.amount_fen, at=quoted_at, proven=proven,
+            province=province,
+        )  # fmt: skip
     if isinstance(found, ErrorCode):
         return found
     fee_fen = 0 if order.closing else quote(in_force(snapshot[FEES].get(FEE_KIND), quoted_at), order.amount_fen)
@@ -103,11 +109,19 @@ def settle_terms(
 
 
 def _above_limits(
-    order: WithdrawalOrder, account: AccountRow, withdrawn: Counts, caps: Caps, snapshot: Snapshot, policy: Policy
+    order: WithdrawalOrder,
+    account: AccountRow,
+    withdrawn: Counts,
+    caps: Caps,
+    snapshot: Snapshot,
+    policy: Policy,
+    *,
+    watched: bool,
 ) -> ErrorCode | None:
     """Ours, the customer's own, the table's, the grey list's."""
     limit_fen, day_fen = policy.withdrawal_single_limit_fen, policy.withdrawal_daily_limit_fen
-    if above_grey_limit(snapshot, order.account_id, order.amount_fen, limit_fen, policy.grey_limit_percent):
+    percent = policy.grey_limit_percent
+    if above_grey_limit(snapshot, order.account_id, order.amount_fen, limit_fen, percent, watched=watched):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     own_single_fen, own_day_fen = account.own_withdrawal_single_fen, account.own_withdrawal_daily_fen
     single_fen = min(limit_fen, caps.channel_fen)

@@ -107,7 +107,7 @@ class WithdrawCommand(Asking):
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
         terms = settle_terms(
             order, account, snapshot, today, self.policy, quoted_at=asked.at, channel=asked.channel,
-            proven=self.proof is None or self.proof.proven,
+            province=asked.province, proven=self.proof is None or self.proof.proven, watched=asked.watched,
         )  # fmt: skip
         if isinstance(terms, ErrorCode):
             decision = Decision(self.declined(terms, today), recorded=terms is not ErrorCode.CHALLENGE_REQUIRED)
@@ -164,8 +164,11 @@ async def withdraw(
     source: str,
     channel: str,
     sms_code: str | None = None,
+    province: str | None = None,
+    watched: bool = False,
 ) -> Answer:
     """Withdraw to a bound card; `phone` is the account's, `source` the password's, `fee_fen` the fee shown, if any.
+    `province` is where the payer is, if that was told; `watched` says that `source` is on the grey list.
 
     FUNDING: the order waits for its bank's next file; IN_DOUBT: the bank has not said yet. The payer is told by SMS.
 
@@ -185,7 +188,9 @@ async def withdraw(
     credit = await new_request(runtime)
 
     async def submit(proof: Proof) -> Answer:
-        asked = _asked(runtime, caller, key, channel, order, by_reply=False)
+        asked = _asked(runtime, caller, key, channel, order, by_reply=False)._replace(
+            province=province, watched=watched
+        )
         return _counted(await runtime.desk.submit(WithdrawCommand(asked, order, credit, runtime.policy, proof)))
 
     answer = await with_password(

@@ -74,5 +74,6 @@ async def top_up_by_bank_card(request: Request, body: CardTopupBody) -> Response
         source=f"http:{told.source}",
         channel="http",
         sms_code=body.sms_code,
+        watched=told.watched,
     )
     return answered(told, answer)

@@ -230,6 +230,7 @@ async def _pay(told: Exchange, body: PurchaseBody) -> Answer:
         sms_code=body.sms_code,
         funding=body.funding,
         card_id=body.card_id,
+        watched=told.watched,
     )
 
 
@@ -253,6 +254,7 @@ async def _ask(told: Exchange, merchant: Merchant, body: PurchaseBody) -> Answer
         channel="http",
         sale=_sale(body, account_id, merchant.id),
         phone=body.phone,
+        watched=told.watched,
     )
 
 

@@ -107,6 +107,7 @@ async def enter_risk_entry(request: Request, body: EntryBody) -> Response:
         evidence=body.evidence,
         until=body.until,
     )
+    told.context.listed.forget()
     return reply(_view(made), 201)
 
 
@@ -178,7 +179,9 @@ async def release_risk_entry(
 ) -> Response:
     """A black entry stays in force until its release is approved."""
     told = exchange(request)
-    return reply(_view(await release(told.runtime, by=told.staff, entry_id=entry_id, reason=body.reason)))
+    left = await release(told.runtime, by=told.staff, entry_id=entry_id, reason=body.reason)
+    told.context.listed.forget()
+    return reply(_view(left))
 
 
 @SUBJECT.operation(
@@ -195,7 +198,7 @@ async def approve_risk_entry(request: Request, entry_id: Annotated[RiskEntryIdFi
     """By somebody else than who asked for it."""
     told = exchange(request)
     decided = await decide_entry(told.runtime, by=told.staff, entry_id=entry_id, approve=True)
-    told.context.black.forget()
+    told.context.listed.forget()
     return reply(_view(decided))
 
 

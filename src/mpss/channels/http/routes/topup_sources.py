@@ -107,8 +107,9 @@ async def top_up_online(request: Request, body: OnlineBankTopupBody) -> Response
     """
     told = exchange(request)
     answer, address = await request_online_bank_topup(
-        told.runtime, account_id=told.account_id, key=told.key, amount_fen=body.amount_fen, channel="http"
-    )
+        told.runtime, account_id=told.account_id, key=told.key, amount_fen=body.amount_fen, channel="http",
+        watched=told.watched,
+    )  # fmt: skip
     topup = answer.transaction
     if topup.refusal is not None:
         return answered(told, answer)

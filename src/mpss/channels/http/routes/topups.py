@@ -90,8 +90,9 @@ async def top_up_by_cash(request: Request, body: CashTopupBody) -> Response:
     """For the clerk of a service hall, who has taken the cash. Keys are scoped to the hall and clerk."""
     told = exchange(request)
     answer = await top_up_cash(
-        told.runtime, staff=told.staff, key=told.key, phone=body.phone, amount_fen=body.amount_fen
-    )
+        told.runtime, staff=told.staff, key=told.key, phone=body.phone, amount_fen=body.amount_fen,
+        watched=told.watched,
+    )  # fmt: skip
     return answered(told, answer)
 
 

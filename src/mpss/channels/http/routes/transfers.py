@@ -25,6 +25,7 @@ from mpss.channels.http.fields import (
     PayeeIdField,
     PaymentPassword,
     Phone,
+    Province,
     SmsCode,
     TransactionIdField,
     View,
@@ -60,6 +61,7 @@ class TransferBody(Body):
     amount_fen: AmountFen
     currency: Currency
     payment_password: PaymentPassword
+    visited_province: Province | None = Field(default=None, description="where the payer is, if not at home")
     sms_code: SmsCode | None = Field(
         default=None, description="a `challenge` code, where `challenge_required` asked for one", examples=["071625"]
     )
@@ -177,6 +179,8 @@ async def send_money(request: Request, body: TransferBody) -> Response:
         password=body.payment_password,
         source=f"http:{told.source}",
         sms_code=body.sms_code,
+        province=body.visited_province,
+        watched=told.watched,
     )
     return answered(told, answer)
 

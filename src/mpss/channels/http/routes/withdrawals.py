@@ -21,6 +21,7 @@ from mpss.channels.http.fields import (
     FeeFen,
     PageLimit,
     PaymentPassword,
+    Province,
     SmsCode,
     TransactionIdField,
     View,
@@ -47,6 +48,7 @@ class WithdrawalBody(Body):
     )
     currency: Currency
     payment_password: PaymentPassword
+    visited_province: Province | None = Field(default=None, description="where the payer is, if not at home")
     sms_code: SmsCode | None = Field(
         default=None, description="a `challenge` code, where `challenge_required` asked for one", examples=["071625"]
     )
@@ -144,6 +146,8 @@ async def withdraw_to_card(request: Request, body: WithdrawalBody) -> Response:
         source=f"http:{told.source}",
         channel="http",
         sms_code=body.sms_code,
+        province=body.visited_province,
+        watched=told.watched,
     )
     return answered(told, answer)
 
