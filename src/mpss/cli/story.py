@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mpss.cli.replay_cards import card_number, code_in
 from mpss.kernel.money import Money
-from mpss.simulators.center_api import CenterApi
+from mpss.simulators.center_api import ApiProblem, CenterApi
 from mpss.simulators.merchant_shop import Fault, MerchantShop
 from mpss.simulators.people import PATIENCE_SECONDS, Counter, Person, StaffKeys, confirmation_in
 from mpss.simulators.town import Town
@@ -67,6 +67,8 @@ class Story:
         await self._refused_by_shop(li, shop, card, "30.00")
         await self._balance_by_sms(wang)
         await self._withdraw_by_sms(li, "50.00")
+        await self._phone_lost_and_found(wang, shop)
+        li = await self._number_changed(li, "GD")
 
         await self._balances({li.name: (li, "150.00"), wang.name: (wang, "85.50")})
         await self._books()
@@ -175,18 +177,21 @@ class Story:
         self._tell(f"{shop.name} asks {person.name} for {yuan} by a signed call; nothing moves before the reply")
         await person.mark()
         keeper = self._counter.shopkeeper(shop)
+        asked = await self._ask_for(shop, person, yuan)
+        self._fact("the sale waits for the payer", asked["state"], "CONFIRMING")
+        await self._confirm(person, await person.sms("回复"), yuan)
+        now = await keeper.get(f"/v1/transactions/{asked['transaction_id']}")
+        self._fact("the shop sees it paid", now["state"], "SUCCEEDED")
+        self._fact("the shop's webhook tells it", await _webhook_came(shop, asked["transaction_id"]), True)
+
+    async def _ask_for(self, shop: MerchantShop, person: Person, yuan: str) -> dict[str, Any]:
         body = {
             "phone": person.phone,
             "amount_fen": Money.cny(yuan).fen,
             "currency": "CNY",
             "merchant_order_no": f"A{time.time_ns()}",
         }
-        asked = await keeper.post("/v1/purchases", body)
-        self._fact("the sale waits for the payer", asked["state"], "CONFIRMING")
-        await self._confirm(person, await person.sms("回复"), yuan)
-        now = await keeper.get(f"/v1/transactions/{asked['transaction_id']}")
-        self._fact("the shop sees it paid", now["state"], "SUCCEEDED")
-        self._fact("the shop's webhook tells it", await _webhook_came(shop, asked["transaction_id"]), True)
+        return await self._counter.shopkeeper(shop).post("/v1/purchases", body)
 
     async def _reversed_by_shop(self, person: Person, shop: MerchantShop, bought: str, yuan: str) -> None:
         self._tell(f"{shop.name} reverses {person.name}'s purchase (冲正)")
@@ -227,6 +232,36 @@ class Story:
         self._saw(f"{person.name} confirms and is told", told, yuan)
         lines = [line["amount_fen"] for line in bank.store.lines() if line["card"] == number]
         self._fact("the bank's statement has", str(Money(sum(lines))), yuan)
+
+    async def _phone_lost_and_found(self, person: Person, shop: MerchantShop) -> None:
+        self._tell(f"{person.name} reports the phone lost by SMS “GS”; a clerk of hall H01 lifts the report")
+        self._saw(f"{person.name} gets the SMS", await person.ask("GS", "挂失"), "挂失")
+        await self._refused(
+            f"{person.name} is asked to pay meanwhile", self._ask_for(shop, person, "1.00"), "loss_oral"
+        )
+        code = await person.code("account")
+        await person.mark()
+        await self._counter.lift_loss(person.phone, code)
+        self._saw(f"{person.name} is told that it is lifted", await person.sms("挂失"), "解除")
+        await person.sign_in()
+
+    async def _number_changed(self, person: Person, province: str) -> Person:
+        """The same person with the new number."""
+        assert self._town.boss is not None
+        after = self._person(f"{person.name}, new number", province)
+        self._tell(f"{person.name} changes the number at BOSS (换号); the wallet follows")
+        self._town.boss.change("change_number", person.phone, new_phone=after.phone)
+        self._saw(f"{person.name} is told at the new number", await after.sms("新号码"), "换号")
+        await after.sign_in()
+        return after
+
+    async def _refused(self, text: str, call: Awaitable[object], code: str) -> None:
+        try:
+            await call
+        except ApiProblem as problem:
+            self._fact(f"{text}: refused", problem.code, code)
+        else:
+            self._fact(f"{text}: refused", "accepted", code)
 
     async def _balances(self, expected: dict[str, tuple[Person, str]]) -> None:
         for name, (person, yuan) in expected.items():

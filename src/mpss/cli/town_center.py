@@ -23,7 +23,7 @@ from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 
 _MANAGER = [Permission.MERCHANT_REGISTER, Permission.VOUCHER_ACTIVATE, Permission.LEDGER_VIEW, Permission.ACCOUNT_VIEW]
-_CLERK = [Permission.CASH_TOPUP, Permission.VOUCHER_GENERATE]
+_CLERK = [Permission.CASH_TOPUP, Permission.VOUCHER_GENERATE, Permission.LOSS_WRITTEN]
 
 
 @dataclass(slots=True)

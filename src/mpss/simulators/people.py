@@ -183,6 +183,11 @@ class Counter:
         body = {"phone": phone, "amount_fen": amount_fen, "currency": "CNY"}
         return await self.clerk.post("/v1/topups/cash", body, key=key)
 
+    async def lift_loss(self, phone: str, code: str) -> None:
+        """The clerk sees the customer, and the code sent to the phone, and lifts the report of loss."""
+        body = {"phone": phone, "document": "the code sent to the phone", "code": code}
+        await self.clerk.post("/v1/staff/accounts/loss/lift", body)
+
     async def sell_vouchers(self, face_fen: int, *, quantity: int = 10) -> tuple[list[str], dict[str, Any]]:
         """The clerk has a batch made, the manager puts it on sale; the cards' passwords, and the transaction."""
         body = {"face_fen": face_fen, "currency": "CNY", "quantity": quantity, "valid_until": "2030-12-31"}
