@@ -26,7 +26,7 @@ from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, repor
 from mpss.accounts.model import Freeze, FreezeKind
 from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.accounts.state import ALLOWED
-from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, local, say
 from mpss.kernel.ids import ApprovalId, FreezeId
 from mpss.kernel.money import Money
 from mpss.runtime import Runtime
@@ -72,7 +72,7 @@ def report_loss(
         return None
 
     until = as_staff(data, flow)
-    end = "it is lifted" if until is None else f"{until:%Y-%m-%d %H:%M} UTC"
+    end = "it is lifted" if until is None else local(until)
     say(as_json, {"loss": "oral" if note else "written", "until": until}, f"Loss is reported, until {end}.")
 
 

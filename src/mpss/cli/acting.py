@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from mpss.bootstrap import make_runtime, running
 from mpss.cli.center import settled
 from mpss.config import Settings
 from mpss.db.readiness import check_current
+from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.observability import configure_logging
 from mpss.runtime import Runtime
@@ -27,6 +29,11 @@ STAFF_KEY = "MPSS_STAFF_KEY"
 def say(as_json: bool, facts: dict[str, Any], text: str) -> None:
     """Print the facts as one JSON object, or the text."""
     print(json.dumps(facts, default=str, ensure_ascii=False) if as_json else text)
+
+
+def local(instant: datetime | None, none: str = "") -> str:
+    """The minute in Asia/Shanghai, as people read it; `none` for None."""
+    return none if instant is None else f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 def as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable[T]]) -> T:

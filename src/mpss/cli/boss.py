@@ -18,7 +18,7 @@ from mpss.accounts.boss_comparison_store import (
     recorded_events,
 )
 from mpss.accounts.boss_settlement import Settling, settle_question
-from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, local, say
 from mpss.kernel.ids import BossQuestionId
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
@@ -64,7 +64,7 @@ def events(
     table = Table("received", "event", "kind", "number", "subscription", "sequence", "source", "result")
     for event in as_platform(data, read):
         table.add_row(
-            f"{event.received_at:%Y-%m-%d %H:%M:%S}", event.id, event.kind, event.phone, event.subscription_id,
+            local(event.received_at), event.id, event.kind, event.phone, event.subscription_id,
             str(event.sequence), event.source, event.result,
         )  # fmt: skip
     Console().print(table)
@@ -89,7 +89,7 @@ def show_questions(data: _DataOption = None, most: _MostOption = 50, as_json: _J
     table = Table("question", "number", "kind", "ours", "BOSS's", "found")
     for each in found:
         table.add_row(
-            BossQuestionId.outside(each.id), each.phone, each.kind, each.ours, each.theirs, f"{each.found_at:%Y-%m-%d}"
+            BossQuestionId.outside(each.id), each.phone, each.kind, each.ours, each.theirs, local(each.found_at)
         )
     Console(soft_wrap=True).print(table)
     return None

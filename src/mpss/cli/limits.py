@@ -26,7 +26,7 @@ from mpss.accounts.limit_versions import (
     propose_limits,
     read_limits,
 )
-from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, local, say
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.ids import ApprovalId
@@ -58,11 +58,11 @@ def list_versions(data: _DataOption = None, as_json: _JsonOption = False) -> Non
         return
     table = Table("version", "begins", "rules", "note", "")
     for each in versions:
-        begins = f"{each.effective_from.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        begins = local(each.effective_from)
         mark = "in force" if each.version == current else ""
         table.add_row(str(each.version), begins, str(each.rules), each.note, mark)
     for proposal in proposals:
-        begins = f"{proposal.effective_from.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        begins = local(proposal.effective_from)
         table.add_row(proposal_id(proposal), begins, str(len(proposal.rules)), proposal.note, "proposed")
     Console().print(table)
 
@@ -111,7 +111,7 @@ def approve_table(proposal: _ProposalArgument, data: _DataOption = None, as_json
     """Approve what another proposed; it begins at its date."""
     made = _decide(data, proposal, approve=True)
     assert made is not None
-    say(as_json, {"version": made.version}, f"Version {made.version} begins at {made.effective_from.isoformat()}.")
+    say(as_json, {"version": made.version}, f"Version {made.version} begins at {local(made.effective_from)}.")
 
 
 @limits_app.command("refuse")

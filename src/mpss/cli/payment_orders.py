@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mpss.bootstrap import make_runtime, running
+from mpss.cli.acting import local
 from mpss.cli.center import settled
 from mpss.config import Settings
 from mpss.db.database import Database, UnitOfWork
@@ -50,7 +51,7 @@ def list_withdrawals(
     for line in found:
         table.add_row(
             TransactionId.outside(line.id), line.phone, line.bank, line.card, str(Money(line.amount_fen)),
-            str(Money(line.fee_fen)), line.state, str(line.sent_at or ""), str(line.ended_at or ""),
+            str(Money(line.fee_fen)), line.state, local(line.sent_at), local(line.ended_at),
             f"{line.bank_status} {line.reason}".strip(),
         )  # fmt: skip
     Console().print(table)
@@ -64,7 +65,7 @@ def list_files(data: _DataOption = None, bank: _BankOption = None, most: _MostOp
     for batch in made:
         table.add_row(
             batch.file_name, PaymentBatchId.outside(batch.id), str(batch.orders), str(Money(batch.control_sum_fen)),
-            str(batch.placed_at or "not yet"), str(batch.open), str(batch.paid), str(batch.rejected),
+            local(batch.placed_at, "not yet"), str(batch.open), str(batch.paid), str(batch.rejected),
             str(batch.returned),
         )  # fmt: skip
     Console().print(table)
@@ -72,7 +73,7 @@ def list_files(data: _DataOption = None, bank: _BankOption = None, most: _MostOp
     for answer in _read(data, lambda uow: answers(uow, bank=bank, before=None, limit=most)):
         read.add_row(
             answer.file_name, answer.bank, answer.outcome, str(answer.paid), str(answer.rejected),
-            str(answer.returned), str(answer.read_at), answer.problem,
+            str(answer.returned), local(answer.read_at), answer.problem,
         )  # fmt: skip
     Console().print(read)
 

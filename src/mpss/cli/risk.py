@@ -16,6 +16,7 @@ from mpss.cli.center import settled
 from mpss.config import Settings
 from mpss.db.database import Database
 from mpss.db.readiness import check_current
+from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.ids import RiskEntryId, RiskReportId
 from mpss.kernel.masking import mask_phone
@@ -92,8 +93,8 @@ def _of_whom(report: Report) -> str:
 
 @risk_app.command("replay")
 def replay_rules(
-    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC")],
-    until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The day after the last, UTC")],
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day")],
+    until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The day after the last")],
     data: _DataOption = None,
     rule: Annotated[str | None, typer.Option(help=f"This rule alone: {', '.join(RULES)}")] = None,
     figure: Annotated[
@@ -111,7 +112,8 @@ def replay_rules(
         raise typer.BadParameter(str(problem)) from None
 
     async def run(database: Database) -> Replayed:
-        return await replay(database, versions, since=since.replace(tzinfo=UTC), until=until.replace(tzinfo=UTC))
+        first, end = (day.replace(tzinfo=SHANGHAI) for day in (since, until))
+        return await replay(database, versions, since=first, until=end)
 
     found = _on(data, run)
     table = Table("rule", "figures", "would have caught")

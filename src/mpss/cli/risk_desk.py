@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, local, say
 from mpss.cli.risk import risk_app as risk_app
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
@@ -104,7 +104,7 @@ def list_rules(data: _DataOption = None, most: _MostOption = 50, as_json: _JsonO
     for line in lines:
         table.add_row(
             RiskRuleId.outside(line.id), line.rule, line.action, "yes" if line.enabled else "no", line.figures,
-            f"{line.effective_from.astimezone(SHANGHAI):%Y-%m-%d %H:%M}", line.state, line.proposed_by,
+            local(line.effective_from), line.state, line.proposed_by,
         )  # fmt: skip
     Console().print(table)
     return None
