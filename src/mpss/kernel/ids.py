@@ -10,13 +10,18 @@ import re
 import time
 import uuid
 from datetime import datetime
-from random import getrandbits
+from random import Random
 from typing import ClassVar, Self
 
 from mpss.kernel.errors import MalformedField
 
 _HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _set = object.__setattr__
+# Ids are unique, not secret (tokens are), so the quick generator serves; our own, since who seeds the common one would
+# have ids come twice.
+_generator = Random()  # noqa: S311
+os.register_at_fork(after_in_child=_generator.seed)
+_getrandbits = _generator.getrandbits
 _UNKNOWN = uuid.SafeUUID.unknown  # Looked up on the class, it takes four times as long as all the rest of `Id.of`.
 
 
@@ -32,8 +37,7 @@ class Id(uuid.UUID):
         microseconds = round(now.timestamp() * 1_000_000)
         milliseconds, rest = divmod(microseconds, 1000)
         fraction = (rest << 12) // 1000
-        # Ids are unique, not secret (tokens are), so the quick generator serves; it is seeded anew in a forked process.
-        return cls.of(milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | getrandbits(62))
+        return cls.of(milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | _getrandbits(62))
 
     @classmethod
     def of(cls, value: int) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +32,26 @@ class TestNew:
 
     def test_differs_within_one_instant(self) -> None:
         assert len({TransactionId.new(NOW) for _ in range(1000)}) == 1000
+
+    def test_differs_though_the_common_generator_is_seeded_alike(self) -> None:
+        before = random.getstate()
+        made = set()
+        for _ in range(2):
+            random.seed(0)
+            made.add(TransactionId.new(NOW))
+        random.setstate(before)
+        assert len(made) == 2
+
+    def test_differs_in_a_forked_process(self) -> None:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(writing, TransactionId.new(NOW).bytes)
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(reading, 16) != TransactionId.new(NOW).bytes
+        os.close(reading)
+        os.close(writing)
 
 
 class TestText:
