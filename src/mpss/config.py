@@ -105,6 +105,9 @@ class Policy:
     dormancy_warning_days: int = _setting(30, "How long before that its holder is warned", "d")
     grey_limit_percent: int = _setting(50, "What a payer on the grey list may pay at once, of the single limit", "%")
     review_hours: int = _setting(24, "How long what a risk rule held waits to be released before it is refused", "h")
+    doubt_pause_hours: int = _setting(
+        24, "How long a doubt is asked about no more while staff decide how it ended", "h"
+    )
     grey_refusals: int = _setting(0, "Refusals that put an account on the grey list; 0: none do")
     grey_refusals_minutes: int = _setting(10, "Window in which those refusals are counted", "min")
     grey_days: int = _setting(7, "Days without such refusals after which that entry is released", "d")

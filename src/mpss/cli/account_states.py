@@ -32,6 +32,7 @@ from mpss.kernel.money import Money
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.transactions.closings.close import close_at_counter
+from mpss.transactions.closings.model import Payout
 
 accounts_app = typer.Typer(help="The life of subscribers' accounts.", no_args_is_help=True)
 _PhoneArgument = Annotated[str, typer.Argument(help="The subscriber's number")]
@@ -185,15 +186,17 @@ def close(
     document_kind: KindOption = None,
     document_number: NumberOption = None,
     code: CodeOption = None,
+    payout: Annotated[Payout, typer.Option(help="What becomes of the balance: cash or phone_bill")] = Payout.CASH,
     data: _DataOption = None,
     as_json: _JsonOption = False,
 ) -> None:
-    """Close an account at a hall; what is left of it is paid as cash there."""
+    """Close an account at a hall; what is left of it is paid as cash there, or to the phone bill at once."""
     shown = shown_of(document, document_kind, document_number, code)
     life, balance_fen = as_staff(
-        data, lambda runtime, staff: close_at_counter(runtime, staff=staff, phone=phone, shown=shown)
+        data, lambda runtime, staff: close_at_counter(runtime, staff=staff, phone=phone, shown=shown, payout=payout)
     )
-    rest = f", {Money(balance_fen)} yuan to be paid as cash" if balance_fen else ""
+    where = "as cash" if payout is Payout.CASH else "to the phone bill"
+    rest = f", {Money(balance_fen)} yuan to be paid {where}" if balance_fen else ""
     say(as_json, {"life": life, "balance_fen": balance_fen}, f"The account is {life}{rest}.")
 
 

@@ -1,8 +1,7 @@
-"""`mpss doubts`: what banks and the charging system have not settled, and for how long."""
+"""`mpss doubts`: what is not settled with banks and the charging system; two people end a payout to a phone bill."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,42 +10,96 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mpss.bootstrap import make_clock
-from mpss.cli.center import settled
-from mpss.config import Settings
-from mpss.db.database import Database
-from mpss.db.readiness import check_current
-from mpss.kernel.ids import TransactionId
+from mpss.cli.acting import as_platform, as_staff, say
+from mpss.kernel.ids import ApprovalId, FundingId, TransactionId
+from mpss.runtime import Runtime
+from mpss.transactions.closings.bill_doubt import approve_ending, propose_ending, refuse_ending, waiting_endings
 from mpss.transactions.funding.store import OpenRequest, open_requests
 
+doubts_app = typer.Typer(help="Calls to banks and the charging system that are not settled.")
+_DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
+]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 
-def doubts_command(
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-    ] = None,
+
+@doubts_app.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    data: _DataOption = None,
     most: Annotated[int, typer.Option(min=1, help="Show at most this many, oldest first")] = 100,
 ) -> None:
     """Show the calls to banks and the charging system that are not settled."""
-    with settled(data) as settings:
-        found, now = asyncio.run(_read(settings, most))
-    table = Table("counterpart", "operation", "transaction", "fen", "state", "tried", "age", "reason")
+    if context.invoked_subcommand is not None:
+        return
+
+    async def read(runtime: Runtime) -> tuple[list[OpenRequest], datetime]:
+        async with runtime.database.read() as uow:
+            return await open_requests(uow, after=None, limit=most), runtime.clock.now()
+
+    found, now = as_platform(data, read)
+    table = Table("request", "counterpart", "operation", "transaction", "fen", "state", "tried", "age", "reason")
     for line in found:
         age = str(now - line.created_at).split(".", maxsplit=1)[0]
         transaction = TransactionId.outside(line.transaction_id)
         state = f"{line.transaction_state}/{line.state}"
         table.add_row(
-            line.counterpart, line.operation, transaction, str(line.amount_fen), state, str(line.attempts), age,
-            line.reason,
+            FundingId.outside(line.id), line.counterpart, line.operation, transaction, str(line.amount_fen), state,
+            str(line.attempts), age, line.reason,
         )  # fmt: skip
-    Console().print(table)
+    Console(soft_wrap=True).print(table)
 
 
-async def _read(settings: Settings, most: int) -> tuple[list[OpenRequest], datetime]:
-    await check_current(settings.database_url)
-    database = Database(settings.database_url, pool_size=1)
-    await database.open()
-    try:
-        async with database.read() as uow:
-            return await open_requests(uow, after=None, limit=most), make_clock(settings).now()
-    finally:
-        await database.close()
+@doubts_app.command("end")
+def end(
+    request: Annotated[str, typer.Argument(help="The request, as `mpss doubts` shows it")],
+    credited: Annotated[
+        bool, typer.Option("--credited/--not-credited", help="What the charging system's own books say")
+    ],
+    evidence: Annotated[str, typer.Option(help="Who was asked, and what they showed")],
+    reference: Annotated[str, typer.Option(help="The credit's, where there is one")] = "",
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Propose how a payout to a phone bill ended; it is asked about no more until another member of staff decides."""
+    found = FundingId.parse(request, field="request")
+    approval = as_staff(
+        data,
+        lambda runtime, staff: propose_ending(
+            runtime, staff=staff, request_id=found, credited=credited, reference=reference, evidence=evidence
+        ),
+    )
+    say(as_json, {"approval_id": str(approval)}, f"{approval} waits for another: mpss doubts approve {approval}")
+
+
+@doubts_app.command("endings")
+def endings(data: _DataOption = None, as_json: _JsonOption = False) -> None:
+    """Show what waits for a second person, oldest first."""
+    items = [
+        {"approval_id": ApprovalId.outside(row.id), **ending.payload(), "proposed_at": row.proposed_at}
+        for row, ending in as_platform(data, waiting_endings)
+    ]
+    if as_json:
+        return say(True, {"items": items}, "")
+    table = Table("approval", "request", "credited", "reference", "evidence", "tried", "proposed")
+    for item in items:
+        table.add_row(*map(str, item.values()))
+    Console(soft_wrap=True).print(table)
+    return None
+
+
+@doubts_app.command("approve")
+def approve(
+    approval_id: Annotated[str, typer.Argument(help="What was proposed")],
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it: the charging system is asked again")] = False,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Approve, or refuse, how another member of staff says that a payout ended."""
+    found = ApprovalId.parse(approval_id, field="approval_id")
+    if refuse:
+        as_staff(data, lambda runtime, staff: refuse_ending(runtime, staff=staff, approval_id=found))
+        return say(as_json, {"state": None}, "Refused: it is asked about again.")
+    ended = as_staff(data, lambda runtime, staff: approve_ending(runtime, staff=staff, approval_id=found))
+    say(as_json, {"transaction": str(ended.id), "state": ended.state}, f"{ended.id} is {ended.state}.")
+    return None

@@ -23,7 +23,7 @@ from mpss.cli.bench import bench_command
 from mpss.cli.boss import boss_app
 from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
-from mpss.cli.doubts import doubts_command
+from mpss.cli.doubts import doubts_app
 from mpss.cli.limits import limits_app
 from mpss.cli.payment_orders import payment_orders_app, withdrawals_app
 from mpss.cli.processes import ProcessEnded, follow
@@ -64,12 +64,12 @@ keys_app = typer.Typer(help="The key store.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.command("reference")(reference_command)
 app.command("bench")(bench_command)
-app.command("doubts")(doubts_command)
 app.command("statement")(statement_command)
 app.add_typer(payment_orders_app, name="payment-orders")
 app.add_typer(withdrawals_app, name="withdrawals")
 app.add_typer(risk_app, name="risk")
 app.add_typer(boss_app, name="boss")
+app.add_typer(doubts_app, name="doubts")
 app.add_typer(limits_app, name="limits")
 app.add_typer(accounts_app, name="accounts")
 console = Console()

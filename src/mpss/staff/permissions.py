@@ -27,6 +27,7 @@ class Permission(StrEnum):
     LEDGER_ADJUST = "ledger_adjust"
     LEDGER_VIEW = "ledger_view"
     FUNDING_VIEW = "funding_view"
+    FUNDING_END = "funding_end"
     PAYMENT_ORDERS = "payment_orders"
     DELIVERY_RESEND = "delivery_resend"
     ACCOUNT_VIEW = "account_view"
@@ -64,6 +65,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.LEDGER_ADJUST: "propose and approve correcting entries (two people for one entry)",
     Permission.LEDGER_VIEW: "read the trial balance",
     Permission.FUNDING_VIEW: "see which calls to banks and the charging system are in doubt",
+    Permission.FUNDING_END: "propose and approve how a payout to a phone bill ended that is in doubt (two people)",
     Permission.PAYMENT_ORDERS: "see withdrawals and the files to banks; have one made, and answers read, now",
     Permission.DELIVERY_RESEND: "order a delivery or send a notice again",
     Permission.ACCOUNT_VIEW: "look at any account and its transactions",

@@ -11,6 +11,7 @@ import pytest
 
 from mpss.accounts.codes import Purpose
 from mpss.db.database import Database
+from mpss.kernel.ids import FundingId
 from mpss.simulators.ocs import Ocs
 from mpss.simulators.ocs_faults import OcsFaultKind
 from mpss.staff.permissions import Permission
@@ -43,6 +44,17 @@ class Scene:
     async def resolve(self) -> None:
         self.shop.market.clock.advance(timedelta(minutes=10))
         assert await resolve_due(self.shop.runtime) == 1
+
+    async def doubt(self, fault: OcsFaultKind) -> str:
+        """A closing whose payout is in doubt; the request's id."""
+        self.bill.fault(fault)
+        assert await self.close() == "pre_closed"
+        (open_,) = await list_open(self.shop.runtime)
+        return FundingId.outside(open_.id)
+
+    async def two(self) -> tuple[Caller, Caller]:
+        wanted = Permission.FUNDING_END
+        return await self.shop.staff(wanted, name="ender one"), await self.shop.staff(wanted, name="ender two")
 
     @property
     def bill_fen(self) -> int:
@@ -134,4 +146,62 @@ class TestTheRestOfAClosedAccount:
         told = await clerk.post("/v1/staff/accounts/closing", await scene.shop.shown(payout="phone_bill"))
         assert (told.status_code, told.json()["life"], told.json()["balance_fen"]) == (201, "closed", rest_fen)
         assert scene.credits == [rest_fen]
+        await scene.assert_sound()
+
+
+@clause("CM 5.2.3.4")
+class TestAPayoutInDoubt:
+    @pytest.mark.parametrize(
+        ("fault", "credited"), [(OcsFaultKind.LOSE_REPLY, True), (OcsFaultKind.LOSE_REQUEST, False)]
+    )
+    async def test_is_ended_by_two_people_as_the_other_books_say(
+        self, scene: Scene, fault: OcsFaultKind, credited: bool
+    ) -> None:
+        rest_fen = await scene.shop.balance_fen()
+        request, (one, two) = await scene.doubt(fault), await scene.two()
+        assert scene.credits == ([rest_fen] if credited else [])
+        where = f"/v1/staff/funding-requests/{request}/ending"
+        said = {"credited": credited, "reference": "4711" if credited else "", "evidence": "OCS duty, by phone"}
+        if credited:
+            problem(await one.post(where, {**said, "reference": ""}), 400, "malformed_request")
+        made = (await one.post(where, said)).json()["approval_id"]
+        (listed,) = (await two.get("/v1/staff/funding-endings")).json()["items"]
+        assert (listed["approval_id"], listed["request_id"], listed["credited"]) == (made, request, credited)
+        approve = f"/v1/staff/funding-endings/{made}/approve"
+        # Nothing is sent from now on, and an answer that is on its way is waited for.
+        problem(await two.post(approve), 503, "busy")
+        scene.shop.market.clock.advance(timedelta(minutes=10))
+        assert await resolve_due(scene.shop.runtime) == 0
+        problem(await one.post(approve), 403, "same_person")
+        ended = await two.post(approve)
+        assert (ended.status_code, ended.json()["state"]) == (200, "SUCCEEDED" if credited else "DECLINED"), ended.text
+        problem(await two.post(approve), 409, "illegal_state")
+        assert await list_open(scene.shop.runtime) == []
+        told = "closing_paid_to_bill" if credited else "closing_unpaid"
+        assert (await events(scene.shop.runtime, PHONE))[-1] == told
+        assert await scene.shop.balance_fen() == (0 if credited else rest_fen)
+        assert await finish_closings(scene.shop.runtime) == int(credited)
+        async with scene.shop.runtime.database.read() as uow:
+            lines = await uow.dicts("SELECT action FROM audit_record WHERE action LIKE 'bill_payout_ending.%%'")
+        assert [line["action"] for line in lines] == ["bill_payout_ending.propose", "bill_payout_ending.approve"]
+        await scene.assert_sound()
+
+    async def test_is_asked_about_again_where_nobody_approves(self, scene: Scene) -> None:
+        rest_fen = await scene.shop.balance_fen()
+        request, (one, two) = await scene.doubt(OcsFaultKind.LOSE_REQUEST), await scene.two()
+        where = f"/v1/staff/funding-requests/{request}/ending"
+        said = {"credited": False, "evidence": "OCS duty, by phone"}
+        refused = (await one.post(where, said)).json()["approval_id"]
+        assert (await two.post(f"/v1/staff/funding-endings/{refused}/refuse")).status_code == 204
+        scene.bill.fault(OcsFaultKind.LOSE_REQUEST)
+        await scene.resolve()
+        late = (await one.post(where, said)).json()["approval_id"]
+        scene.shop.market.clock.advance(timedelta(hours=25))
+        scene.bill.fault(OcsFaultKind.LOSE_REPLY)
+        assert await resolve_due(scene.shop.runtime) == 1
+        # It was sent again since somebody looked: what they saw may be no longer so.
+        problem(await two.post(f"/v1/staff/funding-endings/{late}/approve"), 409, "illegal_state")
+        await scene.resolve()
+        assert (await scene.state(), scene.credits) == ("SUCCEEDED", [rest_fen])
+        problem(await one.post(where, said), 409, "illegal_state")
         await scene.assert_sound()

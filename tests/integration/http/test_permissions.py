@@ -24,7 +24,7 @@ STAFF = [operation for operation in OPERATIONS if operation.access is Access.STA
 IDS = {"transaction_id": "txn_", "product_id": "prd_", "merchant_id": "mer_", "batch_id": "vbt_",
        "approval_id": "apv_", "entry_id": "rke_", "version_id": "rrv_", "report_id": "rpt_", "version": "1",
        "webhook_id": "out_", "staff_id": "stf_",
-       "payee_id": "pye_", "question_id": "bsq_", "card_id": "crd_", "submission_id": "sub_",
+       "payee_id": "pye_", "question_id": "bsq_", "request_id": "fnd_", "card_id": "crd_", "submission_id": "sub_",
        "image_kind": "front"}  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from mpss.kernel.ids import (
     BossQuestionId,
     CardId,
     FreezeId,
+    FundingId,
     Id,
     MerchantId,
     OutboxId,
@@ -102,6 +103,7 @@ RiskReportIdField = Annotated[RiskReportId, *_id(RiskReportId)]
 StaffIdField = Annotated[StaffId, *_id(StaffId)]
 PayeeIdField = Annotated[PayeeId, *_id(PayeeId)]
 SubmissionIdField = Annotated[SubmissionId, *_id(SubmissionId)]
+FundingIdField = Annotated[FundingId, *_id(FundingId)]
 BossQuestionIdField = Annotated[BossQuestionId, *_id(BossQuestionId)]
 OutboxIdField = Annotated[OutboxId, *_id(OutboxId)]
 

@@ -3,7 +3,8 @@
     whole balance held ──► the charging system is asked to credit the number     FUNDING
     yes                ──► SUCCEEDED   Dr wallet, both parts    Cr phone-bill receivable
     no, at first       ──► DECLINED    the hold is released; the rest is fetched at a hall
-    silence            ──► IN_DOUBT    the same request again, with the same session, until it says yes
+    silence            ──► IN_DOUBT    the same request again, with the same session, until it says yes,
+                                       or two people say what they were told by hand (closings/bill_doubt.py)
 
 Invariants: (1) it is asked for once for an account; (2) money out is never reversed in doubt, and a "no" to a repeat is
 not relied upon, since it may be said of the repeat alone; (3) what was credited lowers what the operator owes us.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.holds import HOLDS, collect, release, reserve
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
+from mpss.observability import log
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.charging import ChargingOperation
@@ -50,6 +52,8 @@ from mpss.transactions.queries import get_transaction
 
 CHANNEL = "closing"
 _KEY = "pay-out-to-bill"
+_LONGEST_LEASE = timedelta(minutes=5)
+"""Beyond any lease and any backoff."""
 _METADATA = '{"payout": "phone_bill"}'
 
 
@@ -136,13 +140,19 @@ class AnswerBillPayout(Moving):
         match self.outcome:
             case Approved(reference=reference):
                 event, decision = FundingEvent.APPROVE, self._paid(payout, snapshot)
-            case Declined(reason=reason) if relied_upon(request, reason):
+            case Declined(reason=reason) if self.believed(request, reason):
                 event, decision = FundingEvent.DECLINE, self._refused(payout, snapshot)
             case Declined(reason=reason) | InDoubt(problem=reason):
                 event, decision = FundingEvent.NO_ANSWER, self._unanswered(payout)
-        said = answered(request, event, at=self.at, due_at=self.due_at, reason=reason, reference=reference)
+        # Put off while it was asked: staff decide how it ended.
+        due_at = request.due_at if request.due_at > self.at + _LONGEST_LEASE else self.due_at
+        said = answered(request, event, at=self.at, due_at=due_at, reason=reason, reference=reference)
         decision.puts.append((FUNDING_REQUESTS, self.request_id, said))
         return decision
+
+    def believed(self, request: FundingRow, reason: str) -> bool:
+        """Whether a "no" is the end of it."""
+        return relied_upon(request, reason)
 
     def _paid(self, payout: Transaction, snapshot: Snapshot) -> Decision:
         account = snapshot[ACCOUNTS][self.account_id]
@@ -229,4 +239,7 @@ async def ask_bill_payout(runtime: Runtime, request_id: UUID) -> Transaction | N
     outcome = await call(runtime, request, request, None)
     now = runtime.clock.now()
     due_at = ask_again_at(request.attempts, now=now)
-    return (await runtime.desk.submit(AnswerBillPayout(payout, now, request_id, hold_id, outcome, due_at))).transaction
+    told = (await runtime.desk.submit(AnswerBillPayout(payout, now, request_id, hold_id, outcome, due_at))).transaction
+    if isinstance(outcome, Approved) and told.state is TransactionState.DECLINED:
+        log.error("closing.credited_after_its_end", transaction=str(payout.id), reference=outcome.reference)
+    return told

@@ -100,6 +100,9 @@ _CLAIM: LiteralString = """
       FROM due, transaction AS t WHERE f.id = due.id AND t.id = f.transaction_id
     RETURNING f.id, t.kind
 """
+_PAUSE: LiteralString = """
+    UPDATE funding_request SET due_at = %(until)s WHERE id = %(id)s AND state = 'IN_DOUBT' RETURNING attempts
+"""
 _OPEN: LiteralString = """
     -- The amount that verifies a card is its owner's to name, so nobody is shown it.
     SELECT f.id, f.transaction_id, f.counterpart, f.operation, f.session,
@@ -165,6 +168,12 @@ async def claim_due(uow: UnitOfWork, *, now: datetime, limit: int, lease_seconds
     """Take up to `limit` requests that nobody answered in time, the longest due first."""
     until = now + timedelta(seconds=lease_seconds)
     return await uow.rows(DueRequest, _CLAIM, {"now": now, "until": until, "limit": limit})
+
+
+async def ask_not_before(uow: UnitOfWork, request_id: UUID, *, until: datetime) -> int | None:
+    """Ask about a request in doubt no sooner than `until`; how often it was asked, None: it is not in doubt."""
+    attempts: int | None = await uow.value(_PAUSE, {"id": request_id, "until": until})
+    return attempts
 
 
 async def open_requests(uow: UnitOfWork, *, after: UUID | None, limit: int) -> list[OpenRequest]:
