@@ -101,7 +101,7 @@ def replay_rules(
         list[str] | None, typer.Option("--figure", help="A figure of the rule, as count=5; else its default")
     ] = None,
 ) -> None:
-    """Say how many payments the rules would have caught. Nothing is written."""
+    """Say how many payments and top-ups the rules would have caught. Nothing is written."""
     try:
         figures = {name: int(number) for name, _, number in (each.partition("=") for each in figure or [])}
         chosen = list(RULES) if rule is None else [rule]
@@ -123,7 +123,7 @@ def replay_rules(
             version.rule, ", ".join(f"{name}={value}" for name, value in version.figures.items()), str(caught)
         )
     Console().print(table)
-    Console().print(f"{found.any_rule} of {found.payments} payments by one rule or more")
+    Console().print(f"{found.any_rule} of {found.payments} payments and {found.topups} top-ups by one rule or more")
 
 
 def _on(data: Path | None, task: Callable[[Database], Awaitable[T]]) -> T:

@@ -25,7 +25,8 @@ from mpss.ledger.day_close import close_day
 from mpss.merchants.credentials import sweep_nonces
 from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
-from mpss.risk.lists import grey_often_refused, lapse_entries
+from mpss.risk.grey_rules import grey_often_refused, grey_topped_up
+from mpss.risk.lists import lapse_entries
 from mpss.risk.reports import search_days
 from mpss.runtime import Runtime
 from mpss.transactions.closings.close import finish_closings
@@ -70,6 +71,7 @@ JOBS = (
     Job("compare_with_boss", 30.0, compare_due),
     Job("find_dormant", 3600.0, find_dormant),
     Job("grey_often_refused", 30.0, grey_often_refused),
+    Job("grey_topped_up", 1.0, grey_topped_up),
     Job("lapse_entries", 10.0, lapse_entries),
     Job("search_days", 60.0, search_days),
     Job("expire_reviews", 10.0, expire_reviews),

@@ -8,12 +8,12 @@ Spec: CM 9.6, 9.7, 9.8, 9.9. Decision: ADR-0022.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import AccountId, RiskEntryId
+from mpss.kernel.ids import RiskEntryId
 from mpss.notices.model import Event
 from mpss.ports.key_store import KeyStore
 from mpss.risk import store
@@ -143,29 +143,6 @@ async def lapse_entries(runtime: Runtime) -> int:
             await record(uow, at=now, actor="platform", action="risk.lapse", subject=RiskEntryId.outside(entry_id))
         await tell_grey(uow, runtime.policy, Event.GREY_RELEASED, over, now)
     return len(over)
-
-
-async def grey_often_refused(runtime: Runtime) -> int:
-    """Put accounts with `policy.grey_refusals` refusals in the window on the grey list, until they were clean for
-    `policy.grey_days`; how many are new. For a job. Spec: CM 9.6, 9.7.
-    """
-    policy, now = runtime.policy, runtime.clock.now()
-    if not policy.grey_refusals:
-        return 0
-    since = now - timedelta(minutes=policy.grey_refusals_minutes)
-    async with runtime.database.transaction() as uow:
-        found = await store.refused_often(uow, since=since, refusals=policy.grey_refusals)
-        if not found:
-            return 0
-        named = [(RiskEntryId.new(now), AccountId.outside(account_id), account_id) for account_id in found]
-        until = now + timedelta(days=policy.grey_days)
-        standing = await store.grey_by_rule(uow, named, now=now, until=until)
-        new = {entry_id for entry_id, _, _ in named} & set(standing)
-        for entry_id in sorted(new):
-            subject = RiskEntryId.outside(entry_id)
-            await record(uow, at=now, actor="rule:many_refusals", action="risk.enter", subject=subject)
-        await tell_grey(uow, policy, Event.GREY_LISTED, sorted(new), now)
-    return len(new)
 
 
 async def refuse_black(uow: UnitOfWork, scope: Scope, value: str) -> None:

@@ -11,7 +11,8 @@ from mpss.db.database import UnitOfWork
 _PAGE: LiteralString = """
     -- By id, which grows with time: what was asked for in the same millisecond is in the order of its making.
     SELECT t.id, t.account_id, t.created_at, t.kind, t.state IN ('DECLINED', 'EXPIRED', 'CANCELLED'), t.amount_fen,
-           t.merchant_id, t.province, a.opened_at, a.woken_at
+           t.merchant_id, t.province,
+           CASE WHEN t.merchant_id IS NULL THEN t.metadata END, a.opened_at, a.woken_at
       FROM transaction AS t JOIN account AS a ON a.id = t.account_id
      WHERE (%(after)s::uuid IS NULL OR t.id > %(after)s) AND t.id >= %(first)s
        AND t.created_at >= %(since)s AND t.created_at < %(until)s
@@ -30,6 +31,7 @@ class HistoryLine(NamedTuple):
     amount_fen: int
     merchant_id: UUID | None
     province: str | None
+    metadata: str | None
     opened_at: datetime
     woken_at: datetime | None
 

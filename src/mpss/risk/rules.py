@@ -2,11 +2,13 @@
 
 A rule says only whether it is hit; its version says what follows. Of all rules that are hit the gravest action counts:
 challenge (an SMS code beside the password), hold (somebody looks first), refuse; `report` is of the patterns of a day.
+A top-up that was paid before it came here is taken whatever the action is: it puts its account on the grey list.
 Spec: CM 9.2, 9.3, 9.4, 9.5. Decision: ADR-0023.
 """
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -31,6 +33,9 @@ IN = frozenset(
         TransactionKind.BANK_TOPUP,
     }
 )
+_CARDS_OF_ONE_USE = frozenset({TransactionKind.VOUCHER_TOPUP, TransactionKind.RECHARGE_TOPUP})
+_SOURCES = {TransactionKind.BANK_CARD_TOPUP: "card_id", TransactionKind.BANK_TOPUP: "card"}
+"""Where the metadata of a top-up names the card it came from."""
 
 
 class Action(StrEnum):
@@ -45,14 +50,14 @@ _GRAVITY = {Action.REPORT: 0, Action.CHALLENGE: 1, Action.HOLD: 2, Action.REFUSE
 
 class Move(NamedTuple):
     """Something that an account did or tried; amounts in fen. As plain as it is kept, since the desk reads some ten of
-    them a payment: `at` in milliseconds since 1970, `kind` a `TransactionKind`, `merchant` in hexadecimal, `province`
-    the letter code of where the payer was, if that was told."""
+    them a payment: `at` in milliseconds since 1970, `kind` a `TransactionKind`, `other` the merchant in hexadecimal or
+    the card a top-up came from, `province` the letter code of where the payer was, if that was told."""
 
     at: int
     kind: str
     declined: bool
     amount_fen: int
-    merchant: str | None
+    other: str | None
     province: str | None = None
 
 
@@ -64,10 +69,19 @@ def move_of(
     *,
     declined: bool = False,
     province: str | None = None,
+    metadata: str | None = None,
 ) -> Move:
-    """The move that a transaction is."""
-    merchant = None if merchant_id is None else merchant_id.hex
-    return Move(milliseconds(at), kind, declined, amount_fen, merchant, province)
+    """The move that a transaction is; `metadata` is the transaction's."""
+    other = _source_of(kind, metadata) if merchant_id is None else merchant_id.hex
+    return Move(milliseconds(at), kind, declined, amount_fen, other, province)
+
+
+def _source_of(kind: str, metadata: str | None) -> str | None:
+    """The card that a top-up came from, where that is known."""
+    if metadata is None or kind not in IN:
+        return None
+    named = _SOURCES.get(TransactionKind(kind))
+    return None if named is None else json.loads(metadata).get(named)
 
 
 def milliseconds(at: datetime) -> int:
@@ -124,11 +138,11 @@ def velocity(facts: Facts, figures: Figures) -> bool:
 
 def same_merchant(facts: Facts, figures: Figures) -> bool:
     """So many purchases from one merchant within so many minutes, this one among them."""
-    merchant = facts.move.merchant
-    if merchant is None:
+    merchant = facts.move.other
+    if merchant is None or facts.move.kind != TransactionKind.PURCHASE:
         return False
     recent = _within(facts, minutes=figures["minutes"])
-    return sum(move.merchant == merchant and not move.declined for move in recent) + 1 >= figures["count"]
+    return sum(move.other == merchant and not move.declined for move in recent) + 1 >= figures["count"]
 
 
 def first_day_large(facts: Facts, figures: Figures) -> bool:
@@ -171,6 +185,31 @@ def far_provinces(facts: Facts, figures: Figures) -> bool:
     return any(move.province not in (None, province) and not move.declined for move in recent)
 
 
+def topup_velocity(facts: Facts, figures: Figures) -> bool:
+    """So many top-ups within so many minutes, this one among them."""
+    if not _went(facts.move, IN):
+        return False
+    done = sum(_went(move, IN) for move in _within(facts, minutes=figures["minutes"]))
+    return done + 1 >= figures["count"]
+
+
+def topup_sources(facts: Facts, figures: Figures) -> bool:
+    """Top-ups from so many cards within so many hours, this one's among them: bank cards, and each voucher and card of
+    the recharge platform, which are used once."""
+    moves = (facts.move, *_within(facts, minutes=60 * figures["hours"]))
+    if not _from_card(facts.move):
+        return False
+    found = [move for move in moves if _from_card(move)]
+    cards = {move.other for move in found if move.kind not in _CARDS_OF_ONE_USE}
+    return len(cards) + sum(move.kind in _CARDS_OF_ONE_USE for move in found) >= figures["count"]
+
+
+def first_day_topup(facts: Facts, figures: Figures) -> bool:
+    """A large amount comes in within so many hours of the opening."""
+    young = facts.move.at - facts.opened_at < _HOUR * figures["hours"]
+    return young and _went(facts.move, IN) and facts.move.amount_fen >= figures["amount_fen"]
+
+
 RULES: dict[str, Rule] = {
     "velocity": Rule(velocity, {"count": 10, "minutes": 10}, "count payments within minutes"),
     "same_merchant": Rule(same_merchant, {"count": 10, "minutes": 60}, "count purchases from one merchant in minutes"),
@@ -187,6 +226,11 @@ RULES: dict[str, Rule] = {
         dormant_woken, {"hours": 72, "amount_fen": 100_000}, "amount_fen or more within hours of waking"
     ),
     "far_provinces": Rule(far_provinces, {"minutes": 60}, "payments from two provinces within minutes"),
+    "topup_velocity": Rule(topup_velocity, {"count": 6, "minutes": 60}, "count top-ups within minutes"),
+    "topup_sources": Rule(topup_sources, {"count": 4, "hours": 24}, "top-ups from count cards within hours"),
+    "first_day_topup": Rule(
+        first_day_topup, {"hours": 24, "amount_fen": 300_000}, "a top-up of amount_fen or more within hours of opening"
+    ),
 }
 
 
@@ -233,3 +277,7 @@ def _within(facts: Facts, *, minutes: int) -> list[Move]:
 
 def _went(move: Move, kinds: frozenset[TransactionKind]) -> bool:
     return move.kind in kinds and not move.declined
+
+
+def _from_card(move: Move) -> bool:
+    return _went(move, IN) and (move.other is not None or move.kind in _CARDS_OF_ONE_USE)

@@ -75,22 +75,6 @@ _LAPSE: LiteralString = """
      WHERE state IN ('listed', 'leaving') AND until <= %(now)s
     RETURNING id
 """
-_REFUSED_OFTEN: LiteralString = """
-    SELECT account_id FROM transaction
-     WHERE state = 'DECLINED' AND account_id IS NOT NULL AND created_at > %(since)s
-     GROUP BY account_id HAVING count(*) >= %(refusals)s ORDER BY account_id
-"""
-_GREY_BY_RULE: LiteralString = """
-    -- Refused again while on the list by the rule: the clean days begin anew.
-    INSERT INTO risk_entry (id, colour, scope, value, subject_id, shown, state, reason, evidence, entered_by,
-                            entered_at, listed_at, until)
-    SELECT n.id, 'grey', 'account', n.value, n.subject_id, n.value, 'listed', 'many refusals', '', 'rule:many_refusals',
-           %(now)s, %(now)s, %(until)s
-      FROM unnest(%(ids)s::uuid[], %(values)s::text[], %(subjects)s::uuid[]) AS n (id, value, subject_id)
-        ON CONFLICT (scope, value, colour) WHERE state IN ('proposed', 'listed', 'leaving')
-        DO UPDATE SET until = EXCLUDED.until WHERE risk_entry.entered_by = 'rule:many_refusals'
-    RETURNING id
-"""
 _IS_BLACK: LiteralString = """
     SELECT EXISTS (SELECT FROM risk_entry
                     WHERE scope = %(scope)s AND value = %(value)s AND colour = 'black'
@@ -162,23 +146,6 @@ async def save_entry(uow: UnitOfWork, entry: Entry) -> None:
 async def lapse(uow: UnitOfWork, *, now: datetime) -> list[UUID]:
     """Release every entry whose time is over; their ids."""
     cursor = await uow.connection.execute(_LAPSE, {"now": now})
-    return [record[0] for record in await cursor.fetchall()]
-
-
-async def refused_often(uow: UnitOfWork, *, since: datetime, refusals: int) -> list[UUID]:
-    """The accounts with so many refusals since then."""
-    cursor = await uow.connection.execute(_REFUSED_OFTEN, {"since": since, "refusals": refusals})
-    return [record[0] for record in await cursor.fetchall()]
-
-
-async def grey_by_rule(
-    uow: UnitOfWork, accounts: Sequence[tuple[UUID, str, UUID]], *, now: datetime, until: datetime
-) -> list[UUID]:
-    """List accounts, each with the new entry's id and its own outside form; the ids of the entries that stand for
-    them by the rule, new and prolonged."""
-    ids, values, subjects = map(list, zip(*accounts, strict=True))
-    values_of = {"ids": ids, "values": values, "subjects": subjects, "now": now, "until": until}
-    cursor = await uow.connection.execute(_GREY_BY_RULE, values_of)
     return [record[0] for record in await cursor.fetchall()]
 
 

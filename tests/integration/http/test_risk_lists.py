@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mpss.kernel.ids import AccountId, MerchantId
-from mpss.risk.lists import grey_often_refused, lapse_entries
+from mpss.risk.grey_rules import grey_often_refused
+from mpss.risk.lists import lapse_entries
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, assert_books_balance

@@ -6,12 +6,16 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from mpss.accounts.codes import Purpose
+from mpss.risk.grey_rules import grey_topped_up
+from mpss.risk.lists import lapse_entries
 from mpss.risk.replay import replay
 from mpss.risk.rules import Action, RuleVersion
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
-from tests.support.house import PASSWORD, assert_books_balance, sms_code, subscriber
+from tests.support.house import PASSWORD, assert_books_balance, events, sms_code, subscriber
 from tests.support.http import Counter, problem
 from tests.support.market import PHONE
 
@@ -104,6 +108,35 @@ class TestARule:
         )
         # From Beijing after Guangdong, and from Guangdong again, twice, while Beijing is near.
         assert (found.payments, found.any_rule) == (5, 3)
+        await assert_books_balance(shop.runtime)
+
+    @clause("CM 9.3", "CM 9.6")
+    @pytest.mark.parametrize("action", ["challenge", "hold", "refuse"])
+    async def test_puts_who_was_topped_up_too_often_on_the_grey_list(self, shop: Counter, action: str) -> None:
+        began, policy = shop.runtime.clock.now(), shop.runtime.policy
+        clerk = await shop.staff(Permission.CASH_TOPUP, name="teller", hall="H97", clerk="C96")
+        payer = await shop.subscriber()
+        await switch_on(shop, rule="topup_velocity", action=action, figures={"count": 3, "minutes": 60})
+        share_fen = policy.single_limit_fen * policy.grey_limit_percent // 100
+        cash = {"phone": PHONE, "amount_fen": 100, "currency": "CNY"}
+        for expected in (0, 0, 1, 0):  # What is paid is taken; the account is listed once, and its days begin anew.
+            answer = await clerk.post("/v1/topups/cash", cash)
+            assert answer.status_code == 201, answer.text
+            found = [await grey_topped_up(shop.runtime) for _ in range(2)]
+            assert found == [expected, 0]
+        seen = await shop.staff(Permission.RISK_VIEW, name="seer")
+        (entry,) = (await seen.get("/v1/staff/risk/entries", state="listed")).json()["items"]
+        assert (entry["scope"], entry["entered_by"]) == ("account", "rule:topup_velocity")
+        assert entry["evidence"].startswith("txn_")
+        assert [event for event in await events(shop.runtime, PHONE) if "grey" in event] == ["grey_listed"]
+        above = await payer.post("/v1/purchases", shop.purchase(amount_fen=share_fen + 1))
+        problem(above, 403, "single_limit_exceeded")
+        tried = [RuleVersion("topup_velocity", Action.REFUSE, True, {"count": 3, "minutes": 60}, began)]
+        told = await replay(shop.runtime.database, tried, since=began - timedelta(1), until=began + timedelta(1))
+        # The first of the market's own, from before the rule, is in history too.
+        assert (told.payments, told.topups, told.any_rule) == (0, 5, 3)
+        shop.market.clock.advance(timedelta(days=policy.grey_days))
+        assert await lapse_entries(shop.runtime) == 1
         await assert_books_balance(shop.runtime)
 
     async def test_takes_figures_that_it_has(self, shop: Counter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,10 +21,18 @@ LONG_AGO = NOON - timedelta(days=900)
 
 
 def move(
-    minutes_ago: int, kind: K = K.PURCHASE, fen: int = 100, *, declined: bool = False, at: str | None = None
+    minutes_ago: int,
+    kind: K = K.PURCHASE,
+    fen: int = 100,
+    *,
+    declined: bool = False,
+    at: str | None = None,
+    card: str | None = None,
 ) -> Move:
     merchant = SHOP if kind is K.PURCHASE else None
-    return move_of(NOON - timedelta(minutes=minutes_ago), kind, fen, merchant, declined=declined, province=at)
+    memo = None if card is None else json.dumps({"card" if kind is K.BANK_TOPUP else "card_id": card})
+    then = NOON - timedelta(minutes=minutes_ago)
+    return move_of(then, kind, fen, merchant, declined=declined, province=at, metadata=memo)
 
 
 def facts(now: Move, *before: Move, opened_at: datetime = LONG_AGO, woken_at: datetime | None = None) -> Facts:
@@ -32,6 +41,7 @@ def facts(now: Move, *before: Move, opened_at: datetime = LONG_AGO, woken_at: da
 
 FIVE = tuple(move(minutes) for minutes in range(1, 6))
 REFUSED = tuple(move(minutes, declined=True) for minutes in range(1, 6))
+CARDS = (move(5, K.BANK_CARD_TOPUP, card="a"), move(6, K.BANK_TOPUP, card="b"), move(7, K.VOUCHER_TOPUP))
 CAME = move(60, K.BANK_CARD_TOPUP, 100_000)
 MOST = {"hours": 24, "amount_fen": 100_000, "percent": 90}
 MORE = {**MOST, "amount_fen": 100_001}
@@ -42,7 +52,7 @@ TABLE = [
     ("velocity", {"count": 6, "minutes": 10}, facts(move(0, K.CASH_TOPUP), *FIVE), False),
     ("velocity", {"count": 2, "minutes": 10}, facts(move(0), *REFUSED), False),
     ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0), *FIVE), True),
-    ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0)._replace(merchant=UUID(int=8).hex), *FIVE), False),
+    ("same_merchant", {"count": 6, "minutes": 10}, facts(move(0)._replace(other=UUID(int=8).hex), *FIVE), False),
     ("first_day_large", {"hours": 24, "amount_fen": 100}, facts(move(0), opened_at=NOON), True),
     ("first_day_large", {"hours": 24, "amount_fen": 101}, facts(move(0), opened_at=NOON), False),
     ("first_day_large", {"hours": 24, "amount_fen": 1}, facts(move(0), opened_at=NOON - timedelta(days=1)), False),
@@ -61,10 +71,27 @@ TABLE = [
     ("far_provinces", {"minutes": 60}, facts(move(0, at="BJ"), move(5, at="BJ"), move(6)), False),
     ("far_provinces", {"minutes": 60}, facts(move(0), move(5, at="GD"), move(6, at="BJ")), False),
     ("far_provinces", {"minutes": 60}, facts(move(0, at="BJ"), move(5, at="GD", declined=True)), False),
+    ("topup_velocity", {"count": 4, "minutes": 10}, facts(move(0, K.CASH_TOPUP), *CARDS), True),
+    ("topup_velocity", {"count": 5, "minutes": 10}, facts(move(0, K.CASH_TOPUP), *CARDS), False),
+    ("topup_velocity", {"count": 4, "minutes": 7}, facts(move(0, K.CASH_TOPUP), *CARDS), False),
+    ("topup_velocity", {"count": 1, "minutes": 10}, facts(move(0), *CARDS), False),
+    ("topup_velocity", {"count": 2, "minutes": 10},
+     facts(move(0, K.CASH_TOPUP), move(1, K.CASH_TOPUP, declined=True)), False),
+    ("topup_sources", {"count": 4, "hours": 1}, facts(move(0, K.RECHARGE_TOPUP), *CARDS), True),
+    ("topup_sources", {"count": 4, "hours": 1}, facts(move(0, K.BANK_CARD_TOPUP, card="c"), *CARDS), True),
+    ("topup_sources", {"count": 4, "hours": 1}, facts(move(0, K.BANK_CARD_TOPUP, card="a"), *CARDS), False),
+    ("topup_sources", {"count": 3, "hours": 1}, facts(move(0, K.CASH_TOPUP), *CARDS), False),
+    ("topup_sources", {"count": 2, "hours": 1},
+     facts(move(0, K.VOUCHER_TOPUP), move(60, K.VOUCHER_TOPUP), move(3, K.VOUCHER_TOPUP, declined=True)), False),
+    ("first_day_topup", {"hours": 24, "amount_fen": 100}, facts(move(0, K.CASH_TOPUP), opened_at=NOON), True),
+    ("first_day_topup", {"hours": 24, "amount_fen": 101}, facts(move(0, K.CASH_TOPUP), opened_at=NOON), False),
+    ("first_day_topup", {"hours": 24, "amount_fen": 1},
+     facts(move(0, K.CASH_TOPUP), opened_at=NOON - timedelta(days=1)), False),
+    ("first_day_topup", {"hours": 24, "amount_fen": 1}, facts(move(0), opened_at=NOON), False),
 ]  # fmt: skip
 
 
-@clause("CM 9.2", "CM 9.4", "CM 9.5")
+@clause("CM 9.2", "CM 9.3", "CM 9.4", "CM 9.5")
 @pytest.mark.parametrize(("rule", "figures", "told", "hit"), TABLE)
 def test_a_rule_is_hit_where_the_table_says(rule: str, figures: dict[str, int], told: Facts, hit: bool) -> None:
     assert RULES[rule].test(told, figures) is hit

@@ -35,7 +35,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import remember, risk_touches
+from mpss.risk.screen import remember_paid, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.machine import WAITING, Event
@@ -76,7 +76,7 @@ class BankTopupCommand(Asking):
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        return remember(self._decide(snapshot), snapshot)
+        return remember_paid(self._decide(snapshot), snapshot)
 
     def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.3.1.2."""

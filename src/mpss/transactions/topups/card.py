@@ -9,15 +9,18 @@ Spec: CT 5.1; CM 6.4.2.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from mpss.accounts.card_store import find_card
 from mpss.accounts.cards import card_in_hand
 from mpss.accounts.checks import check_state
+from mpss.accounts.limit_model import Counts
+from mpss.accounts.model import AccountRow
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
@@ -28,7 +31,7 @@ from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
-from mpss.risk.screen import remember, risk_touches
+from mpss.risk.screen import remember, risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
@@ -82,17 +85,13 @@ class CardTopupCommand(Asking):
         if refusal is not None:
             declined = self.declined(refusal, today)
             return unauthenticated(self.asked, self.proof, declined, account, before, usage, policy)
-        listed = blacklisted(snapshot, (account.id, self.card_id))
-        at, channel = self.asked.at, self.asked.channel
-        counts = (
-            ErrorCode.BLACKLISTED
-            if listed
-            else check_topup(
-                account, self.amount_fen, snapshot, policy, at=at, channel=channel, watched=self.asked.watched
-            )
-        )
+        at = self.asked.at
+        counts = check_card_topup(
+            account, self.card_id, self.bank, self.amount_fen, snapshot, policy, at=at, channel=self.asked.channel,
+            proven=self.proof.proven, watched=self.asked.watched,
+        )  # fmt: skip
         if isinstance(counts, ErrorCode):
-            decision = Decision(self.declined(counts, today))
+            decision = Decision(self.declined(counts, today), recorded=counts is not ErrorCode.CHALLENGE_REQUIRED)
         else:
             intent = self._transaction(TransactionState.FUNDING, today)
             decision = debit(Decision(intent), self.bank, self.card_id, self.debit, counts, policy, at=at)
@@ -111,7 +110,40 @@ class CardTopupCommand(Asking):
             amount_fen=self.amount_fen,
             refusal=refusal,
             account_id=self.account_id,
+            metadata=card_memo(self.card_id, self.bank),
         )
+
+
+def card_memo(card_id: UUID, bank: str) -> str:
+    """What is kept with a top-up from a bound card: which one."""
+    return json.dumps({"card_id": CardId.outside(card_id), "bank": bank})
+
+
+def check_card_topup(
+    account: AccountRow,
+    card_id: UUID,
+    bank: str,
+    amount_fen: int,
+    snapshot: Snapshot,
+    policy: Policy,
+    *,
+    at: datetime,
+    channel: str,
+    proven: bool,
+    watched: bool = False,
+) -> Counts | ErrorCode:
+    """Lists → limits → risk rules: the counts with a top-up from this card, or why it may not be. `proven` that the
+    phone was shown to be in the customer's hand. Pure. Spec: CM 9.3, 9.8."""
+    if blacklisted(snapshot, (account.id, card_id)):
+        return ErrorCode.BLACKLISTED
+    counts = check_topup(account, amount_fen, snapshot, policy, at=at, channel=channel, watched=watched)
+    if isinstance(counts, ErrorCode):
+        return counts
+    refusal = screen(
+        snapshot, account.id, TransactionKind.BANK_CARD_TOPUP, amount_fen, at=at, proven=proven,
+        metadata=card_memo(card_id, bank),
+    )  # fmt: skip
+    return refusal or counts
 
 
 async def top_up_from_card(
@@ -133,8 +165,8 @@ async def top_up_from_card(
 
     IN_DOUBT and RELEASING mean that the bank has not said yet; the customer is told by SMS.
 
-    Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, what a wrong password brings, SINGLE_LIMIT_EXCEEDED,
-    BALANCE_LIMIT_EXCEEDED, FUNDING_DECLINED, KEY_REUSED.
+    Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, what a wrong password brings, BLACKLISTED, SINGLE_LIMIT_EXCEEDED,
+    BALANCE_LIMIT_EXCEEDED, RISK_REFUSED, FUNDING_DECLINED, KEY_REUSED.
 
     Raises:
         MalformedField: `password`, `sms_code`, or `amount_fen` is not above zero.

@@ -25,6 +25,8 @@ from mpss.kernel.ids import CardId, OutboxId, TransactionId
 from mpss.kernel.machine import Machine
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
+from mpss.risk.screen import remember, risk_touches
+from mpss.risk.store import LISTED
 from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import NewRequest, first_card, new_request
 from mpss.transactions.machine import TOPUP, Event
@@ -32,9 +34,12 @@ from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.reply import Replying
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
 from mpss.transactions.store import CONFIRMATIONS, ConfirmationRow, key_taken
-from mpss.transactions.topups.card import ask_bank
+from mpss.transactions.topups.card import ask_bank, card_memo, check_card_topup
 from mpss.transactions.topups.card_answer import debit
-from mpss.transactions.topups.limits import check_topup, topup_touches
+from mpss.transactions.topups.limits import topup_touches
+
+_NO_CARD = UUID(int=0)
+"""Of a repeat, which is answered by its key alone."""
 
 
 class TopupOrder(NamedTuple):
@@ -42,7 +47,7 @@ class TopupOrder(NamedTuple):
 
     account_id: UUID
     amount_fen: int
-    card_id: str
+    card_id: UUID
     bank: str
     last_digits: str
 
@@ -57,11 +62,17 @@ class AskForCardTopup(Asking):
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield from topup_touches(self.order.account_id)
+        yield LISTED, self.order.account_id
+        yield from risk_touches(self.order.account_id)
+        yield LISTED, self.order.card_id
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
+        return remember(self._decide(snapshot), snapshot)
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.2."""
         order, today, at = self.order, snapshot.business_date, self.asked.at
         account = snapshot[ACCOUNTS].get(order.account_id)
@@ -70,7 +81,10 @@ class AskForCardTopup(Asking):
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         if self.code == NO_CODE:
             return Decision(self.declined(ErrorCode.RATE_LIMITED, today), recorded=False)
-        counts = check_topup(account, order.amount_fen, snapshot, self.policy, at=at, channel=self.asked.channel)
+        counts = check_card_topup(
+            account, order.card_id, order.bank, order.amount_fen, snapshot, self.policy, at=at,
+            channel=self.asked.channel, proven=True,
+        )  # fmt: skip
         if isinstance(counts, ErrorCode):
             return Decision(self.declined(counts, today))
         waiting = self._transaction(TransactionState.CONFIRMING, today)
@@ -99,7 +113,7 @@ class AskForCardTopup(Asking):
             amount_fen=order.amount_fen,
             refusal=refusal,
             account_id=order.account_id,
-            metadata=json.dumps({"card_id": order.card_id, "bank": order.bank}),
+            metadata=card_memo(order.card_id, order.bank),
         )
 
 
@@ -116,6 +130,15 @@ class ReplyToCardTopup(Replying):
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         assert self.earlier.account_id is not None
         yield from topup_touches(self.earlier.account_id)
+        yield LISTED, self.earlier.account_id
+        yield from risk_touches(self.earlier.account_id)
+        yield LISTED, self._card[0]
+
+    @property
+    def _card(self) -> tuple[UUID, str]:
+        """The card that was asked about, and its bank."""
+        kept = json.loads(self.earlier.metadata or "{}")
+        return CardId.parse(kept["card_id"], field="card_id"), kept["bank"]
 
     def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.2."""
@@ -124,13 +147,15 @@ class ReplyToCardTopup(Replying):
         refusal = check_state(account, Operation.TOP_UP, at=self.at)
         if account is None or refusal is not None:
             return self.moved(waiting, Event.REFUSE, snapshot, refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        counts = check_topup(account, waiting.amount_fen, snapshot, self.policy, at=self.at, channel=waiting.channel)
+        card_id, bank = self._card
+        counts = check_card_topup(
+            account, card_id, bank, waiting.amount_fen, snapshot, self.policy, at=self.at, channel=waiting.channel,
+            proven=True,
+        )  # fmt: skip
         if isinstance(counts, ErrorCode):
             return self.moved(waiting, Event.REFUSE, snapshot, counts)
-        kept = json.loads(waiting.metadata or "{}")
-        card_id = CardId.parse(kept["card_id"], field="card_id")
         decision = self.moved(waiting, Event.CONFIRM, snapshot)
-        return debit(decision, kept["bank"], card_id, self.new, counts, self.policy, at=self.at)
+        return debit(decision, bank, card_id, self.new, counts, self.policy, at=self.at)
 
 
 async def request_card_topup(
@@ -148,8 +173,8 @@ async def request_card_topup(
 
     The money is to come from the bound card with these last four digits, or from the one that was bound first.
 
-    Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, RATE_LIMITED, SINGLE_LIMIT_EXCEEDED, BALANCE_LIMIT_EXCEEDED,
-    KEY_REUSED.
+    Refusals: UNKNOWN_ACCOUNT, ACCOUNT_NOT_ACTIVE, RATE_LIMITED, BLACKLISTED, SINGLE_LIMIT_EXCEEDED,
+    BALANCE_LIMIT_EXCEEDED, RISK_REFUSED, KEY_REUSED.
 
     Raises:
         Refused: NOT_FOUND, no bank is connected; UNKNOWN_CARD; BUSY, its bank is not connected.
@@ -158,10 +183,10 @@ async def request_card_topup(
     """
     async with runtime.database.read() as uow:
         repeated = await key_taken(uow, caller, key)
-    order = TopupOrder(account_id, amount_fen, "", "", last_digits or "")
+    order = TopupOrder(account_id, amount_fen, _NO_CARD, "", last_digits or "")
     if not repeated:
         card, bank = await first_card(runtime, account_id, purpose=CardPurpose.TOP_UP, last_digits=last_digits)
-        order = TopupOrder(account_id, amount_fen, CardId.outside(card.id), bank.code, card.masked[-4:])
+        order = TopupOrder(account_id, amount_fen, card.id, bank.code, card.masked[-4:])
     now = runtime.clock.now()
     body = digest_of(TransactionKind.BANK_CARD_TOPUP, account_id.hex, amount_fen, last_digits)
 

@@ -27,7 +27,7 @@ from mpss.kernel.ids import AccountId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Outcome
 from mpss.observability import log
 from mpss.ports.online_bank import OnlineBankOrder
-from mpss.risk.screen import remember, risk_touches
+from mpss.risk.screen import remember_paid, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
@@ -58,7 +58,7 @@ class OnlineBankTopupCommand(Asking):
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        return remember(self._decide(snapshot), snapshot)
+        return remember_paid(self._decide(snapshot), snapshot)
 
     def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.5, 9.3."""

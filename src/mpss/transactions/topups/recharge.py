@@ -31,7 +31,7 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.ports.recharge_card import UNKNOWN_CARD, CardConsumption, RechargeCardPort
-from mpss.risk.screen import remember, risk_touches
+from mpss.risk.screen import remember_paid, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import leased_until
@@ -64,7 +64,7 @@ class RechargeTopupCommand(Asking):
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        return remember(self._decide(snapshot), snapshot)
+        return remember_paid(self._decide(snapshot), snapshot)
 
     def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.2; CM 6.4.3."""

@@ -29,7 +29,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import remember, risk_touches
+from mpss.risk.screen import remember_paid, risk_touches
 from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Asking, transaction
@@ -59,7 +59,7 @@ class VoucherTopupCommand(Asking):
         return self._transaction(TransactionState.DECLINED, business_date, amount_fen=0, refusal=code)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        return remember(self._decide(snapshot), snapshot)
+        return remember_paid(self._decide(snapshot), snapshot)
 
     def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.2."""

@@ -51,6 +51,7 @@ class CardTopupBody(Body):
         ErrorCode.CODE_EXPIRED,
         ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
+        ErrorCode.RISK_REFUSED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
         ErrorCode.FUNDING_DECLINED,
     ),
