@@ -29,6 +29,7 @@ from mpss.channels.http.fields import (
     text,
 )
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import OPENING, PAYMENT_PASSWORD
 from mpss.channels.http.routes.sign_in import Language, SessionView, session_view
 from mpss.channels.http.views import (
     ACCOUNT_EXAMPLE,
@@ -130,11 +131,7 @@ def account_view(found: AccountOverview) -> AccountView:
         ErrorCode.WEAK_PASSWORD,
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
-        ErrorCode.ACCOUNT_EXISTS,
-        ErrorCode.NUMBER_NOT_IN_SERVICE,
-        ErrorCode.NUMBER_STOPPED,
-        ErrorCode.BUSY,
-        ErrorCode.BLACKLISTED,
+        *OPENING,
     ),
     clauses=("CT 5.1", "CT 5.2", "CT 6.1.1", "CM 6.1.1"),
 )
@@ -186,9 +183,7 @@ async def read_account(request: Request) -> Response:
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.SET_LIMIT),
-        ErrorCode.PASSWORD_NOT_SET,
-        ErrorCode.WRONG_PASSWORD,
-        ErrorCode.PASSWORD_LOCKED,
+        *PAYMENT_PASSWORD,
     ),
     clauses=("CT 5.2", "CM 9.5"),
 )

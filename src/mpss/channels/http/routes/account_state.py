@@ -18,6 +18,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import Body, CardIdField, PaymentPassword, SmsCode, View
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import PASSWORD_AND_CODE
 from mpss.channels.http.routes.cards import CARD_EXAMPLE
 from mpss.channels.http.views import AT_EXAMPLE, reply
 from mpss.kernel.errors import ErrorCode
@@ -26,15 +27,7 @@ from mpss.transactions.closings.model import Block, Payout
 
 SUBJECT = Subject("Account")
 
-_PROVEN = (
-    ErrorCode.UNKNOWN_ACCOUNT,
-    ErrorCode.ILLEGAL_STATE,
-    ErrorCode.PASSWORD_NOT_SET,
-    ErrorCode.WRONG_PASSWORD,
-    ErrorCode.PASSWORD_LOCKED,
-    ErrorCode.WRONG_CODE,
-    ErrorCode.CODE_EXPIRED,
-)
+_PROVEN = (ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, *PASSWORD_AND_CODE)
 
 
 class EmptyBody(Body):

@@ -11,6 +11,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, CardIdField, Currency, PaymentPassword, SmsCode
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import PASSWORD_OR_CHALLENGE
 from mpss.channels.http.views import TransactionView, answered
 from mpss.kernel.errors import ErrorCode
 from mpss.transactions.topups.card import top_up_from_card
@@ -43,12 +44,7 @@ class CardTopupBody(Body):
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.TOP_UP),
-        ErrorCode.PASSWORD_NOT_SET,
-        ErrorCode.WRONG_PASSWORD,
-        ErrorCode.PASSWORD_LOCKED,
-        ErrorCode.CHALLENGE_REQUIRED,
-        ErrorCode.WRONG_CODE,
-        ErrorCode.CODE_EXPIRED,
+        *PASSWORD_OR_CHALLENGE,
         ErrorCode.BLACKLISTED,
         ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.RISK_REFUSED,

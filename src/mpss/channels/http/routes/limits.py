@@ -13,6 +13,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
 from mpss.channels.http.fields import Body, Currency, FeeFen, PaymentPassword, View
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import PAYMENT_PASSWORD
 from mpss.channels.http.views import reply
 from mpss.kernel.errors import ErrorCode
 
@@ -93,9 +94,7 @@ async def read_own_limits(request: Request) -> Response:
         ErrorCode.UNKNOWN_ACCOUNT,
         ErrorCode.AMOUNT_OUT_OF_RANGE,
         *refusals_of(Operation.SET_LIMIT),
-        ErrorCode.PASSWORD_NOT_SET,
-        ErrorCode.WRONG_PASSWORD,
-        ErrorCode.PASSWORD_LOCKED,
+        *PAYMENT_PASSWORD,
     ),
     clauses=("CM 9.5", "CT 5.2"),
 )

@@ -33,6 +33,7 @@ from mpss.channels.http.fields import (
     text,
 )
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import PASSWORD_OR_CHALLENGE, SPENDING
 from mpss.channels.http.views import (
     MERCHANT_EXAMPLE,
     PRODUCT_EXAMPLE,
@@ -162,19 +163,8 @@ class ReversalBody(Body):
         *refusals_of(Operation.PAY),
         ErrorCode.MERCHANT_NOT_ACTIVE,
         ErrorCode.PRODUCT_NOT_ON_SALE,
-        ErrorCode.PASSWORD_NOT_SET,
-        ErrorCode.WRONG_PASSWORD,
-        ErrorCode.PASSWORD_LOCKED,
-        ErrorCode.CHALLENGE_REQUIRED,
-        ErrorCode.WRONG_CODE,
-        ErrorCode.CODE_EXPIRED,
-        ErrorCode.BLACKLISTED,
-        ErrorCode.SINGLE_LIMIT_EXCEEDED,
-        ErrorCode.DAILY_LIMIT_EXCEEDED,
-        ErrorCode.COUNT_LIMIT_EXCEEDED,
-        ErrorCode.YEARLY_LIMIT_EXCEEDED,
-        ErrorCode.LIFETIME_LIMIT_EXCEEDED,
-        ErrorCode.RISK_REFUSED,
+        *PASSWORD_OR_CHALLENGE,
+        *SPENDING,
         ErrorCode.MONTHLY_LIMIT_EXCEEDED,
         ErrorCode.OUT_OF_STOCK,
         ErrorCode.PRICE_CHANGED,

@@ -16,6 +16,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import Phone, View
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import OPENING
 from mpss.channels.http.routes.identity import (
     IdentityBody,
     IdentityView,
@@ -82,14 +83,7 @@ def _view(opened: CounterAccount) -> CounterAccountView:
     access=Access.STAFF,
     permission=Permission.ACCOUNT_OPEN,
     says={201: Said("Open, and pending until its holder sets a password", CounterAccountView)},
-    errors=(
-        ErrorCode.ACCOUNT_EXISTS,
-        ErrorCode.NUMBER_NOT_IN_SERVICE,
-        ErrorCode.NUMBER_STOPPED,
-        ErrorCode.BUSY,
-        ErrorCode.BLACKLISTED,
-        ErrorCode.IDENTITY_MISMATCH,
-    ),
+    errors=(*OPENING, ErrorCode.IDENTITY_MISMATCH),
     clauses=("CM 5.2.1.1", "CM 6.1.2", "CM 6.1.3"),
 )
 async def open_for_customer(request: Request, body: CounterOpenBody) -> Response:
@@ -115,14 +109,7 @@ async def open_for_customer(request: Request, body: CounterOpenBody) -> Response
     access=Access.STAFF,
     permission=Permission.ACCOUNT_OPEN,
     says={201: Said("Open, and pending until a password is set", CounterAccountView)},
-    errors=(
-        ErrorCode.ACCOUNT_EXISTS,
-        ErrorCode.NUMBER_NOT_IN_SERVICE,
-        ErrorCode.NUMBER_STOPPED,
-        ErrorCode.BUSY,
-        ErrorCode.BLACKLISTED,
-        ErrorCode.IDENTITY_MISMATCH,
-    ),
+    errors=(*OPENING, ErrorCode.IDENTITY_MISMATCH),
     clauses=("CM 5.2.1.2",),
 )
 async def open_for_company(request: Request, body: CorporateOpenBody) -> Response:

@@ -46,13 +46,7 @@ class QuotaBody(MemberBody):
     access=Access.STAFF,
     permission=Permission.ACCOUNT_OPEN,
     says={204: Said("A member now")},
-    errors=(
-        ErrorCode.AMOUNT_OUT_OF_RANGE,
-        ErrorCode.UNSUPPORTED_CURRENCY,
-        ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ACCOUNT_NOT_ACTIVE,
-        ErrorCode.ILLEGAL_STATE,
-    ),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ACCOUNT_NOT_ACTIVE, ErrorCode.ILLEGAL_STATE),
     clauses=("CM 5.2.1.2",),
 )
 async def add_to_group(request: Request, body: QuotaBody) -> Response:
@@ -76,13 +70,7 @@ async def add_to_group(request: Request, body: QuotaBody) -> Response:
     access=Access.STAFF,
     permission=Permission.ACCOUNT_OPEN,
     says={204: Said("Changed")},
-    errors=(
-        ErrorCode.AMOUNT_OUT_OF_RANGE,
-        ErrorCode.UNSUPPORTED_CURRENCY,
-        ErrorCode.UNKNOWN_ACCOUNT,
-        ErrorCode.ILLEGAL_STATE,
-        ErrorCode.NOT_FOUND,
-    ),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, ErrorCode.NOT_FOUND),
     clauses=("CM 5.2.1.2",),
 )
 async def change_quota(request: Request, body: QuotaBody) -> Response:

@@ -39,7 +39,6 @@ class CounterPayeeBody(CounterDissolveBody):
     permission=Permission.PAYEE_MANAGE,
     says={201: Said("It is set up, and counts from `usable_from` on", PayeeView)},
     errors=(
-        ErrorCode.AMOUNT_OUT_OF_RANGE,
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.SET_PAYEE),
         ErrorCode.SELF_TRANSFER,

@@ -11,6 +11,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import CARD_PASSWORD
 from mpss.channels.http.views import TransactionView, answered, reply, transaction_fields
 from mpss.kernel.errors import ErrorCode
 from mpss.transactions.topups.online_bank import request_online_bank_topup, take_callback
@@ -56,10 +57,7 @@ class RedirectView(TransactionView):
         ErrorCode.NOT_FOUND,
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.TOP_UP),
-        ErrorCode.UNKNOWN_VOUCHER,
-        ErrorCode.VOUCHER_USED,
-        ErrorCode.VOUCHER_NOT_ACTIVE,
-        ErrorCode.VOUCHER_BARRED,
+        *CARD_PASSWORD,
         ErrorCode.BLACKLISTED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
         ErrorCode.FUNDING_DECLINED,

@@ -14,6 +14,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency, Phone, TransactionIdField
 from mpss.channels.http.operation import Said, Subject
+from mpss.channels.http.refusals import CARD_PASSWORD
 from mpss.channels.http.views import TransactionView, answered
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
@@ -47,10 +48,7 @@ class CashTopupBody(Body):
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.RECEIVE),
-        ErrorCode.UNKNOWN_VOUCHER,
-        ErrorCode.VOUCHER_USED,
-        ErrorCode.VOUCHER_NOT_ACTIVE,
-        ErrorCode.VOUCHER_BARRED,
+        *CARD_PASSWORD,
         ErrorCode.BLACKLISTED,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
     ),

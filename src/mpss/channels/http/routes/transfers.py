@@ -32,6 +32,7 @@ from mpss.channels.http.fields import (
 )
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
+from mpss.channels.http.refusals import PASSWORD_AND_CODE, PASSWORD_OR_CHALLENGE, SPENDING
 from mpss.channels.http.views import AT_EXAMPLE, TRANSACTION_EXAMPLE, At, NextCursor, TransactionView, answered, reply
 from mpss.desk.model import TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
@@ -44,16 +45,7 @@ from mpss.transactions.transfers.transfer import transfer
 SUBJECT = Subject("Transfer")
 
 PAYEE_EXAMPLE = "pye_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"
-_PROOF_ERRORS = (
-    ErrorCode.UNKNOWN_ACCOUNT,
-    *refusals_of(Operation.SET_PAYEE),
-    ErrorCode.PASSWORD_NOT_SET,
-    ErrorCode.WRONG_PASSWORD,
-    ErrorCode.PASSWORD_LOCKED,
-    ErrorCode.WRONG_CODE,
-    ErrorCode.CODE_EXPIRED,
-    ErrorCode.AMOUNT_OUT_OF_RANGE,
-)
+_PROOF_ERRORS = (ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.SET_PAYEE), *PASSWORD_AND_CODE)
 
 
 class TransferBody(Body):
@@ -142,19 +134,8 @@ class PayeesView(View):
         *refusals_of(Operation.TRANSFER),
         ErrorCode.PAYEE_REQUIRED,
         ErrorCode.PAYEE_COOLING,
-        ErrorCode.PASSWORD_NOT_SET,
-        ErrorCode.WRONG_PASSWORD,
-        ErrorCode.PASSWORD_LOCKED,
-        ErrorCode.CHALLENGE_REQUIRED,
-        ErrorCode.WRONG_CODE,
-        ErrorCode.CODE_EXPIRED,
-        ErrorCode.BLACKLISTED,
-        ErrorCode.SINGLE_LIMIT_EXCEEDED,
-        ErrorCode.DAILY_LIMIT_EXCEEDED,
-        ErrorCode.COUNT_LIMIT_EXCEEDED,
-        ErrorCode.YEARLY_LIMIT_EXCEEDED,
-        ErrorCode.LIFETIME_LIMIT_EXCEEDED,
-        ErrorCode.RISK_REFUSED,
+        *PASSWORD_OR_CHALLENGE,
+        *SPENDING,
         ErrorCode.BALANCE_LIMIT_EXCEEDED,
         ErrorCode.INSUFFICIENT_FUNDS,
     ),

@@ -28,6 +28,7 @@ from mpss.channels.http.fields import (
 )
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
+from mpss.channels.http.refusals import PASSWORD_OR_CHALLENGE, SPENDING
 from mpss.channels.http.routes.cards import CARD_EXAMPLE
 from mpss.channels.http.views import AT_EXAMPLE, TRANSACTION_EXAMPLE, At, NextCursor, TransactionView, answered, reply
 from mpss.desk.model import TransactionState
@@ -108,19 +109,8 @@ class WithdrawalsView(View):
         ErrorCode.CARD_REFUSED,
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.WITHDRAW),
-        ErrorCode.PASSWORD_NOT_SET,
-        ErrorCode.WRONG_PASSWORD,
-        ErrorCode.PASSWORD_LOCKED,
-        ErrorCode.CHALLENGE_REQUIRED,
-        ErrorCode.WRONG_CODE,
-        ErrorCode.CODE_EXPIRED,
-        ErrorCode.BLACKLISTED,
-        ErrorCode.SINGLE_LIMIT_EXCEEDED,
-        ErrorCode.DAILY_LIMIT_EXCEEDED,
-        ErrorCode.COUNT_LIMIT_EXCEEDED,
-        ErrorCode.YEARLY_LIMIT_EXCEEDED,
-        ErrorCode.LIFETIME_LIMIT_EXCEEDED,
-        ErrorCode.RISK_REFUSED,
+        *PASSWORD_OR_CHALLENGE,
+        *SPENDING,
         ErrorCode.PRICE_CHANGED,
         ErrorCode.INSUFFICIENT_FUNDS,
         ErrorCode.FUNDING_DECLINED,
