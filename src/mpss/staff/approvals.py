@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
-from mpss.kernel.errors import Refused
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import ApprovalId
 from mpss.staff import store
 from mpss.staff.audit import record
@@ -54,6 +54,18 @@ async def decide(
     await record(uow, at=now, actor=str(by.id), action=action, subject=str(ApprovalId.from_uuid(approval_id)))
     payload: dict[str, Any] = json.loads(approval.payload)
     return payload
+
+
+async def find(uow: UnitOfWork, *, approval_id: UUID, kind: str) -> ApprovalRow:
+    """A proposal of `kind`, decided or not.
+
+    Raises:
+        Refused: NOT_FOUND.
+    """
+    approval = await store.get_approval(uow, approval_id)
+    if approval is None or approval.kind != kind:
+        raise Refused(ErrorCode.NOT_FOUND)
+    return approval
 
 
 async def waiting(uow: UnitOfWork, *, kind: str) -> list[ApprovalRow]:

@@ -16,9 +16,9 @@ from uuid import UUID
 from mpss.accounts.queries import accounts_of_ledger
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
-from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import ApprovalId, OutboxId, TransactionId
+from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState
+from mpss.kernel.errors import ErrorCode, MalformedField
+from mpss.kernel.ids import ApprovalId, OutboxId
 from mpss.kernel.money import MAX_FEN
 from mpss.ledger.model import Balance, JournalEntry, Part, Posting
 from mpss.ledger.open import floors
@@ -26,15 +26,15 @@ from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
-from mpss.staff.approvals import decide, propose, waiting
+from mpss.staff.approvals import decide, find, propose, waiting
 from mpss.staff.audit import audit_row
 from mpss.staff.model import ApprovalRow, StaffMember, check_decider, decided
 from mpss.staff.permissions import Permission
-from mpss.staff.store import APPROVALS, AUDIT, get_approval
-from mpss.transactions.model import Asked, Asking, transaction
+from mpss.staff.store import APPROVALS, AUDIT
+from mpss.transactions.approving import approval_asked
+from mpss.transactions.model import Asking, transaction
 
 KIND = "adjustment"
-CHANNEL = "staff"
 MAX_LEGS = 20
 MAX_MEMO = 500
 
@@ -206,15 +206,11 @@ async def approve_adjustment(runtime: Runtime, *, staff: StaffMember, approval_i
     staff.require(Permission.LEDGER_ADJUST)
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
-        approval = await get_approval(uow, approval_id)
-        if approval is None or approval.kind != KIND:
-            raise Refused(ErrorCode.NOT_FOUND)
+        approval = await find(uow, approval_id=approval_id, kind=KIND)
         proposal = Proposal.of(approval)
         floored = [leg.ledger_account_id for leg in proposal.legs if leg.part is not None]
         accounts = await accounts_of_ledger(uow, floored)
-    key = f"approve:{ApprovalId.from_uuid(approval_id)}"
-    digest = digest_of(TransactionKind.ADJUSTMENT, approval_id.hex)
-    asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, CHANNEL)
+    asked = approval_asked(TransactionKind.ADJUSTMENT, approval_id, by=staff, at=now)
     return await runtime.desk.submit(AdjustmentCommand(asked, approval_id, proposal, tuple(accounts), staff))
 
 

@@ -24,25 +24,25 @@ from mpss.accounts.model import FreezeKind
 from mpss.accounts.state_store import ACCOUNT_EVENTS, event_row
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
-from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import AccountId, ApprovalId, FreezeId, OutboxId, TransactionId
+from mpss.kernel.ids import AccountId, ApprovalId, FreezeId, OutboxId
 from mpss.kernel.money import MAX_FEN
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
-from mpss.staff.approvals import decide, propose, waiting
+from mpss.staff.approvals import decide, find, propose, waiting
 from mpss.staff.audit import audit_row
 from mpss.staff.model import ApprovalRow, StaffMember, check_decider, decided
 from mpss.staff.permissions import Permission
-from mpss.staff.store import APPROVALS, AUDIT, get_approval
-from mpss.transactions.model import Asked, Asking, transaction
+from mpss.staff.store import APPROVALS, AUDIT
+from mpss.transactions.approving import approval_asked
+from mpss.transactions.model import Asking, transaction
 from mpss.transactions.postings import law_deduction_legs
 
 KIND = "law_deduction"
-CHANNEL = "staff"
 _LONGEST = 200
 
 
@@ -206,14 +206,10 @@ async def approve_deduction(runtime: Runtime, *, staff: StaffMember, approval_id
     staff.require(Permission.LAW_DEDUCT)
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
-        approval = await get_approval(uow, approval_id)
-        if approval is None or approval.kind != KIND:
-            raise Refused(ErrorCode.NOT_FOUND)
+        approval = await find(uow, approval_id=approval_id, kind=KIND)
         deduction = Deduction.of(approval)
         earlier = tuple(await earlier_orders(uow, deduction.freeze_id))
-    key = f"approve:{ApprovalId.from_uuid(approval_id)}"
-    digest = digest_of(TransactionKind.LAW_DEDUCTION, approval_id.hex)
-    asked = Asked(TransactionId.new(now), staff.caller, key, digest, now, CHANNEL)
+    asked = approval_asked(TransactionKind.LAW_DEDUCTION, approval_id, by=staff, at=now)
     return await runtime.desk.submit(DeductionCommand(asked, approval_id, deduction, staff, earlier))
 
 

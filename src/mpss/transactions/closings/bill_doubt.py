@@ -24,11 +24,11 @@ from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import ApprovalId, FundingId
 from mpss.kernel.outcome import Approved, Declined
 from mpss.runtime import Runtime
-from mpss.staff.approvals import decide, propose, waiting
+from mpss.staff.approvals import decide, find, propose, waiting
 from mpss.staff.audit import audit_row
 from mpss.staff.model import ApprovalRow, StaffMember, check_decider, decided
 from mpss.staff.permissions import Permission
-from mpss.staff.store import APPROVALS, AUDIT, get_approval
+from mpss.staff.store import APPROVALS, AUDIT
 from mpss.transactions.closings.bill import AnswerBillPayout
 from mpss.transactions.closings.store import hold_of
 from mpss.transactions.funding.again import lease_seconds
@@ -138,9 +138,7 @@ async def approve_ending(runtime: Runtime, *, staff: StaffMember, approval_id: U
     staff.require(Permission.FUNDING_END)
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
-        approval = await get_approval(uow, approval_id)
-        if approval is None or approval.kind != KIND:
-            raise Refused(ErrorCode.NOT_FOUND)
+        approval = await find(uow, approval_id=approval_id, kind=KIND)
         ending = Ending.of(approval)
         payout = await _payout_of(uow, ending.request_id)
         hold_id = await hold_of(uow, payout.id)
