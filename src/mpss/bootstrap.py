@@ -30,7 +30,7 @@ from mpss.channels.bank.listener import listen as listen_to_banks
 from mpss.channels.http.app import create_app
 from mpss.channels.sms.listener import listen
 from mpss.config import Settings, parse_peers
-from mpss.db.database import Database
+from mpss.db.database import Database, opened
 from mpss.db.migrate import migrate, role_of
 from mpss.desk.desk import Desk
 from mpss.jobs.outbox import outbox_worker
@@ -176,13 +176,8 @@ async def migrate_and_seed(settings: Settings) -> tuple[str, ...]:
     owner_url = settings.owner_database_url or settings.database_url
     applied = await migrate(owner_url, run_role=role_of(settings.database_url))
     now = make_clock(settings).now()
-    database = Database(settings.database_url, pool_size=1)
-    await database.open()
-    try:
-        async with database.transaction() as uow:
-            await seed(uow, today=business_date(now, cut=settings.day_cut), now=now)
-    finally:
-        await database.close()
+    async with opened(settings.database_url) as database, database.transaction() as uow:
+        await seed(uow, today=business_date(now, cut=settings.day_cut), now=now)
     return applied
 
 

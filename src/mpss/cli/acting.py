@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from mpss.bootstrap import make_runtime, running
 from mpss.cli.center import settled
 from mpss.config import Settings
+from mpss.db.database import Database, UnitOfWork, opened
 from mpss.db.readiness import check_current
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, Refused
@@ -50,6 +51,28 @@ def as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable
         return await flow(runtime, await authenticate_member(runtime, key))
 
     return as_platform(data, run)
+
+
+def on_database(data: Path | None, task: Callable[[Database], Awaitable[T]]) -> T:
+    """Run a task on the center's database alone, with none of its ports."""
+
+    async def run(settings: Settings) -> T:
+        await check_current(settings.database_url)
+        async with opened(settings.database_url) as database:
+            return await task(database)
+
+    with settled(data) as settings:
+        return asyncio.run(run(settings))
+
+
+def read(data: Path | None, query: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+    """What a query finds in the center's database."""
+
+    async def run(database: Database) -> T:
+        async with database.read() as uow:
+            return await query(uow)
+
+    return on_database(data, run)
 
 
 def as_platform(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:

@@ -14,7 +14,7 @@ from mpss.cli.center import settled
 from mpss.cli.story import SHOPS, Fact, Story
 from mpss.cli.town_center import TownCenter, town_center
 from mpss.config import Settings
-from mpss.db.database import Database
+from mpss.db.database import opened
 from mpss.simulators.center_api import CenterApi
 from mpss.transactions.verify import verify
 
@@ -92,13 +92,8 @@ async def _play(progress: Progress, center: TownCenter) -> tuple[list[Fact], dic
 
 
 async def _invariants(settings: Settings) -> list[Fact]:
-    database = Database(settings.database_url, pool_size=1)
-    await database.open()
-    try:
-        async with database.read() as uow:
-            checks = await verify(uow)
-    finally:
-        await database.close()
+    async with opened(settings.database_url) as database, database.read() as uow:
+        checks = await verify(uow)
     broken = [check.name for check in checks if not check.holds]
     found = ", ".join(broken) if broken else f"all {len(checks)} hold"
     return [Fact("the invariants, recomputed from the books", found, not broken)]

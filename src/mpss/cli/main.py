@@ -19,6 +19,7 @@ from rich.table import Table
 from mpss.adapters.key_store_file import FileKeyStore, KeyFileDamaged
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
 from mpss.cli.account_counter import accounts_app
+from mpss.cli.acting import read
 from mpss.cli.bench import bench_command
 from mpss.cli.boss import boss_app
 from mpss.cli.center import kept_secret, settled
@@ -37,13 +38,11 @@ from mpss.config import SettingInvalid, Settings
 from mpss.db.backup import BackupDamaged, BackupFailed, NotEmpty
 from mpss.db.backup import backup as make_backup
 from mpss.db.backup import restore as restore_backup
-from mpss.db.database import Database
 from mpss.db.migrate import MigrationChanged, NoSuchRole, role_of
 from mpss.db.postmaster import PostmasterError
 from mpss.db.readiness import NotMigrated, check_current
 from mpss.db.service_user import NoServiceUser
 from mpss.kernel.errors import MpssError
-from mpss.ledger.verify import Check
 from mpss.observability import configure_logging
 from mpss.ports.key_store import UnknownKey
 from mpss.simulators.town import run as run_town
@@ -123,8 +122,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Recompute every invariant from the books; exits 1 on a breach."""
-    with settled(data) as settings:
-        checks = asyncio.run(_verify(settings))
+    checks = read(data, verify_all)
     if as_json:
         print(json.dumps([{"name": c.name, "breaches": c.breaches, "figure": c.figure} for c in checks]))
     else:
@@ -134,17 +132,6 @@ def verify(
         console.print(table)
     if not all(check.holds for check in checks):
         sys.exit(1)
-
-
-async def _verify(settings: Settings) -> list[Check]:
-    await check_current(settings.database_url)
-    database = Database(settings.database_url, pool_size=1)
-    await database.open()
-    try:
-        async with database.read() as uow:
-            return await verify_all(uow)
-    finally:
-        await database.close()
 
 
 @staff_app.command("add")

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from mpss.bootstrap import make_runtime, running
-from mpss.cli.acting import local
-from mpss.cli.center import settled
-from mpss.config import Settings
-from mpss.db.database import Database, UnitOfWork
-from mpss.db.readiness import check_current
+from mpss.cli.acting import as_platform, local, read
 from mpss.kernel.ids import PaymentBatchId, TransactionId
 from mpss.kernel.money import Money
-from mpss.observability import configure_logging
-from mpss.runtime import Runtime
 from mpss.transactions.withdrawals.payment_answer import read_answers
 from mpss.transactions.withdrawals.payment_batch import make_batches_now
 from mpss.transactions.withdrawals.payment_queries import Search, answers, batches, withdrawals
-
-T = TypeVar("T")
 
 payment_orders_app = typer.Typer(help="Files of payment orders to banks, and their answers.", no_args_is_help=True)
 withdrawals_app = typer.Typer(help="Withdrawals to bank cards.", no_args_is_help=True)
@@ -46,7 +35,7 @@ def list_withdrawals(
 ) -> None:
     """Show withdrawals, newest first."""
     search = Search(state=state, bank=bank, phone=phone)
-    found = _read(data, lambda uow: withdrawals(uow, search, before=None, limit=most))
+    found = read(data, lambda uow: withdrawals(uow, search, before=None, limit=most))
     table = Table("transaction", "phone", "bank", "card", "yuan", "fee", "state", "sent", "ended", "bank says")
     for line in found:
         table.add_row(
@@ -60,7 +49,7 @@ def list_withdrawals(
 @payment_orders_app.command("list")
 def list_files(data: _DataOption = None, bank: _BankOption = None, most: _MostOption = 50) -> None:
     """Show the files that were made and how many of their orders are answered, and the answers that were read."""
-    made = _read(data, lambda uow: batches(uow, bank=bank, before=None, limit=most))
+    made = read(data, lambda uow: batches(uow, bank=bank, before=None, limit=most))
     table = Table("file", "batch", "orders", "yuan", "placed", "open", "paid", "rejected", "returned")
     for batch in made:
         table.add_row(
@@ -69,58 +58,32 @@ def list_files(data: _DataOption = None, bank: _BankOption = None, most: _MostOp
             str(batch.returned),
         )  # fmt: skip
     Console().print(table)
-    read = Table("answer", "bank", "outcome", "paid", "rejected", "returned", "read", "problem")
-    for answer in _read(data, lambda uow: answers(uow, bank=bank, before=None, limit=most)):
-        read.add_row(
+    said = Table("answer", "bank", "outcome", "paid", "rejected", "returned", "read", "problem")
+    for answer in read(data, lambda uow: answers(uow, bank=bank, before=None, limit=most)):
+        said.add_row(
             answer.file_name, answer.bank, answer.outcome, str(answer.paid), str(answer.rejected),
             str(answer.returned), local(answer.read_at), answer.problem,
         )  # fmt: skip
-    Console().print(read)
+    Console().print(said)
 
 
 @payment_orders_app.command("make")
 def make_files(data: _DataOption = None, bank: _BankOption = None) -> None:
     """Make and place the file of what waits now, without waiting for the cut."""
-    made = _run(data, lambda runtime: make_batches_now(runtime, bank=bank))
+    made = as_platform(data, lambda runtime: make_batches_now(runtime, bank=bank))
     Console().print("\n".join(PaymentBatchId.outside(each) for each in made) or "Nothing waits.")
 
 
 @payment_orders_app.command("read")
 def read_files(data: _DataOption = None, bank: _BankOption = None) -> None:
     """Read the answers that banks have placed now; exits 1 where one was refused."""
-    read = _run(data, lambda runtime: read_answers(runtime, bank=bank))
-    for answer in read:
+    found = as_platform(data, lambda runtime: read_answers(runtime, bank=bank))
+    for answer in found:
         Console().print(
             f"{answer.file_name}: {answer.outcome}, {answer.paid} paid, {answer.rejected} rejected, "
             f"{answer.returned} returned {answer.problem}".rstrip()
         )
-    if not read:
+    if not found:
         Console().print("There is nothing to read.")
-    if any(answer.outcome == "refused" for answer in read):
+    if any(answer.outcome == "refused" for answer in found):
         raise typer.Exit(1)
-
-
-def _read(data: Path | None, query: Callable[[UnitOfWork], Awaitable[T]]) -> T:
-    async def read(settings: Settings) -> T:
-        await check_current(settings.database_url)
-        database = Database(settings.database_url, pool_size=1)
-        await database.open()
-        try:
-            async with database.read() as uow:
-                return await query(uow)
-        finally:
-            await database.close()
-
-    with settled(data) as settings:
-        return asyncio.run(read(settings))
-
-
-def _run(data: Path | None, flow: Callable[[Runtime], Awaitable[T]]) -> T:
-    async def run(settings: Settings) -> T:
-        await check_current(settings.database_url)
-        async with running(make_runtime(settings)) as runtime:
-            return await flow(runtime)
-
-    configure_logging("ERROR")
-    with settled(data) as settings:
-        return asyncio.run(run(settings))

@@ -37,7 +37,7 @@ from mpss.cli.replay_cards import BANKS, Cards, code_in
 from mpss.cli.replay_center import next_month, sandboxed
 from mpss.cli.replay_report import Line, report
 from mpss.config import Settings
-from mpss.db.database import Database
+from mpss.db.database import Database, opened
 from mpss.kernel.clock import SHANGHAI, SandboxClock, business_date
 from mpss.ledger.day_close import close_day
 from mpss.ledger.verify import Check
@@ -350,10 +350,5 @@ class Player:
 
 
 async def _verify(settings: Settings) -> list[Check]:
-    database = Database(settings.database_url, pool_size=1)
-    await database.open()
-    try:
-        async with database.read() as uow:
-            return await verify(uow)
-    finally:
-        await database.close()
+    async with opened(settings.database_url) as database, database.read() as uow:
+        return await verify(uow)

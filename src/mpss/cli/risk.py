@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from mpss.cli.center import settled
-from mpss.config import Settings
+from mpss.cli.acting import on_database, read
 from mpss.db.database import Database
-from mpss.db.readiness import check_current
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.ids import RiskEntryId, RiskReportId
 from mpss.kernel.masking import mask_phone
-from mpss.risk.model import Entry
 from mpss.risk.patterns import PATTERNS
 from mpss.risk.queries import Search, entries
 from mpss.risk.replay import Replayed, replay
 from mpss.risk.report_store import Report, ReportSearch, find_reports
 from mpss.risk.rule_versions import check_figures
 from mpss.risk.rules import RULES, Action, RuleVersion
-
-T = TypeVar("T")
 
 risk_app = typer.Typer(
     help="The grey and black lists, the reports, and the risk rules over history.", no_args_is_help=True
@@ -49,12 +42,9 @@ def list_entries(
 ) -> None:
     """Show entries of the grey and black lists, newest first."""
 
-    async def read(database: Database) -> list[Entry]:
-        async with database.read() as uow:
-            return await entries(uow, Search(colour, scope, state), after=None, limit=most)
-
+    search = Search(colour, scope, state)
     table = Table("entry", "list", "scope", "value", "state", "until", "reason", "entered by")
-    for entry in _on(data, read):
+    for entry in read(data, lambda uow: entries(uow, search, after=None, limit=most)):
         table.add_row(
             RiskEntryId.outside(entry.id), entry.colour, entry.scope, entry.shown, entry.state, str(entry.until or ""),
             entry.reason, entry.entered_by,
@@ -71,14 +61,11 @@ def list_reports(
 ) -> None:
     """Show large-value and suspicious transactions that wait to be reported or dismissed, newest first."""
 
-    async def read(database: Database) -> list[Report]:
-        async with database.read() as uow:
-            return await find_reports(uow, ReportSearch(pattern, state), after=None, limit=most)
-
+    search = ReportSearch(pattern, state)
     table = Table(
         "report", "day", "pattern", "number or merchant", "movements", "CNY", "state", "reviewed by", "reason"
     )
-    for report in _on(data, read):
+    for report in read(data, lambda uow: find_reports(uow, search, after=None, limit=most)):
         table.add_row(
             RiskReportId.outside(report.id), str(report.business_date), report.pattern, _of_whom(report),
             str(report.movements), f"{report.amount_fen / 100:,.2f}", report.state, report.reviewed_by or "",
@@ -115,7 +102,7 @@ def replay_rules(
         first, end = (day.replace(tzinfo=SHANGHAI) for day in (since, until))
         return await replay(database, versions, since=first, until=end)
 
-    found = _on(data, run)
+    found = on_database(data, run)
     table = Table("rule", "figures", "would have caught")
     for version in versions:
         caught = sum(count for finding, count in found.caught.items() if finding.rule == version.rule)
@@ -124,17 +111,3 @@ def replay_rules(
         )
     Console().print(table)
     Console().print(f"{found.any_rule} of {found.payments} payments and {found.topups} top-ups by one rule or more")
-
-
-def _on(data: Path | None, task: Callable[[Database], Awaitable[T]]) -> T:
-    async def run(settings: Settings) -> T:
-        await check_current(settings.database_url)
-        database = Database(settings.database_url, pool_size=1)
-        await database.open()
-        try:
-            return await task(database)
-        finally:
-            await database.close()
-
-    with settled(data) as settings:
-        return asyncio.run(run(settings))

@@ -122,6 +122,17 @@ class Database:
 
 
 @asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """A database for one task, with one connection; closed at the end."""
+    database = Database(url, pool_size=1)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
 async def unit_of_work(connection: Connection) -> AsyncIterator[UnitOfWork]:
     """A unit of work on a connection one already has."""
     token = unit_of_work_open.set(True)
