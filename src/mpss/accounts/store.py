@@ -45,7 +45,7 @@ def _usage(record: Sequence[Any]) -> tuple[UUID, UsageRow]:
 
 
 def _usage_columns(rows: Sequence[tuple[UUID, UsageRow]]) -> dict[str, list[Any]]:
-    return {name: [row[place] for _, row in rows] for place, name in enumerate(UsageRow._fields)}
+    return dict(zip(UsageRow._fields, map(list, zip(*(row for _, row in rows), strict=True)), strict=True))
 
 
 ACCOUNTS: RowSet[UUID, AccountRow] = RowSet(

@@ -29,9 +29,13 @@ SAVE_PORTIONS = """
 """
 
 
+_SCOPES = {scope.value: scope for scope in Scope}
+_STATES = {state.value: state for state in ProductState}
+
+
 def _product(record: Sequence[Any]) -> tuple[UUID, ProductRow]:
     id_, merchant_id, name, price_fen, scope, state, has_stock = record
-    return id_, ProductRow(id_, merchant_id, name, price_fen, Scope(scope), ProductState(state), has_stock)
+    return id_, ProductRow(id_, merchant_id, name, price_fen, _SCOPES[scope], _STATES[state], has_stock)
 
 
 def _stock(record: Sequence[Any]) -> tuple[UUID, StockRow]:

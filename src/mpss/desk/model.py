@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from mpss.db.rows import InsertSet, RowSet
@@ -129,19 +129,25 @@ class Transaction(NamedTuple):
         return self.state in PENDING
 
 
-class Snapshot:
-    """The rows a batch touches. `snapshot[ACCOUNTS].get(account_id)` is a row, or None where there is none."""
+class Snapshot(dict[RowSet[Any, Any], dict[Any, Any]]):
+    """The rows a batch touches. `snapshot[ACCOUNTS].get(account_id)` is a row, or None where there is none.
 
-    __slots__ = ("business_date", "rows")
+    A dict, since a decision looks into it some fifteen times.
+    """
+
+    __slots__ = ("business_date",)
 
     def __init__(self, business_date: date) -> None:
+        super().__init__()
         self.business_date = business_date
-        self.rows: dict[RowSet[Any, Any], dict[Any, Any]] = {}
 
-    def __getitem__(self, rows: RowSet[K, R]) -> dict[K, R]:
-        found: dict[K, R] | None = self.rows.get(rows)
-        if found is None:
-            found = self.rows[rows] = {}
+    if TYPE_CHECKING:  # The dict's own, with the key and the row that each set has.
+
+        def __getitem__(self, rows: RowSet[K, R], /) -> dict[K, R]: ...
+
+    def __missing__(self, rows: RowSet[K, R]) -> dict[K, R]:
+        found: dict[K, R] = {}
+        self[rows] = found
         return found
 
 

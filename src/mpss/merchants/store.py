@@ -44,9 +44,12 @@ _UNIQUE = {"merchant_name": "name", "merchant_credit_code": "credit_code"}
 """The field at fault where a unique index refuses."""
 
 
+_STATES = {state.value: state for state in MerchantState}
+
+
 def _row(record: Sequence[Any]) -> tuple[UUID, MerchantRow]:
     id_, name, province, state, *rest = record
-    return id_, MerchantRow(id_, name, province, MerchantState(state), *rest)
+    return id_, MerchantRow(id_, name, province, _STATES[state], *rest)
 
 
 def _counted(row: MerchantRow) -> UUID | None:

@@ -20,8 +20,9 @@ def _make_listed(record: Sequence[Any]) -> tuple[UUID, Listed]:
 LISTED: RowSet[UUID, Listed] = RowSet(
     name="risk_entry",
     order=13,
-    # Not locked: an entry that comes into force counts from the next batch on. OFFSET 0: a plan made while the list was
-    # short would else go through the whole of it for each account.
+    # Not locked: an entry that comes into force counts from the next batch on. Nothing is looked up by a scope while
+    # nothing of it is listed. OFFSET 0: a plan made while the list was short would else go through the whole of it for
+    # each account.
     load="""
         SELECT found.id, bool_or(found.colour = 'black'), bool_or(found.colour = 'grey')
           FROM (SELECT e.subject_id AS id, e.colour FROM risk_entry AS e
@@ -31,8 +32,9 @@ LISTED: RowSet[UUID, Listed] = RowSet(
                     SELECT n.colour FROM risk_entry AS n
                      WHERE n.scope = 'number' AND n.value = a.phone AND n.state IN ('listed', 'leaving') OFFSET 0) AS e
                  WHERE a.id = ANY(%(keys)b::uuid[])
+                   AND (SELECT EXISTS (SELECT FROM risk_entry
+                                        WHERE scope = 'number' AND state IN ('listed', 'leaving')))
                  UNION ALL
-                -- Nothing is looked up while no person is listed.
                 SELECT a.id, e.colour FROM account AS a, LATERAL (
                     SELECT p.colour FROM customer AS h JOIN risk_entry AS p ON p.value = h.person_digest
                      WHERE h.id = a.customer_id AND p.scope = 'person' AND p.state IN ('listed', 'leaving')
@@ -45,7 +47,9 @@ LISTED: RowSet[UUID, Listed] = RowSet(
                     SELECT b.colour FROM risk_entry AS b
                      WHERE b.scope = 'bank_card' AND b.state IN ('listed', 'leaving')
                        AND b.aliases @> ARRAY[encode(c.number_digest, 'hex')] OFFSET 0) AS e
-                 WHERE c.id = ANY(%(keys)b::uuid[])) AS found
+                 WHERE c.id = ANY(%(keys)b::uuid[])
+                   AND (SELECT EXISTS (SELECT FROM risk_entry
+                                        WHERE scope = 'bank_card' AND state IN ('listed', 'leaving')))) AS found
          GROUP BY found.id
     """,
     make=_make_listed,
