@@ -3,7 +3,7 @@
 Invariants: (1) an event has its effect once, however often it comes; (2) within an aspect (accounts/boss_status.py) an
 older event never undoes a newer one, unless somebody settles it so; (3) an account follows its subscription, not its
 number: an event of another subscription on the same number does nothing to it; (4) a number that was given up or is
-another's leaves its account.
+another's leaves its account, and the directed relations that pay it end.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ from mpss.accounts.boss_store import (
 from mpss.accounts.change import changed
 from mpss.accounts.model import AccountRow, Life
 from mpss.accounts.notify import tell
+from mpss.accounts.payee_store import dissolve_to
 from mpss.accounts.state_store import insert_event, set_life
 from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import OutboxId
+from mpss.kernel.masking import mask_phone
 from mpss.kernel.phone import home_province, parse_phone
+from mpss.outbox.model import notice
+from mpss.outbox.store import enqueue
 from mpss.ports.boss import BossEvent
 from mpss.runtime import Runtime
 
@@ -88,9 +93,11 @@ async def apply_event(uow: UnitOfWork, event: BossEvent, *, source: str, now: da
     )
     locked = None if bound is None else await lock_account(uow, bound.account_id)
     if bound is None or locked is None:
+        await _end_relations(uow, event, kind, now=now)
         return "no_account"
     result = await _apply(uow, event, kind, bound, locked[0], now=now, anyway=source == SETTLED)
     applied_at = now if result == "applied" else None
+    await _end_relations(uow, event, kind, now=now)
     await record_result(uow, event.event_id, result, account_id=bound.account_id, applied_at=applied_at)
     return result
 
@@ -103,7 +110,31 @@ async def part(uow: UnitOfWork, account_id: UUID, *, source: str, now: datetime)
     await set_life(uow, account_id, Life.PRE_CLOSED, now=now)
     await leave_number(uow, account_id, now=now)
     await end_sessions(uow, account_id)
+    await _dissolved_to(uow, locked[0].phone, now=now)
     await insert_event(uow, account_id, "number_transferred", detail={"source": source}, actor=ACTOR, now=now)
+
+
+async def _end_relations(uow: UnitOfWork, event: BossEvent, kind: BossKind, *, now: datetime) -> None:
+    """The number is not whose it was: who sends money to it by a directed relation meant somebody else.
+
+    A late event of an earlier owner ends nothing of who has a wallet on it now.
+    """
+    gone = BOSS_EFFECTS[kind].aspect is Aspect.END or kind is BossKind.CHANGE_NUMBER
+    if gone and await find_wallet(uow, phone=event.phone) is None:
+        await _dissolved_to(uow, event.phone, now=now)
+
+
+async def _dissolved_to(uow: UnitOfWork, phone: str, *, now: datetime) -> None:
+    """End the directed relations that pay the number, and tell whose they were."""
+    params = {"counterpart": mask_phone(phone)}
+    rows = [
+        notice(
+            OutboxId.new(now), reference=payer.id, phone=payer.phone, event="payee_dissolved", language=payer.language,
+            params=params, now=now,
+        )
+        for payer in await dissolve_to(uow, phone, now=now)
+    ]  # fmt: skip
+    await enqueue(uow, rows)
 
 
 async def _apply(

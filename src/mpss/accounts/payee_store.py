@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from mpss.accounts.payee_model import Payee, PayeeRow
+from mpss.accounts.state_store import Owner
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
 from mpss.kernel.ids import PayeeId
@@ -58,6 +59,12 @@ _SET_LIMITS: LiteralString = """
     UPDATE payee SET single_limit_fen = %(single_limit_fen)s, daily_limit_fen = %(daily_limit_fen)s WHERE id = %(id)s
 """
 _DISSOLVE: LiteralString = "UPDATE payee SET dissolved_at = %(now)s WHERE id = %(id)s AND dissolved_at IS NULL"
+_DISSOLVE_TO: LiteralString = """
+    WITH gone AS (
+        UPDATE payee SET dissolved_at = %(now)s WHERE phone = %(phone)s AND dissolved_at IS NULL RETURNING account_id)
+    SELECT a.id, a.phone, a.language FROM gone JOIN account AS a ON a.id = gone.account_id
+     WHERE a.life <> 'closed' AND a.number_left_at IS NULL ORDER BY a.id
+"""
 
 
 async def insert_payee(uow: UnitOfWork, payee: Payee, *, account_id: UUID, day: date) -> None:
@@ -95,3 +102,8 @@ async def set_limits(uow: UnitOfWork, payee_id: UUID, *, single_limit_fen: int, 
 async def dissolve(uow: UnitOfWork, payee_id: UUID, *, now: datetime) -> None:
     """End a relation whose account is locked."""
     await uow.execute(_DISSOLVE, {"id": payee_id, "now": now})
+
+
+async def dissolve_to(uow: UnitOfWork, phone: str, *, now: datetime) -> list[Owner]:
+    """End every relation that pays the number; whose they were. A transfer decided just now still goes by it."""
+    return [Owner(**row) for row in await uow.dicts(_DISSOLVE_TO, {"phone": phone, "now": now})]

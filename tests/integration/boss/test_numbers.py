@@ -149,6 +149,31 @@ class TestANumberSoldAgain:
         again = await shop.nobody().post("/v1/sessions", code)
         assert (again.status_code, again.json()["account_id"]) == (201, None)
 
+    @clause("CM 5.2.6", "CM 6.3")
+    @pytest.mark.parametrize("kind", ["cancel_user", "transfer_owner", "change_number"])
+    @pytest.mark.parametrize("wallet", [True, False])
+    async def test_is_paid_by_no_relation_to_who_had_it(self, linked: Linked, kind: str, wallet: bool) -> None:
+        shop, boss = linked
+        boss.sell(OTHER)
+        if wallet:
+            await open_at(shop)
+        payer = await shop.subscriber()
+        code = await sms_code(shop.runtime, PHONE, Purpose.PAYEE)
+        body = {
+            "payee_phone": OTHER, "single_limit_fen": 5_000, "daily_limit_fen": 9_000, "currency": "CNY",
+            "payment_password": PASSWORD, "sms_code": code,
+        }  # fmt: skip
+        made = await payer.post("/v1/payees", body)
+        assert made.status_code == 201, made.text
+        shop.market.clock.advance(timedelta(seconds=1))
+        boss.change("stop_1way", OTHER)
+        await boss.told()
+        assert len((await payer.get("/v1/payees")).json()["items"]) == 1
+        boss.change(kind, OTHER, **({"new_phone": "+8618912340055"} if kind == "change_number" else {}))
+        await boss.told()
+        assert (await payer.get("/v1/payees")).json()["items"] == []
+        assert (await events(shop.runtime, PHONE))[-1] == "payee_dissolved"
+
     async def test_that_was_only_changed_for_another_takes_the_account_along(self, linked: Linked) -> None:
         shop, boss = linked
         moved = boss.sell(OTHER)

@@ -85,7 +85,7 @@ async def scene(database: Database, tmp_path: Path, ocs: Ocs) -> AsyncIterator[S
             yield Scene(shop, await shop.subscriber(), bill)
 
 
-@clause("CM 5.2.3.4")
+@clause("CM 5.2.3.4", "GD 3.2")
 class TestTheRestOfAClosedAccount:
     async def test_is_credited_to_the_phone_bill_with_what_may_not_be_withdrawn(self, scene: Scene) -> None:
         rest_fen = await scene.shop.balance_fen()

@@ -63,7 +63,7 @@ async def frozen(shop: Counter, kind: str) -> str:
 
 
 class TestLoss:
-    @clause("CM 5.2.9", "CM 6.7", "CM 6.7.2")
+    @clause("CM 5.2.9", "CM 6.7", "CM 6.7.2", "GD 3.4")
     async def test_reported_over_the_portal_stops_payments_and_ends_the_other_sessions(self, shop: Counter) -> None:
         other, payer = await shop.subscriber(), await shop.subscriber()
         told = await payer.post("/v1/account/loss", {})
@@ -115,6 +115,9 @@ class TestLoss:
         payer = await shop.subscriber()
         problem(await payer.post("/v1/purchases", shop.purchase()), 403, "loss_written")
         problem(await payer.post("/v1/account/loss/lift", await proofs(shop)), 403, "loss_written")
+        # Whoever has the phone may know the password too.
+        closing = {"payout": "cash", **await proofs(shop)}
+        problem(await payer.post("/v1/account/closing", closing), 403, "loss_written")
         cash = {"phone": PHONE, "amount_fen": 100, "currency": "CNY"}
         assert (await clerk.post("/v1/topups/cash", cash)).status_code == 201
         wrong = problem(await clerk.post("/v1/staff/accounts/loss/lift", asked), 400, "malformed_request")

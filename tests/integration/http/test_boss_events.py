@@ -111,7 +111,7 @@ class TestTheNumber:
         for phone in (PHONE, NEW_PHONE):
             assert "number_changed" in await events(shop.runtime, phone)
 
-    @clause("CM 5.2.8")
+    @clause("CM 5.2.8", "GD 3.5")
     async def test_on_another_card_ends_the_sessions(self, shop: Counter) -> None:
         payer = await shop.subscriber()
         assert await say(shop, "sim_swap", 1, sim_serial="8986031234567890123") == "applied"

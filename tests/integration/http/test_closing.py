@@ -34,7 +34,7 @@ async def assert_all_holds(shop: Counter) -> None:
 
 
 class TestClosing:
-    @clause("CM 5.2.3.1", "CM 5.2.3.4")
+    @clause("CM 5.2.3.1", "CM 5.2.3.4", "GD 3.2")
     async def test_says_what_stands_in_the_way_then_pays_cash_and_is_gone(self, shop: Counter) -> None:
         payer, clerk = await shop.subscriber(), await clerk_of(shop)
         balance_fen = await shop.balance_fen()

@@ -57,8 +57,8 @@ async def close_account(
 
     Raises:
         MalformedField: the proofs' form; `card_id` is missing, or goes with another payout.
-        Refused: as `proven`; CLOSING_BLOCKED, naming what stands in the way; of a card as `withdraw`; NOT_FOUND, no
-            charging system is connected for the payout to a phone bill.
+        Refused: as `proven`; LOSS_WRITTEN, a hall closes by loss; CLOSING_BLOCKED, naming what stands in the way; of a
+            card as `withdraw`; NOT_FOUND, no charging system is connected for the payout to a phone bill.
 
     Spec: CM 5.2.3.1.
     """
@@ -71,6 +71,8 @@ async def close_account(
     now = runtime.clock.now()
 
     async def check(uow: UnitOfWork, account: AccountRow) -> Standing:
+        if account.loss is Loss.WRITTEN:
+            raise Refused(ErrorCode.LOSS_WRITTEN, detail="whoever has the phone may not be its holder: close at a hall")
         standing = await standing_of(uow, account.id)
         _refuse_blocked(standing, payout)
         return standing
