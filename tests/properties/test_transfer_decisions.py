@@ -107,7 +107,7 @@ def end(walk: Walk, waiting: Transaction, *, claim: bool) -> EndCommand:
     at = NOON + timedelta(days=0 if claim else POLICY.transfer_hold_days, seconds=1 + next(walk.numbers))
     target = PEOPLE[2].id if claim else row.payer_id
     asked = Asked(TransactionId.new(at), "platform", str(waiting.id), digest_of(kind, target.hex), at, "job")
-    return EndCommand(asked, kind, waiting.id, row.payer_id, target, row.amount_fen, POLICY)
+    return EndCommand(asked, kind, waiting.id, row.payer_id, target, row.amount_fen, waiting.channel, POLICY)
 
 
 SENDS = lists(

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
+from uuid import UUID
 
 from mpss.kernel.errors import ErrorCode
 
@@ -40,7 +41,8 @@ class Measure(StrEnum):
 
 
 class Caps(NamedTuple):
-    """What the table allows one account in one operation; `channel_fen` is the channel's own for one transaction."""
+    """What the table allows one account in one operation; `channel_…` are the channel's own: for one transaction, and
+    of what this channel let through."""
 
     single_fen: int = NO_LIMIT
     day_fen: int = NO_LIMIT
@@ -50,13 +52,33 @@ class Caps(NamedTuple):
     life_fen: int = NO_LIMIT
     balance_fen: int = NO_LIMIT
     channel_fen: int = NO_LIMIT
+    channel_day_fen: int = NO_LIMIT
+    channel_day_count: int = NO_LIMIT
+    channel_month_fen: int = NO_LIMIT
+
+    @property
+    def counts_channel(self) -> bool:
+        """Whether the channel has a limit of its own of a day or a month."""
+        return min(self.channel_day_fen, self.channel_day_count, self.channel_month_fen) < NO_LIMIT
 
 
 NO_CAPS = Caps()
 _PLACES = {measure: place for place, measure in enumerate(Measure)}
 
-Table = Mapping[tuple[str, str], Caps]
-"""The caps of one operation by class and channel; a channel's are those of `ANY` with its own beside them."""
+ChannelKey = tuple[UUID, str, str]
+"""An account, an operation, a channel."""
+
+
+class Table(NamedTuple):
+    """The caps of one operation by class and channel; a channel's are those of `ANY` with its own beside them.
+
+    `counted` are the channels with a limit of a day or a month.
+    """
+
+    caps: Mapping[tuple[str, str], Caps]
+    counted: frozenset[str]
+
+
 Tables = tuple[tuple[datetime, Table], ...]
 """All tables of one operation, each with the instant it begins at, the latest first."""
 
@@ -83,18 +105,36 @@ def make_table(rules: list[tuple[str, str, Measure, int]]) -> Table:
     for account_class, channel, measure, value in rules:
         made.setdefault((account_class, channel), list(NO_CAPS))[_PLACES[measure]] = value
     caps = {key: Caps._make(values) for key, values in made.items()}
+    counted_channels = set()
     for (account_class, channel), own in caps.items():
-        if channel != ANY:
-            caps[account_class, channel] = caps.get((account_class, ANY), NO_CAPS)._replace(channel_fen=own.single_fen)
-    return caps
+        if channel == ANY:
+            continue
+        whole = caps.get((account_class, ANY), NO_CAPS)._replace(
+            channel_fen=own.single_fen,
+            channel_day_fen=own.day_fen,
+            channel_day_count=own.day_count,
+            channel_month_fen=own.month_fen,
+        )
+        caps[account_class, channel] = whole
+        if whole.counts_channel:
+            counted_channels.add(channel)
+    return Table(caps, frozenset(counted_channels))
 
 
 def caps_of(tables: Tables | None, account_class: str, channel: str, at: datetime) -> Caps:
     """What the table in force at an instant allows; nothing is limited before the first."""
     for begins_at, table in tables or ():
         if begins_at <= at:
-            return table.get((account_class, channel)) or table.get((account_class, ANY), NO_CAPS)
+            return table.caps.get((account_class, channel)) or table.caps.get((account_class, ANY), NO_CAPS)
     return NO_CAPS
+
+
+def is_counted(tables: Tables | None, channel: str) -> bool:
+    """Whether any table, past, in force or to come, limits what a channel lets through in a day or a month.
+
+    From the first such table on it is counted for good, so that no later one finds a gap.
+    """
+    return any(channel in table.counted for _, table in tables or ())
 
 
 def counted(before: Counts | None, amount_fen: int, today: date) -> Counts:
@@ -125,6 +165,16 @@ def check_counts(caps: Caps, amount_fen: int, after: Counts) -> ErrorCode | None
     if after.day_count > caps.day_count:
         return ErrorCode.COUNT_LIMIT_EXCEEDED
     return ErrorCode.MONTHLY_LIMIT_EXCEEDED if after.month_fen > caps.month_fen else None
+
+
+def check_channel(caps: Caps, after: Counts) -> ErrorCode | None:
+    """Whether what a channel let through is within its own limits, `after` being the counts with one more."""
+    within = (
+        after.day_fen <= caps.channel_day_fen
+        and after.day_count <= caps.channel_day_count
+        and after.month_fen <= caps.channel_month_fen
+    )
+    return None if within else ErrorCode.CHANNEL_LIMIT_EXCEEDED
 
 
 def count_customer(

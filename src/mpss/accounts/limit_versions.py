@@ -76,8 +76,8 @@ def _problem(rule: LimitRule) -> tuple[str, str] | None:
         return "measure", f"{', '.join(sorted(_TOGETHER))} go with the operation *, the others with one of its own"
     if _CHANNEL.fullmatch(rule.channel) is None:
         return "channel", "must be * or a channel's name"
-    if rule.channel != ANY and rule.measure != Measure.SINGLE:
-        return "channel", "a channel has a limit for one transaction alone"
+    if rule.channel != ANY and rule.measure in _TOGETHER:
+        return "channel", "must be *: a year, a lifetime and a balance are of all channels together"
     return None if 0 <= rule.value < NO_LIMIT else ("value", "must not be below zero")
 
 

@@ -7,14 +7,15 @@ Spec: CM 9.2, 9.4, 9.5; CT 5.2. Decision: ADR-0026.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from mpss.accounts.change import SUBSCRIBER, changed
+from mpss.accounts.channel_store import used_by_channel
 from mpss.accounts.checks import check_state
-from mpss.accounts.limit_model import NO_LIMIT, Caps, LimitOperation, same_month
-from mpss.accounts.limit_queries import caps_now, used_of
+from mpss.accounts.limit_model import NO_LIMIT, Caps, Counts, LimitOperation, same_month
+from mpss.accounts.limit_queries import Used, caps_now, used_of
 from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import NO_PARAMS
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
@@ -52,13 +53,17 @@ class Measured(NamedTuple):
 
 
 class OperationLimits(NamedTuple):
-    """What holds for one operation, the lowest of settings, table and the customer's own."""
+    """What holds for one operation, the lowest of settings, table and the customer's own; `channel_…` is the channel's
+    own, and of it only what it let through."""
 
     operation: LimitOperation
     single_fen: int | None
     daily_fen: Measured
     daily_count: Measured
     monthly_fen: Measured
+    channel_daily_fen: Measured
+    channel_daily_count: Measured
+    channel_monthly_fen: Measured
 
 
 class AccountLimits(NamedTuple):
@@ -210,6 +215,8 @@ async def limits_of(runtime: Runtime, *, account_id: UUID, channel: str) -> Acco
         account = locked[0]
         caps = await caps_now(uow, account.account_class, LimitOperation, at=now, channel=channel)
         found, longer = await used_of(uow, account_id, today=business_date(now, cut=runtime.settings.day_cut))
+        limited = [each.value for each, cap in caps.items() if cap.counts_channel]
+        passed = await used_by_channel(uow, account_id, limited, channel)
     assert longer is not None
     today, own, highest = longer.today, own_of(account), highest_of(caps, policy)
     used = {row.operation: row for row in found}
@@ -221,16 +228,19 @@ async def limits_of(runtime: Runtime, *, account_id: UUID, channel: str) -> Acco
     }
     operations = []
     for operation, (single_fen, day_fen) in ceilings.items():
-        cap, row = caps[operation], used.get(operation.value)
-        on_day = row is not None and row.day == today
-        in_month = row is not None and same_month(row.day, today)
+        cap = caps[operation]
+        day, month_fen = _counted(used.get(operation.value), today)
+        channel_day, channel_month_fen = _counted(passed.get(operation.value), today)
         operations.append(
             OperationLimits(
                 operation,
                 _shown(min(single_fen, cap.channel_fen)),
-                Measured(_shown(cap.day_fen if day_fen is None else day_fen), row.day_fen if row and on_day else 0),
-                Measured(_shown(cap.day_count), row.day_count if row and on_day else 0),
-                Measured(_shown(cap.month_fen), row.month_fen if row and in_month else 0),
+                Measured(_shown(cap.day_fen if day_fen is None else day_fen), day.day_fen),
+                Measured(_shown(cap.day_count), day.day_count),
+                Measured(_shown(cap.month_fen), month_fen),
+                Measured(_shown(cap.channel_day_fen), channel_day.day_fen),
+                Measured(_shown(cap.channel_day_count), channel_day.day_count),
+                Measured(_shown(cap.channel_month_fen), channel_month_fen),
             )
         )
     together = caps[LimitOperation.PAYMENT]
@@ -245,6 +255,14 @@ async def limits_of(runtime: Runtime, *, account_id: UUID, channel: str) -> Acco
         Measured(_shown(together.life_fen), longer.life_fen),
         Measured(min(policy.balance_limit_fen, together.balance_fen), longer.balance_fen),
     )
+
+
+def _counted(row: Used | Counts | None, today: date) -> tuple[Used | Counts, int]:
+    """What counts on business date `today`: the day's counts, and the month's amount in fen."""
+    nothing = Counts(today)
+    if row is None or not same_month(row.day, today):
+        return nothing, 0
+    return (row if row.day == today else nothing), row.month_fen
 
 
 def _lowest(own: OwnLimits, highest: OwnLimits, operation: str) -> tuple[int, int | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import LiteralString
 
+from mpss.accounts.channel_store import channels_differ
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check
 
@@ -74,4 +75,5 @@ async def verify_limits(uow: UnitOfWork) -> list[Check]:
         Check("month, year and lifetime counters equal what was paid and transferred", int(await uow.value(_ACCOUNTS))),
         Check("the customers' year counters equal those of their accounts", int(await uow.value(_CUSTOMERS))),
         Check("top-up counters equal the top-ups", topups),
+        Check("channels' counters equal what they let through", await channels_differ(uow)),
     ]

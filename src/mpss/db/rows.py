@@ -38,6 +38,9 @@ class RowSet(Generic[K, R]):
     columns: Callable[[Sequence[tuple[K, R]]], dict[str, list[Any]]] | None = None
     leads: tuple[tuple[RowSet[Any, Any], Callable[[Any], Hashable | None]], ...] = ()
     by_place: bool = False
+    sift: Callable[[Any, Iterable[K]], Iterable[Hashable]] | None = None
+    """With it the set is loaded after the others that commands name: it says, on the snapshot with those, what `load`
+    is asked for of the keys that were named."""
     refill: Callable[[UnitOfWork, Iterable[tuple[K, int]], int], Any] | None = field(default=None)
     """Async; called with (uow, ((key, quantity needed), …), slot) when a decision raises `NeedsMore` for this set."""
 

@@ -118,8 +118,11 @@ async def _at(batch: Batch, step: str, pipeline: Pipeline) -> None:
 
 async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, Transaction], Places]:
     """Everything the batch touches, in two round trips: what commands name, then what those rows lead to."""
-    named = []
+    named, sifted = [], []
     for rows, wanted in batch.touched:
+        if rows.sift is not None:
+            sifted.append((rows, wanted))
+            continue
         own = wanted - batch.gather[rows].keys() if rows in batch.gather else wanted
         named.append((rows, own))
     keys = {"keys": list(batch.key_digests.values())}
@@ -146,6 +149,9 @@ async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, T
         for target, key_of in rows.leads:
             led[target].update(map(key_of, found.values()))
             led[target].discard(None)
+    for rows, wanted in sifted:
+        assert rows.sift is not None
+        led[rows].update(rows.sift(snapshot, wanted))
     if batch.gather:
         for rows in [each for each in led if each.refill is not None]:
             portions = batch.gather.setdefault(rows, {})

@@ -100,6 +100,7 @@ class ErrorCode(StrEnum):
     YEARLY_LIMIT_EXCEEDED = "yearly_limit_exceeded"
     LIFETIME_LIMIT_EXCEEDED = "lifetime_limit_exceeded"
     BALANCE_LIMIT_EXCEEDED = "balance_limit_exceeded"
+    CHANNEL_LIMIT_EXCEEDED = "channel_limit_exceeded"
     MERCHANT_LIMIT_EXCEEDED = "merchant_limit_exceeded"
     GROUP_QUOTA_EXCEEDED = "group_quota_exceeded"
     # risk rules

@@ -74,7 +74,7 @@ class ReplyToPurchase(Replying):
         return CardId.parse(self.collection.subject, field="card_id")
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from sale_touches(self._sale)
+        yield from sale_touches(self._sale, self.earlier.channel)
         if self.collection is not None and self.collection.funding is Funding.PHONE_BILL:
             yield BILL_USAGE, self._sale.account_id
         if self._card_id is not None:

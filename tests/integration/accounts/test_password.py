@@ -202,6 +202,7 @@ class TestDailyLimit:
         told = [params for event, params in await notices(runtime, PHONE) if event == "daily_limit_set"]
         assert [params["daily_limit_fen"] for params in told] == [0, 12_345, highest]
 
+    @clause("CM 7.3")
     async def test_stands_in_the_accounts_history(self, runtime: Runtime) -> None:
         session = await session_of(runtime)
         assert session.account_id is not None

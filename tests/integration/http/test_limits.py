@@ -38,7 +38,7 @@ def operation(document: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-@clause("CM 9.5", "CT 5.2")
+@clause("CM 7.3", "CM 9.5", "CT 5.2")
 class TestOnesOwn:
     async def test_are_lowered_at_once_and_raised_with_the_password(self, shop: Counter) -> None:
         payer = await shop.subscriber()
@@ -116,7 +116,7 @@ class TestTheTable:
         assert problem(past, 400, "malformed_request")["errors"][0]["field"] == "effective_from"
         for wrong, field in (
             ({**rule, "measure": "balance"}, "rules/0/measure"),
-            ({**rule, "channel": "sms", "measure": "daily_amount"}, "rules/0/channel"),
+            ({**rule, "channel": "sms", "operation": "*", "measure": "yearly_amount"}, "rules/0/channel"),
         ):
             answer = await one.post(TABLE, {**table, "rules": [wrong]})
             assert problem(answer, 400, "malformed_request")["errors"][0]["field"] == field

@@ -60,7 +60,7 @@ async def serve(shop: Counter, phone: Phone) -> None:
         await worker.stop()
 
 
-@clause("CM 5.5", "CM 8.2.2", "CT 5.4")
+@clause("CM 5.5", "CM 7.3", "CM 8.2.2", "CT 5.4")
 class TestPreferences:
     async def test_are_kept_and_the_language_with_them(self, shop: Counter) -> None:
         payer = await shop.subscriber()

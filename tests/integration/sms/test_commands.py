@@ -3,84 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from mpss.accounts.password import set_by_link
-from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.accounts.state import EffectiveState
-from mpss.adapters.sms_smpp import SmppSms
-from mpss.channels.sms.listener import listen, on_message
-from mpss.db.database import Database
+from mpss.channels.sms.listener import on_message
 from mpss.fees.model import Schedule
 from mpss.fees.store import add_schedule
 from mpss.ports.sms import InboundSms
-from mpss.runtime import Runtime
-from mpss.simulators.handset import Handset, Message
-from mpss.simulators.smsc import Smsc, SmscSettings, serve
 from mpss.simulators.smsc_faults import Fault, FaultKind
 from tests.support.cards import cards_on_sale
 from tests.support.clauses import clause
 from tests.support.eventually import eventually
-from tests.support.house import assert_books_balance, events, notices
-from tests.support.market import PHONE, Market, market
-
-NEWCOMER = "+8618912340009"
-
-
-@dataclass(slots=True)
-class Phones:
-    """A market whose SMS go over a real SMSC, with the payer's phone and a newcomer's."""
-
-    market: Market
-    smsc: Smsc
-    sms: SmppSms
-    li: Handset
-    newcomer: Handset
-
-    @property
-    def runtime(self) -> Runtime:
-        return self.market.runtime
-
-    async def ask(self, phone: Handset, text: str) -> Message:
-        """Send a command; the message that comes next."""
-        before = await phone.last_id()
-        await phone.send(text)
-        return await phone.wait_for("", after=before)
-
-    async def account(self, phone: str = PHONE) -> AccountOverview:
-        return await overview_by_phone(self.runtime, phone=phone)
-
-    async def count(self, table: str) -> int:
-        queries = {
-            "transaction": "SELECT count(*) FROM transaction",
-            "confirmation": "SELECT count(*) FROM confirmation",
-        }
-        async with self.runtime.database.read() as uow:
-            found: int = await uow.value(queries[table])
-        return found
-
-
-@pytest.fixture
-async def phones(database: Database, tmp_path: Path) -> AsyncIterator[Phones]:
-    async with market(database, tmp_path) as made, serve(SmscSettings(tmp_path / "smsc")) as smsc:
-        sms = SmppSms(host="127.0.0.1", port=smsc.port, system_id="mpss", password="town", number="10001888")
-        made.runtime = replace(made.runtime, ports=replace(made.runtime.ports, sms=sms))
-        await listen(made.runtime)
-        assert await sms.wait_bound(timeout_seconds=5)
-        async with made.working(), Handset(smsc.control_url, PHONE) as li, Handset(smsc.control_url, NEWCOMER) as other:
-            built = Phones(made, smsc, sms, li, other)
-            await eventually(lambda: _all_sent(built))
-            yield built
-        await sms.stop()
-
-
-def confirm_code(message: Message) -> str:
-    return message.text.split("Y ")[1][:4]
+from tests.support.house import assert_books_balance, events
+from tests.support.market import PHONE
+from tests.support.phones import NEWCOMER, Phones, confirm_code
 
 
 @clause("CT 5.2", "CT 6.1.1")
@@ -352,9 +291,3 @@ async def _attempted(phones: Phones) -> bool:
             " AND last_error LIKE 'not connected%%' AND payload LIKE '%%\"paid\"%%'"
         )
     return bool(tried)
-
-
-async def _all_sent(phones: Phones) -> bool:
-    async with phones.runtime.database.read() as uow:
-        waiting = await uow.value("SELECT count(*) FROM outbox WHERE kind = 'notice' AND state = 'pending'")
-    return bool(waiting == 0 and await notices(phones.runtime, PHONE))

@@ -88,6 +88,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.BALANCE_LIMIT_EXCEEDED: "61",
     ErrorCode.NOT_GROUP_MEMBER: "57",
     ErrorCode.GROUP_NOT_AVAILABLE: "62",
+    ErrorCode.CHANNEL_LIMIT_EXCEEDED: "61",
     ErrorCode.MERCHANT_LIMIT_EXCEEDED: "61",
     ErrorCode.GROUP_QUOTA_EXCEEDED: "61",
     ErrorCode.RISK_REFUSED: "59",

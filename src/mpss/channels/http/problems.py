@@ -106,6 +106,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.YEARLY_LIMIT_EXCEEDED: Reply(403, "超过年累计限额", "The limit of a year is exceeded"),
     _C.LIFETIME_LIMIT_EXCEEDED: Reply(403, "超过开户以来累计限额", "The limit since opening is exceeded"),
     _C.BALANCE_LIMIT_EXCEEDED: Reply(403, "超过余额上限", "The highest balance would be exceeded"),
+    _C.CHANNEL_LIMIT_EXCEEDED: Reply(403, "超过本渠道限额", "The limit of this channel is exceeded"),
     _C.MERCHANT_LIMIT_EXCEEDED: Reply(403, "超过商户收款限额", "The merchant's limit of payments is exceeded"),
     _C.GROUP_QUOTA_EXCEEDED: Reply(403, "超过集团成员额度", "The quota of the corporate account is exceeded"),
     _C.RISK_REFUSED: Reply(403, "交易存在风险，暂不能办理", "This is refused for now, for safety"),

@@ -19,8 +19,10 @@ SPENDING = (
     ErrorCode.SINGLE_LIMIT_EXCEEDED,
     ErrorCode.DAILY_LIMIT_EXCEEDED,
     ErrorCode.COUNT_LIMIT_EXCEEDED,
+    ErrorCode.MONTHLY_LIMIT_EXCEEDED,
     ErrorCode.YEARLY_LIMIT_EXCEEDED,
     ErrorCode.LIFETIME_LIMIT_EXCEEDED,
+    ErrorCode.CHANNEL_LIMIT_EXCEEDED,
     ErrorCode.RISK_REFUSED,
 )
 """The lists, the limits and the risk rules, where money leaves a wallet."""
@@ -39,3 +41,9 @@ CARD_PASSWORD = (
     ErrorCode.VOUCHER_BARRED,
 )
 """The password of a prepaid card, ours or the recharge platform's."""
+
+TOPUP_LIMITS = (
+    ErrorCode.SINGLE_LIMIT_EXCEEDED, ErrorCode.DAILY_LIMIT_EXCEEDED, ErrorCode.COUNT_LIMIT_EXCEEDED,
+    ErrorCode.MONTHLY_LIMIT_EXCEEDED, ErrorCode.CHANNEL_LIMIT_EXCEEDED, ErrorCode.BALANCE_LIMIT_EXCEEDED,
+)  # fmt: skip
+"""What the limits refuse a top-up with, wherever its money comes from."""

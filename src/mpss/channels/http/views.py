@@ -9,6 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.responses import Response
 
+from mpss.accounts.limit_model import LimitOperation
+from mpss.accounts.own_limits import limits_of
+from mpss.accounts.sign_in import Session
 from mpss.channels.http.errors import problem_response
 from mpss.channels.http.exchange import Exchange
 from mpss.channels.http.fields import View
@@ -24,6 +27,12 @@ ACCOUNT_EXAMPLE = "acc_019e6b3bf1a6766d8e7f9a0b1c2d3e4f"
 MERCHANT_EXAMPLE = "mer_019e6b3c0a117b21a3c4d5e6f7081920"
 PRODUCT_EXAMPLE = "prd_019e6b3c1b227c32b4d5e6f708192a3b"
 AT_EXAMPLE = "2026-03-01T04:00:00.000000Z"
+
+_LIMITED = {
+    TransactionKind.PURCHASE: LimitOperation.PAYMENT,
+    TransactionKind.TRANSFER: LimitOperation.TRANSFER,
+    TransactionKind.WITHDRAWAL: LimitOperation.WITHDRAWAL,
+}
 
 At = Annotated[datetime, Field(examples=[AT_EXAMPLE])]
 NextCursor = Annotated[
@@ -127,16 +136,37 @@ def reply(view: View, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(view.__pydantic_serializer__.to_json(view), status, headers, "application/json")
 
 
-def answered(told: Exchange, answer: Answer) -> Response:
+async def answered(told: Exchange, answer: Answer) -> Response:
     """A money command's answer: 201, 202 while it is pending, or the problem it was declined for.
 
-    A repeat says so in `Idempotent-Replayed`. A declined transaction is told where it is on record.
+    A repeat says so in `Idempotent-Replayed`. A declined transaction is told where it is on record; where the channel's
+    limit stopped it, its account is told what may still go through.
     """
     transaction = answer.transaction
     headers = {"idempotent-replayed": "true"} if answer.repeated else {}
     if transaction.refusal is not None:
         declined = transaction_view(transaction).model_dump(mode="json") if answer.recorded else None
-        return problem_response(told, transaction.refusal, transaction=declined, headers=headers)
+        detail = ""
+        if transaction.refusal is ErrorCode.CHANNEL_LIMIT_EXCEEDED and isinstance(told.caller, Session):
+            detail = await _left_by_channel(told, transaction)
+        return problem_response(told, transaction.refusal, detail=detail, transaction=declined, headers=headers)
     where = "/v1/staff/transactions" if isinstance(told.caller, StaffMember) else "/v1/transactions"
     headers["location"] = f"{where}/{transaction.id}"
     return reply(transaction_view(transaction), 202 if transaction.pending else 201, headers)
+
+
+async def _left_by_channel(told: Exchange, refused: Transaction) -> str:
+    """What the channel may still let through of what was refused."""
+    operation = _LIMITED.get(refused.kind, LimitOperation.TOPUP)
+    found = await limits_of(told.runtime, account_id=told.account_id, channel=refused.channel)
+    limits = next(each for each in found.operations if each.operation is operation)
+    left = [
+        f"{measured.left} {unit}"
+        for measured, unit in (
+            (limits.channel_daily_fen, "fen today"),
+            (limits.channel_daily_count, "times today"),
+            (limits.channel_monthly_fen, "fen this month"),
+        )
+        if measured.left is not None
+    ]
+    return f"the channel {refused.channel} has left: {', '.join(left)}"

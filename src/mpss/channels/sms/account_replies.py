@@ -7,6 +7,7 @@ from datetime import time
 
 from mpss.accounts.customer_model import SubmissionState
 from mpss.accounts.model import AccountClass
+from mpss.accounts.own_limits import Measured
 from mpss.accounts.preferences import Wishes
 from mpss.accounts.queries import AccountOverview
 from mpss.accounts.state import EffectiveState, Operation
@@ -55,6 +56,7 @@ _LIMITS = text(
     "日消费限额{limit}元，今日已用{spent}元，尚可用{left}元。可降至0，例如：XE 500；调高（最高{most}元）请登录网页。",
     "Daily limit {limit} yuan, {spent} used today, {left} left. Lower it: XE 500. Raise it (to {most}) on the web.",
 )
+_BY_SMS = text("短信支付今日另限{limit}元，尚可付{left}元。", "By SMS, {limit} yuan a day, {left} left.")
 LIMIT_OUT_OF_RANGE = text(
     "日消费限额应为0至{most}元，例如：XE 500。", "The daily limit is from 0 to {most} yuan, as in: XE 500"
 )
@@ -142,14 +144,17 @@ def state_reply(account: AccountOverview) -> str:
     )
 
 
-def limits_reply(account: AccountOverview, *, most_fen: int) -> str:
-    """The daily limit, what is left of it, and how it is set."""
-    return _LIMITS[account.language].format(
+def limits_reply(account: AccountOverview, *, most_fen: int, by_sms: Measured) -> str:
+    """The daily limit, what is left of it, and how it is set; and what may go by SMS, where that has its own limit."""
+    told = _LIMITS[account.language].format(
         limit=Money(account.daily_limit_fen),
         spent=Money(account.spent_today_fen),
         left=Money(max(0, account.daily_limit_fen - account.spent_today_fen)),
         most=Money(most_fen),
     )
+    if by_sms.limit is None or by_sms.left is None:
+        return told
+    return told + _BY_SMS[account.language].format(limit=Money(by_sms.limit), left=Money(by_sms.left))
 
 
 def closing_reply(standing: Standing, language: str) -> str:

@@ -138,6 +138,10 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.BALANCE_LIMIT_EXCEEDED: text("充值后余额将超过账户上限。", "The balance would be above its limit."),
     ErrorCode.NOT_GROUP_MEMBER: text("您不是集团账户成员。", "You are no member of a corporate account."),
     ErrorCode.GROUP_NOT_AVAILABLE: text("集团账户暂不能支付。", "The corporate account cannot pay now."),
+    ErrorCode.CHANNEL_LIMIT_EXCEEDED: text(
+        "超过短信渠道限额，发送XE可查询，或改用网页、客户端。",
+        "This is above what goes by SMS. Send XE to see what is left, or use the web or the app.",
+    ),
     ErrorCode.MERCHANT_LIMIT_EXCEEDED: text("超过商户收款限额。", "This is above what the merchant may be paid."),
     ErrorCode.GROUP_QUOTA_EXCEEDED: text("超过您的集团成员额度。", "This is above your quota of the company."),
     ErrorCode.RISK_REFUSED: text("交易存在风险，暂不能办理。", "This is refused for now, for safety."),

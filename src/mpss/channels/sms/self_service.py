@@ -10,8 +10,10 @@ from datetime import timedelta
 
 from mpss.accounts.change_link import request_change_link
 from mpss.accounts.freeze import freeze_by_user
+from mpss.accounts.limit_model import LimitOperation
 from mpss.accounts.limits import change_daily_limit
 from mpss.accounts.loss import report_loss
+from mpss.accounts.own_limits import limits_of
 from mpss.accounts.preferences import read_wishes, set_wishes
 from mpss.accounts.queries import AccountOverview
 from mpss.accounts.state import EffectiveState, Operation
@@ -69,7 +71,10 @@ async def look_after(
         case ShowState():
             return state_reply(account)
         case ShowLimits():
-            return limits_reply(account, most_fen=runtime.policy.max_daily_limit_fen)
+            limits = await limits_of(runtime, account_id=account.id, channel=CHANNEL)
+            payments = next(each for each in limits.operations if each.operation is LimitOperation.PAYMENT)
+            most_fen = runtime.policy.max_daily_limit_fen
+            return limits_reply(account, most_fen=most_fen, by_sms=payments.channel_daily_fen)
         case ShowStatement(lines):
             found = await statement_page(runtime, account_id=account.id, search=Search(), after=None, limit=lines)
             return statement_reply(found, language)

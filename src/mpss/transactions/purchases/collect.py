@@ -15,6 +15,7 @@ from uuid import UUID
 
 from mpss.accounts.card_model import CardRow
 from mpss.accounts.card_store import find_card
+from mpss.accounts.limit_model import LimitOperation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.config import Policy
@@ -28,6 +29,7 @@ from mpss.merchants.store import MERCHANTS
 from mpss.ports.bank import BankOperation
 from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
+from mpss.transactions.by_channel import channel_touches
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.bank_request import NewRequest, new_request
@@ -51,6 +53,7 @@ def funded_touches(sale: Transaction) -> Iterable[tuple[RowSet[Any, Any], Hashab
     yield TRANSACTIONS, sale.id
     yield USAGE, sale.account_id
     yield ACCOUNTS, sale.account_id
+    yield from channel_touches(sale.account_id, LimitOperation.PAYMENT.value, sale.channel)
     if sale.funding is Funding.PHONE_BILL:
         yield BILL_USAGE, sale.account_id
     yield MERCHANTS, sale.merchant_id

@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import give_back
+from mpss.accounts.limit_model import LimitOperation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.model import StockRow
 from mpss.catalog.store import PRODUCTS, STOCK
@@ -37,6 +38,7 @@ from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
+from mpss.transactions.by_channel import give_channel_back, put_by_channel
 from mpss.transactions.funding.bank_request import NewRequest
 from mpss.transactions.funding.model import FundingRow, give_back_to_bill
 from mpss.transactions.funding.store import BILL_USAGE, FUNDING_REQUESTS
@@ -252,6 +254,7 @@ class Step:
             stock = snapshot[STOCK].get(product.id, StockRow(0, False))
             puts.append((STOCK, product.id, StockRow(stock.available + sale.quantity, stock.exhausted)))
         self.decision.puts += puts
+        give_channel_back(self.decision, sale, LimitOperation.PAYMENT.value, snapshot)
         give_merchant_back(self.decision, self.merchant, sale.amount_fen, sale.business_date, snapshot)
 
     def _legs(self) -> tuple[Posting, ...]:
@@ -276,5 +279,6 @@ def collect(
         decision.puts.append((STOCK, parties.product.id, terms.stock))
     if terms.merchant is not None:
         decision.puts.append((MERCHANT_USAGE, parties.merchant.id, terms.merchant))
+    put_by_channel(decision, LimitOperation.PAYMENT.value, terms.by_channel)
     decision.puts.append((FUNDING_REQUESTS, collection.request.id, request))
     return decision

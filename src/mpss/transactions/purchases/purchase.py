@@ -93,7 +93,7 @@ class PurchaseCommand(Asking):
         return CardId.parse(self.collection.subject, field="card_id")
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from sale_touches(self.sale)
+        yield from sale_touches(self.sale, self.asked.channel)
         if self.group is not None:
             yield from group_touches(self.group)
         if self.collection is not None:

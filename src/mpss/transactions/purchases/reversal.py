@@ -16,7 +16,7 @@ from uuid import UUID
 
 from mpss.accounts.checks import give_back
 from mpss.accounts.group_model import GroupSource
-from mpss.accounts.limit_model import uncount_customer
+from mpss.accounts.limit_model import LimitOperation, uncount_customer
 from mpss.accounts.limit_store import CUSTOMER_USAGE
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -43,6 +43,7 @@ from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import notice, webhook
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
+from mpss.transactions.by_channel import channel_touches, give_channel_back
 from mpss.transactions.funding.bank_request import NewRequest
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import taking_request
@@ -101,6 +102,8 @@ class ReversalCommand(Asking):
         yield ACCOUNTS, original.account_id
         if self.group is not None:
             yield from group_touches(self.group)
+        else:
+            yield from channel_touches(original.account_id, LimitOperation.PAYMENT.value, original.channel)
         if original.product_id is not None:
             yield PRODUCTS, original.product_id
             yield STOCK, original.product_id
@@ -239,6 +242,7 @@ class ReversalCommand(Asking):
         total_fen = original.amount_fen + original.fee_fen
         usage = give_back(snapshot[USAGE][account.id], original.amount_fen, original.business_date)
         decision.puts.append((USAGE, account.id, usage))
+        give_channel_back(decision, original, LimitOperation.PAYMENT.value, snapshot)
         customer_id = account.customer_id
         customer = None if customer_id is None else snapshot[CUSTOMER_USAGE].get(customer_id)
         if customer is not None:

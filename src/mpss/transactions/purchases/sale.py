@@ -10,9 +10,10 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from mpss.accounts.channel_store import CHANNEL_USAGE
 from mpss.accounts.checks import check_state, spend
 from mpss.accounts.group_model import GroupSource
-from mpss.accounts.limit_model import CustomerUsageRow, LimitOperation, caps_of, count_customer
+from mpss.accounts.limit_model import Counts, CustomerUsageRow, LimitOperation, caps_of, count_customer
 from mpss.accounts.limit_store import CUSTOMER_USAGE, LIMITS
 from mpss.accounts.model import AccountRow, UsageRow
 from mpss.accounts.state import Operation
@@ -36,6 +37,7 @@ from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
 from mpss.risk.screen import above_grey_limit, risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted
+from mpss.transactions.by_channel import count_by_channel, put_by_channel
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
 from mpss.transactions.funding.store import BILL_USAGE
 from mpss.transactions.postings import purchase_legs
@@ -83,7 +85,7 @@ class Parties(NamedTuple):
     group: GroupPayer | None = None
 
 
-def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+def sale_touches(sale: Sale, channel: str) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     """The rows that deciding a sale needs."""
     yield USAGE, sale.account_id
     yield ACCOUNTS, sale.account_id
@@ -93,6 +95,7 @@ def sale_touches(sale: Sale) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     yield from risk_touches(sale.account_id)
     yield FEES, _FEE_KIND
     yield LIMITS, _LIMITED
+    yield CHANNEL_USAGE, (sale.account_id, _LIMITED, channel)
     if sale.product_id is not None:
         yield PRODUCTS, sale.product_id
         yield STOCK, sale.product_id
@@ -157,6 +160,7 @@ class Terms(NamedTuple):
     customer: CustomerUsageRow | None = None
     group: GroupTerms | None = None
     merchant: MerchantUsageRow | None = None
+    by_channel: Counts | None = None
 
 
 def settle_terms(
@@ -207,6 +211,12 @@ def settle_terms(
         refusal, customer = count_customer(snapshot[CUSTOMER_USAGE].get(account.customer_id), amount_fen, today, caps)
     if refusal is None and amount_fen > caps.channel_fen:
         refusal = ErrorCode.SINGLE_LIMIT_EXCEEDED
+    by_channel = None
+    if refusal is None and group is None:
+        passed = count_by_channel(sale.account_id, _LIMITED, channel, amount_fen, caps, snapshot)
+        if isinstance(passed, ErrorCode):
+            return passed
+        by_channel = passed
     seller, allowance = parties.merchant, None
     if refusal is None and (seller.single_limit_fen is not None or seller.daily_limit_fen is not None):
         allowed = pay_merchant(seller, amount_fen, snapshot, today)
@@ -238,9 +248,9 @@ def settle_terms(
         refusal, bill = spend_from_bill(
             snapshot[BILL_USAGE].get(parties.account.id), amount_fen + fee_fen, today, policy
         )
-        return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill, merchant=allowance)
+        return refusal or Terms(amount_fen, fee_fen, 0, usage, stock, bill, merchant=allowance, by_channel=by_channel)
     if not from_balance and funding is Funding.BANK_CARD:
-        return Terms(amount_fen, fee_fen, 0, usage, stock, merchant=allowance)
+        return Terms(amount_fen, fee_fen, 0, usage, stock, merchant=allowance, by_channel=by_channel)
     if group is not None:
         spent = settle_group(group, amount_fen, fee_fen, snapshot, today, caps)
         if isinstance(spent, ErrorCode):
@@ -252,7 +262,9 @@ def settle_terms(
         return ErrorCode.INSUFFICIENT_FUNDS
     # What may not be withdrawn is spent first.
     restricted_fen = min(balance.restricted_fen, total_fen)
-    return Terms(amount_fen, fee_fen, restricted_fen, usage, stock, customer=customer, merchant=allowance)
+    return Terms(
+        amount_fen, fee_fen, restricted_fen, usage, stock, customer=customer, merchant=allowance, by_channel=by_channel
+    )
 
 
 def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
@@ -279,6 +291,7 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
         decision.puts.append((STOCK, product.id, terms.stock))
     if terms.merchant is not None:
         decision.puts.append((MERCHANT_USAGE, merchant.id, terms.merchant))
+    put_by_channel(decision, _LIMITED, terms.by_channel)
     if parties.group is not None and terms.group is not None:
         goods = product.name if product is not None else ""
         spend_group_money(

@@ -19,7 +19,6 @@ from uuid import UUID
 from mpss.accounts.card_store import find_card
 from mpss.accounts.cards import card_in_hand
 from mpss.accounts.checks import check_state
-from mpss.accounts.limit_model import Counts
 from mpss.accounts.model import AccountRow
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -44,7 +43,7 @@ from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.store import key_taken
 from mpss.transactions.topups.card_answer import AnswerCardTopup, debit
-from mpss.transactions.topups.limits import check_topup, topup_touches
+from mpss.transactions.topups.limits import Puts, check_topup, topup_touches
 
 _NEVER_HAD = "25 "
 
@@ -62,7 +61,7 @@ class CardTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id)
+        yield from topup_touches(self.account_id, self.asked.channel)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
         yield LISTED, self.card_id
@@ -131,9 +130,11 @@ def check_card_topup(
     channel: str,
     proven: bool,
     watched: bool = False,
-) -> Counts | ErrorCode:
-    """Lists → limits → risk rules: the counts with a top-up from this card, or why it may not be. `proven` that the
-    phone was shown to be in the customer's hand. Pure. Spec: CM 9.3, 9.8."""
+) -> Puts | ErrorCode:
+    """Lists → limits → risk rules: what a top-up from this card leaves of the counters, or why it may not be.
+
+    `proven` that the phone was shown to be in the customer's hand. Pure. Spec: CM 9.3, 9.8.
+    """
     if blacklisted(snapshot, (account.id, card_id)):
         return ErrorCode.BLACKLISTED
     counts = check_topup(account, amount_fen, snapshot, policy, at=at, channel=channel, watched=watched)

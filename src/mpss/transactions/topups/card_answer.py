@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from mpss.accounts.limit_model import Counts
-from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.store import ACCOUNTS
 from mpss.config import Policy
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
@@ -29,12 +27,12 @@ from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import Event
-from mpss.transactions.topups.limits import give_back_topup
+from mpss.transactions.topups.limits import Puts, give_back_topup
 from mpss.transactions.topups.outside import AnswerTopup
 
 
 def debit(
-    decision: Decision, bank: str, card_id: UUID, new: NewRequest, counts: Counts, policy: Policy, *, at: datetime
+    decision: Decision, bank: str, card_id: UUID, new: NewRequest, counts: Puts, policy: Policy, *, at: datetime
 ) -> Decision:
     """Add to an intended top-up its debit, which is sent once this is committed, and that it counts."""
     request = new_bank_request(
@@ -46,7 +44,7 @@ def debit(
         at=at,
         due_at=leased_until(at, policy, bank),
     )
-    decision.puts += [(FUNDING_REQUESTS, new.id, request), (TOPPED, decision.transaction.account_id, counts)]
+    decision.puts += [(FUNDING_REQUESTS, new.id, request), *counts]
     return decision
 
 

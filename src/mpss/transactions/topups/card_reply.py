@@ -61,7 +61,7 @@ class AskForCardTopup(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.order.account_id)
+        yield from topup_touches(self.order.account_id, self.asked.channel)
         yield LISTED, self.order.account_id
         yield from risk_touches(self.order.account_id)
         yield LISTED, self.order.card_id
@@ -129,7 +129,7 @@ class ReplyToCardTopup(Replying):
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         assert self.earlier.account_id is not None
-        yield from topup_touches(self.earlier.account_id)
+        yield from topup_touches(self.earlier.account_id, self.earlier.channel)
         yield LISTED, self.earlier.account_id
         yield from risk_touches(self.earlier.account_id)
         yield LISTED, self._card[0]

@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
-from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.queries import find_wallet_id
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS
@@ -53,7 +52,7 @@ class CashTopupCommand(Asking):
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         if self.account_id is not None:
-            yield from topup_touches(self.account_id)
+            yield from topup_touches(self.account_id, self.asked.channel)
             yield LISTED, self.account_id
             yield from risk_touches(self.account_id)
 
@@ -89,8 +88,7 @@ class CashTopupCommand(Asking):
             params={"amount_fen": self.amount_fen, "balance_fen": balance_fen, "source": "cash"},
             now=self.asked.at,
         )
-        puts: list[tuple[RowSet[Any, Any], Any, Any]] = [(TOPPED, account.id, counts)]
-        return Decision(done, JournalEntry(done.id, done.kind, legs), puts, [(OUTBOX, told)])
+        return Decision(done, JournalEntry(done.id, done.kind, legs), counts, [(OUTBOX, told)])
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
@@ -117,7 +115,7 @@ class UndoCommand(Asking):
         if self.original is not None:
             assert self.original.account_id is not None
             yield TRANSACTIONS, self.original.id
-            yield from topup_touches(self.original.account_id)
+            yield from topup_touches(self.original.account_id, self.original.channel)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)

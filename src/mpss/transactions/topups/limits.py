@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from mpss.accounts.limit_model import Caps, Counts, LimitOperation, caps_of, check_counts, counted, uncounted
+from mpss.accounts.channel_store import CHANNEL_USAGE
+from mpss.accounts.limit_model import Caps, LimitOperation, caps_of, check_counts, counted, uncounted
 from mpss.accounts.limit_store import LIMITS, TOPPED
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -20,14 +21,17 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction
 from mpss.kernel.errors import ErrorCode
 from mpss.ledger.post import BALANCES
+from mpss.transactions.by_channel import channel_touches, count_by_channel, give_channel_back
+
+Puts = list[tuple[RowSet[Any, Any], Any, Any]]
 
 
-def topup_touches(account_id: UUID) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+def topup_touches(account_id: UUID, channel: str) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     """The rows that deciding a top-up needs."""
     yield USAGE, account_id
     yield ACCOUNTS, account_id
     yield TOPPED, account_id
-    yield LIMITS, LimitOperation.TOPUP.value
+    yield from channel_touches(account_id, LimitOperation.TOPUP.value, channel)
 
 
 def topup_caps(account: AccountRow, snapshot: Snapshot, *, at: datetime, channel: str) -> Caps:
@@ -44,9 +48,9 @@ def check_topup(
     at: datetime,
     channel: str,
     watched: bool = False,
-) -> Counts | ErrorCode:
-    """The counts with a top-up of this amount, or why it may not be; `watched` where it comes from a place on the grey
-    list, from which at once only a share of the limit is taken. Spec: CM 9.1, 9.3, 9.6."""
+) -> Puts | ErrorCode:
+    """What a top-up of this amount leaves of the counters, or why it may not be; `watched` where it comes from a place
+    on the grey list, from which at once only a share of the limit is taken. Spec: CM 9.1, 9.3, 9.6."""
     limit_fen = policy.topup_single_limit_fen
     if amount_fen > limit_fen or (watched and 100 * amount_fen > policy.grey_limit_percent * limit_fen):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
@@ -57,10 +61,16 @@ def check_topup(
         return refusal
     if amount_fen > caps.channel_fen:
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
+    by_channel = count_by_channel(account.id, LimitOperation.TOPUP.value, channel, amount_fen, caps, snapshot)
+    if isinstance(by_channel, ErrorCode):
+        return by_channel
     balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen
     if balance_fen + amount_fen > min(policy.balance_limit_fen, caps.balance_fen):
         return ErrorCode.BALANCE_LIMIT_EXCEEDED
-    return counts
+    puts: Puts = [(TOPPED, account.id, counts)]
+    if by_channel is not None:
+        puts.append((CHANNEL_USAGE, (account.id, LimitOperation.TOPUP.value, channel), by_channel))
+    return puts
 
 
 def give_back_topup(decision: Decision, topup: Transaction, snapshot: Snapshot) -> Decision:
@@ -69,4 +79,5 @@ def give_back_topup(decision: Decision, topup: Transaction, snapshot: Snapshot) 
     if counts is not None:
         left = uncounted(counts, topup.amount_fen, topup.business_date)
         decision.puts.append((TOPPED, topup.account_id, left))
+    give_channel_back(decision, topup, LimitOperation.TOPUP.value, snapshot)
     return decision

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mpss.accounts.checks import check_state
-from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS
 from mpss.config import Policy
@@ -50,7 +49,7 @@ class OnlineBankTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id)
+        yield from topup_touches(self.account_id, self.asked.channel)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
 
@@ -77,7 +76,7 @@ class OnlineBankTopupCommand(Asking):
             return Decision(self.declined(counts, today))
         topup = self._transaction(TransactionState.FUNDING, today)
         request = new_topup_request(topup, account.phone, due_at=self.asked.at + _FIRST_INQUIRY)
-        return Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), (TOPPED, account.id, counts)])
+        return Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), *counts])
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None

@@ -101,7 +101,7 @@ class AnswerTopup(Moving):
         assert self.earlier.account_id is not None
         yield FUNDING_REQUESTS, self.request_id
         yield TRANSACTIONS, self.earlier.id
-        yield from topup_touches(self.earlier.account_id)
+        yield from topup_touches(self.earlier.account_id, self.earlier.channel)
 
     def decide(self, snapshot: Snapshot) -> Decision:
         request = snapshot[FUNDING_REQUESTS][self.request_id]

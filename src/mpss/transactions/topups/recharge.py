@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state, check_voucher_tries
-from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.model import AccountRow
 from mpss.accounts.queries import overview
 from mpss.accounts.state import Operation, refusal_in
@@ -56,7 +55,7 @@ class RechargeTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id)
+        yield from topup_touches(self.account_id, self.asked.channel)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
 
@@ -101,7 +100,7 @@ class RechargeTopupCommand(Asking):
         topup = self._transaction(TransactionState.FUNDING, snapshot.business_date, amount_fen=face_fen)
         due_at = leased_until(self.asked.at, self.policy)
         request = new_topup_request(topup, account.phone, due_at=due_at)
-        decision = Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), (TOPPED, account.id, counts)])
+        decision = Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), *counts])
         usage = snapshot[USAGE][account.id]
         if usage.voucher_wrong:
             decision.puts.append((USAGE, account.id, usage._replace(voucher_wrong=0)))

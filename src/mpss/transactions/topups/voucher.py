@@ -15,8 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from mpss.accounts.checks import check_state, check_voucher_tries
-from mpss.accounts.limit_model import Counts
-from mpss.accounts.limit_store import TOPPED
 from mpss.accounts.model import AccountRow
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -34,7 +32,7 @@ from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import voucher_topup_legs
-from mpss.transactions.topups.limits import check_topup, topup_touches
+from mpss.transactions.topups.limits import Puts, check_topup, topup_touches
 from mpss.vouchers.digests import candidate_digests
 from mpss.vouchers.model import VoucherRow, check_voucher, parse_card_password
 from mpss.vouchers.store import VOUCHERS
@@ -49,7 +47,7 @@ class VoucherTopupCommand(Asking):
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id)
+        yield from topup_touches(self.account_id, self.asked.channel)
         yield LISTED, self.account_id
         yield from risk_touches(self.account_id)
         for digest in self.digests:
@@ -96,7 +94,7 @@ class VoucherTopupCommand(Asking):
             decision.inserts.append(self._tell("voucher_barred", account, account.id, {}))
         return decision
 
-    def _redeem(self, account: AccountRow, voucher: VoucherRow, counts: Counts, snapshot: Snapshot) -> Decision:
+    def _redeem(self, account: AccountRow, voucher: VoucherRow, counts: Puts, snapshot: Snapshot) -> Decision:
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + voucher.face_fen
         done = self._transaction(TransactionState.SUCCEEDED, snapshot.business_date, amount_fen=voucher.face_fen)
         legs = voucher_topup_legs(wallet=account.ledger_account_id, amount_fen=voucher.face_fen)
@@ -109,7 +107,7 @@ class VoucherTopupCommand(Asking):
         decision = Decision(
             done,
             entry=JournalEntry(done.id, done.kind, legs),
-            puts=[(VOUCHERS, voucher.digest, used), (TOPPED, account.id, counts)],
+            puts=[(VOUCHERS, voucher.digest, used), *counts],
             inserts=[self._tell("topped_up", account, done.id, params)],
         )
         usage = snapshot[USAGE][account.id]

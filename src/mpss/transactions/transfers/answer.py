@@ -45,7 +45,7 @@ class ReplyToTransfer(Replying):
         return TRANSFER
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        return order_touches(self.order)
+        return order_touches(self.order, self.earlier.channel)
 
     def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.5."""
@@ -76,7 +76,7 @@ class ReviewOfTransfer(Reviewing):
         return TRANSFER
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        return order_touches(self.order)
+        return order_touches(self.order, self.earlier.channel)
 
     def released(self, waiting: Transaction, snapshot: Snapshot, balance: Balance) -> Decision:
         """Spec: CM 6.5, 9.2."""

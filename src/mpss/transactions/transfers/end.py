@@ -30,6 +30,7 @@ from mpss.kernel.masking import mask_phone
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.runtime import Runtime
+from mpss.transactions.by_channel import channel_touches
 from mpss.transactions.machine import TRANSFER, Event
 from mpss.transactions.model import Asked, Asking, transaction
 from mpss.transactions.postings import transfer_claim_legs, transfer_held_legs, turned_round
@@ -43,13 +44,15 @@ CHANNEL = "job"
 
 @dataclass(frozen=True, slots=True)
 class EndCommand(Asking):
-    """Claim or return a waiting transfer for `account_id`: its payee's wallet, or its payer's."""
+    """Claim or return a waiting transfer for `account_id`: its payee's wallet, or its payer's; `channel` is the
+    transfer's."""
 
     kind: TransactionKind
     transfer_id: UUID
     payer_id: UUID
     account_id: UUID
     amount_fen: int
+    channel: str
     policy: Policy
     by_payer: bool = False
     relation_id: UUID | None = None
@@ -60,7 +63,7 @@ class EndCommand(Asking):
         for account_id in {self.payer_id, self.account_id}:
             yield USAGE, account_id
             yield ACCOUNTS, account_id
-        yield LIMITS, LimitOperation.TRANSFER.value
+        yield from channel_touches(self.payer_id, LimitOperation.TRANSFER.value, self.channel)
         yield SENT, self.payer_id
         if self.relation_id is not None:
             yield PAYEES, self.relation_id
@@ -222,7 +225,7 @@ async def end_transfer(
         TransactionId.new(now), CALLER, TransactionId.outside(transfer_id), digest_of(kind, target.hex), now, CHANNEL
     )
     command = EndCommand(
-        asked, kind, transfer_id, waiting.payer_id, target, waiting.amount_fen, runtime.policy, by_payer,
-        waiting.relation_id,
+        asked, kind, transfer_id, waiting.payer_id, target, waiting.amount_fen, waiting.channel, runtime.policy,
+        by_payer, waiting.relation_id,
     )  # fmt: skip
     return await runtime.desk.submit(command)

@@ -14,6 +14,7 @@ from uuid import UUID
 from mpss.accounts.checks import check_state, count_transfer, give_back_transfer
 from mpss.accounts.limit_model import (
     NO_LIMIT,
+    Counts,
     CustomerUsageRow,
     LimitOperation,
     caps_of,
@@ -42,6 +43,7 @@ from mpss.outbox.store import OUTBOX
 from mpss.risk.rules import Finding
 from mpss.risk.screen import above_grey_limit, risk_touches, screen_or_hold
 from mpss.risk.store import LISTED, blacklisted
+from mpss.transactions.by_channel import channel_touches, count_by_channel, give_channel_back, put_by_channel
 from mpss.transactions.postings import transfer_held_legs, transfer_legs
 from mpss.transactions.review import hold_for_review
 from mpss.transactions.transfers.store import SENT, TRANSFERS, SentRow, TransferRow
@@ -81,16 +83,17 @@ class Terms(NamedTuple):
     usage: UsageRow
     customer: CustomerUsageRow | None
     finding: Finding | None = None
+    by_channel: Counts | None = None
 
 
-def order_touches(order: Order) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+def order_touches(order: Order, channel: str) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     """The rows that deciding a transfer needs; the desk locks both wallets in one order."""
     for account_id in {order.payer_id, order.payee_id} - {None}:
         yield USAGE, account_id
         yield ACCOUNTS, account_id
         yield LISTED, account_id
     yield SENT, order.payer_id
-    yield LIMITS, LimitOperation.TRANSFER.value
+    yield from channel_touches(order.payer_id, LimitOperation.TRANSFER.value, channel)
     yield from risk_touches(order.payer_id)
     if order.relation_id is not None:
         yield PAYEES, order.relation_id
@@ -180,6 +183,9 @@ def settle_terms(
         refusal = ErrorCode.SINGLE_LIMIT_EXCEEDED
     if refusal is not None:
         return refusal
+    by_channel = count_by_channel(payer.id, LimitOperation.TRANSFER.value, channel, amount_fen, caps, snapshot)
+    if isinstance(by_channel, ErrorCode):
+        return by_channel
     if relation is None:
         sent = sent._replace(free_fen=sent.free_fen + amount_fen)
         if sent.free_fen > policy.free_transfer_daily_limit_fen:
@@ -206,7 +212,7 @@ def settle_terms(
     # What may not be withdrawn may not be transferred either.
     if balance.withdrawable_fen < amount_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
-    return Terms(sent, relation, usage, customer, found)
+    return Terms(sent, relation, usage, customer, found, by_channel)
 
 
 def _or_none(own_fen: int | None) -> int:
@@ -258,6 +264,7 @@ def carry_out(
     decision.puts += [(SENT, payer.id, terms.sent), (USAGE, payer.id, terms.usage)]
     if terms.customer is not None:
         decision.puts.append((CUSTOMER_USAGE, payer.customer_id, terms.customer))
+    put_by_channel(decision, LimitOperation.TRANSFER.value, terms.by_channel)
     if terms.relation is not None:
         decision.puts.append((PAYEES, order.relation_id, terms.relation))
     row = TransferRow(
@@ -278,6 +285,7 @@ def give_back_sent(decision: Decision, transfer: Transaction, row: TransferRow, 
     """Add to what returns a transfer that it does not count any more, whatever counted it."""
     day, fen, payer = transfer.business_date, row.amount_fen, snapshot[ACCOUNTS][row.payer_id]
     decision.puts.append((USAGE, payer.id, give_back_transfer(snapshot[USAGE][payer.id], fen, day)))
+    give_channel_back(decision, transfer, LimitOperation.TRANSFER.value, snapshot)
     sent = snapshot[SENT].get(payer.id)
     if sent is not None:
         freely = row.relation_id is None and sent.day == day

@@ -60,7 +60,7 @@ class TransferCommand(Asking):
     confirm_code: str | None = None
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        return order_touches(self.order)
+        return order_touches(self.order, self.asked.channel)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)

@@ -142,7 +142,7 @@ class ReplyToWithdrawal(Replying):
         return WITHDRAWAL
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        return order_touches(self.order)
+        return order_touches(self.order, self.earlier.channel)
 
     def confirmed(self, waiting: Transaction, snapshot: Snapshot) -> Decision:
         """Decided anew, with the fee that the question named. Spec: CM 6.6."""
@@ -191,7 +191,7 @@ class ReviewOfWithdrawal(Reviewing):
         return WITHDRAWAL
 
     def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        return order_touches(self.order)
+        return order_touches(self.order, self.earlier.channel)
 
     def released(self, waiting: Transaction, snapshot: Snapshot, balance: Balance) -> Decision:
         """Decided anew, with the fee that was held. Spec: CM 6.6, 9.4."""

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from mpss.accounts.limit_model import uncounted
+from mpss.accounts.limit_model import LimitOperation, uncounted
 from mpss.accounts.limit_store import WITHDRAWN
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -26,6 +26,7 @@ from mpss.kernel.errors import ErrorCode
 from mpss.ledger.holds import HOLDS, collect, release
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
+from mpss.transactions.by_channel import channel_touches, give_channel_back
 from mpss.transactions.machine import WITHDRAWAL, Event
 from mpss.transactions.model import Asking, Moving, transaction
 from mpss.transactions.postings import turned_round, withdrawal_legs
@@ -62,6 +63,7 @@ class OfWithdrawal(Moving):
         yield USAGE, self.row.account_id
         yield ACCOUNTS, self.row.account_id
         yield WITHDRAWN, self.row.account_id
+        yield from channel_touches(self.row.account_id, LimitOperation.WITHDRAWAL.value, self.earlier.channel)
         yield HOLDS, self.hold_id
 
     def paid(self, withdrawal: Transaction, snapshot: Snapshot) -> Decision:
@@ -122,6 +124,7 @@ class ReturnWithdrawal(Asking):
         yield USAGE, self.row.account_id
         yield ACCOUNTS, self.row.account_id
         yield WITHDRAWN, self.row.account_id
+        yield from channel_touches(self.row.account_id, LimitOperation.WITHDRAWAL.value, self.earlier.channel)
 
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
@@ -169,6 +172,7 @@ def _give_back(decision: Decision, withdrawal: Transaction, row: WithdrawalRow, 
     left = uncounted(counts, row.amount_fen, withdrawal.business_date)
     if left is not counts:
         decision.puts.append((WITHDRAWN, row.account_id, left))
+    give_channel_back(decision, withdrawal, LimitOperation.WITHDRAWAL.value, snapshot)
 
 
 def _facts(row: WithdrawalRow) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from mpss.accounts.limit_model import Caps, Counts, LimitOperation, caps_of, check_counts, counted
+from mpss.accounts.limit_model import NO_CAPS, Caps, Counts, LimitOperation, caps_of, check_counts, counted
 from mpss.accounts.limit_store import LIMITS, WITHDRAWN
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
@@ -31,6 +31,7 @@ from mpss.ports.bank import BankOperation
 from mpss.risk.rules import Finding
 from mpss.risk.screen import above_grey_limit, risk_touches, screen, screen_or_hold
 from mpss.risk.store import LISTED, blacklisted
+from mpss.transactions.by_channel import channel_touches, count_by_channel, put_by_channel
 from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
@@ -49,9 +50,10 @@ class Terms(NamedTuple):
     withdrawn: Counts
     balance: Balance
     finding: Finding | None = None
+    by_channel: Counts | None = None
 
 
-def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+def order_touches(order: WithdrawalOrder, channel: str) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
     """The rows that deciding a withdrawal needs."""
     yield USAGE, order.account_id
     yield ACCOUNTS, order.account_id
@@ -60,7 +62,7 @@ def order_touches(order: WithdrawalOrder) -> Iterable[tuple[RowSet[Any, Any], Ha
     yield from risk_touches(order.account_id)
     yield WITHDRAWN, order.account_id
     yield FEES, FEE_KIND
-    yield LIMITS, LimitOperation.WITHDRAWAL.value
+    yield from channel_touches(order.account_id, LimitOperation.WITHDRAWAL.value, channel)
 
 
 def settle_terms(
@@ -84,11 +86,17 @@ def settle_terms(
     if blacklisted(snapshot, (order.account_id, order.card_id)):
         return ErrorCode.BLACKLISTED
     withdrawn = counted(snapshot[WITHDRAWN].get(account.id), order.amount_fen, today)
+    caps = NO_CAPS
     if not order.closing:
         caps = caps_of(snapshot[LIMITS].get(LimitOperation.WITHDRAWAL), account.account_class, channel, quoted_at)
         refusal = _above_limits(order, account, withdrawn, caps, snapshot, policy, watched=watched)
         if refusal is not None:
             return refusal
+    by_channel = count_by_channel(
+        account.id, LimitOperation.WITHDRAWAL.value, channel, order.amount_fen, caps, snapshot
+    )
+    if isinstance(by_channel, ErrorCode):
+        return by_channel
     found = None
     if released is None:
         # The rest of an account that is being closed is not kept waiting, but refused.
@@ -105,7 +113,7 @@ def settle_terms(
     balance = released or snapshot[BALANCES][account.ledger_account_id]
     if balance.withdrawable_fen < order.amount_fen + fee_fen:
         return ErrorCode.INSUFFICIENT_FUNDS
-    return Terms(fee_fen, withdrawn, balance, found)
+    return Terms(fee_fen, withdrawn, balance, found, by_channel)
 
 
 def _above_limits(
@@ -175,6 +183,7 @@ def hold_back(
         account.id, order.card_id, order.card, order.bank, order.mode, order.amount_fen, terms.fee_fen, held[0][1], at
     )
     decision.puts += [*held, (WITHDRAWN, account.id, terms.withdrawn), (WITHDRAWALS, withdrawal.id, row)]
+    put_by_channel(decision, LimitOperation.WITHDRAWAL.value, terms.by_channel)
     if order.mode is Mode.REAL_TIME:
         request = new_bank_request(
             withdrawal,

@@ -11,7 +11,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, CardIdField, Currency, PaymentPassword, SmsCode
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.refusals import PASSWORD_OR_CHALLENGE
+from mpss.channels.http.refusals import PASSWORD_OR_CHALLENGE, TOPUP_LIMITS
 from mpss.channels.http.views import TransactionView, answered
 from mpss.kernel.errors import ErrorCode
 from mpss.transactions.topups.card import top_up_from_card
@@ -46,9 +46,8 @@ class CardTopupBody(Body):
         *refusals_of(Operation.TOP_UP),
         *PASSWORD_OR_CHALLENGE,
         ErrorCode.BLACKLISTED,
-        ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.RISK_REFUSED,
-        ErrorCode.BALANCE_LIMIT_EXCEEDED,
+        *TOPUP_LIMITS,
         ErrorCode.FUNDING_DECLINED,
     ),
     clauses=("CT 5.1", "CM 6.4.2"),
@@ -73,4 +72,4 @@ async def top_up_by_bank_card(request: Request, body: CardTopupBody) -> Response
         sms_code=body.sms_code,
         watched=told.watched,
     )
-    return answered(told, answer)
+    return await answered(told, answer)

@@ -56,6 +56,9 @@ class OperationLimitsView(View):
     daily_fen: MeasuredView
     daily_count: MeasuredView
     monthly_fen: MeasuredView
+    channel_daily_fen: MeasuredView = Field(description="of what this channel, http, let through")
+    channel_daily_count: MeasuredView
+    channel_monthly_fen: MeasuredView
 
 
 class LimitsView(View):
@@ -124,6 +127,9 @@ async def _shown(told: Exchange) -> Response:
                 daily_fen=_measured(each.daily_fen),
                 daily_count=_measured(each.daily_count),
                 monthly_fen=_measured(each.monthly_fen),
+                channel_daily_fen=_measured(each.channel_daily_fen),
+                channel_daily_count=_measured(each.channel_daily_count),
+                channel_monthly_fen=_measured(each.channel_monthly_fen),
             )
             for each in found.operations
         ],

@@ -165,7 +165,6 @@ class ReversalBody(Body):
         ErrorCode.PRODUCT_NOT_ON_SALE,
         *PASSWORD_OR_CHALLENGE,
         *SPENDING,
-        ErrorCode.MONTHLY_LIMIT_EXCEEDED,
         ErrorCode.OUT_OF_STOCK,
         ErrorCode.PRICE_CHANGED,
         ErrorCode.INSUFFICIENT_FUNDS,
@@ -197,8 +196,8 @@ async def buy(request: Request, body: PurchaseBody) -> Response:
     """
     told = exchange(request)
     if isinstance(told.caller, Merchant):
-        return answered(told, await _ask(told, told.caller, body))
-    return answered(told, await _pay(told, body))
+        return await answered(told, await _ask(told, told.caller, body))
+    return await answered(told, await _pay(told, body))
 
 
 async def _pay(told: Exchange, body: PurchaseBody) -> Answer:
@@ -345,4 +344,4 @@ async def reverse_sale(request: Request, body: ReversalBody) -> Response:
         order_no=body.merchant_order_no,
         reason=body.reason,
     )
-    return answered(told, answer)
+    return await answered(told, answer)

@@ -193,4 +193,4 @@ async def pay_rest(request: Request, body: RestOfClosingBody) -> Response:
     answer = await pay_out_cash(
         told.runtime, staff=told.staff, key=told.key, phone=body.phone, shown=body.shown(), left_id=body.account_id
     )
-    return answered(told, answer)
+    return await answered(told, answer)

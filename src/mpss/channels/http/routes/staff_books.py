@@ -217,7 +217,7 @@ async def list_corrections(request: Request) -> Response:
 async def approve_correction(request: Request, approval_id: Annotated[ApprovalIdField, Path()]) -> Response:
     """By somebody else than who proposed it. The proposal is its own key: asked again, the same answer."""
     told = exchange(request)
-    return answered(told, await approve_adjustment(told.runtime, staff=told.staff, approval_id=approval_id))
+    return await answered(told, await approve_adjustment(told.runtime, staff=told.staff, approval_id=approval_id))
 
 
 @SUBJECT.operation(

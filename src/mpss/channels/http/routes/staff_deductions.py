@@ -136,7 +136,7 @@ async def approve_law_deduction(request: Request, approval_id: Annotated[Approva
     What an earlier order freezes is not taken for a later one.
     """
     told = exchange(request)
-    return answered(told, await approve_deduction(told.runtime, staff=told.staff, approval_id=approval_id))
+    return await answered(told, await approve_deduction(told.runtime, staff=told.staff, approval_id=approval_id))
 
 
 @SUBJECT.operation(

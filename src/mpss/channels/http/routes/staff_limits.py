@@ -40,7 +40,9 @@ _APPROVAL = "apv_019e6b3c5f7a7c3e8d2f4a6b8c0d1e2f"
 
 class LimitRuleBody(Body):
     account_class: AccountClass = Field(examples=["class_2"])
-    channel: Annotated[str, *text(16)] = Field(default="*", description="* for all together", examples=["*"])
+    channel: Annotated[str, *text(16)] = Field(
+        default="*", description="* for all together; one of them has figures of a day and a month too", examples=["*"]
+    )
     operation: Annotated[str, *text(16)] = Field(description="* for all together", examples=["payment"])
     measure: Measure = Field(examples=["daily_amount"])
     value: FeeFen = Field(description="fen, or a count", examples=[500_000])

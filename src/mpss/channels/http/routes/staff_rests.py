@@ -89,4 +89,4 @@ async def pay_closing_rest(
     """The whole rest, to whom the clerk has identified."""
     told = exchange(request)
     answer = await pay_rest(told.runtime, staff=told.staff, key=told.key, rest_id=transaction_id, shown=body.shown())
-    return answered(told, answer)
+    return await answered(told, answer)

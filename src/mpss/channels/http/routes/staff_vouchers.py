@@ -132,7 +132,7 @@ async def list_voucher_batches(
 async def activate_vouchers(request: Request, batch_id: Annotated[VoucherBatchIdField, Path()]) -> Response:
     """By somebody else than who had it made."""
     told = exchange(request)
-    return answered(told, await activate_batch(told.runtime, staff=told.staff, key=told.key, batch_id=batch_id))
+    return await answered(told, await activate_batch(told.runtime, staff=told.staff, key=told.key, batch_id=batch_id))
 
 
 @SUBJECT.operation(

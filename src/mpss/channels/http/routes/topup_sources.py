@@ -11,7 +11,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.refusals import CARD_PASSWORD
+from mpss.channels.http.refusals import CARD_PASSWORD, TOPUP_LIMITS
 from mpss.channels.http.views import TransactionView, answered, reply, transaction_fields
 from mpss.kernel.errors import ErrorCode
 from mpss.transactions.topups.online_bank import request_online_bank_topup, take_callback
@@ -59,7 +59,7 @@ class RedirectView(TransactionView):
         *refusals_of(Operation.TOP_UP),
         *CARD_PASSWORD,
         ErrorCode.BLACKLISTED,
-        ErrorCode.BALANCE_LIMIT_EXCEEDED,
+        *TOPUP_LIMITS,
         ErrorCode.FUNDING_DECLINED,
     ),
     clauses=("CT 5.2", "CM 6.4.3"),
@@ -74,7 +74,7 @@ async def top_up_by_card(request: Request, body: RechargeTopupBody) -> Response:
     answer = await top_up_by_recharge_card(
         told.runtime, account_id=told.account_id, key=told.key, card_number=body.card_number, channel="http"
     )
-    return answered(told, answer)
+    return await answered(told, answer)
 
 
 @SUBJECT.operation(
@@ -90,9 +90,8 @@ async def top_up_by_card(request: Request, body: RechargeTopupBody) -> Response:
         ErrorCode.NOT_FOUND,
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.TOP_UP),
-        ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.BLACKLISTED,
-        ErrorCode.BALANCE_LIMIT_EXCEEDED,
+        *TOPUP_LIMITS,
         ErrorCode.FUNDING_DECLINED,
     ),
     clauses=("CT 5.2", "CM 6.4.5"),
@@ -110,7 +109,7 @@ async def top_up_online(request: Request, body: OnlineBankTopupBody) -> Response
     )  # fmt: skip
     topup = answer.transaction
     if topup.refusal is not None:
-        return answered(told, answer)
+        return await answered(told, answer)
     view = RedirectView.model_construct(**transaction_fields(topup), redirect_url=address)
     headers = {"location": f"/v1/transactions/{topup.id}"}
     if answer.repeated:

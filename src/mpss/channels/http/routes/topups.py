@@ -14,7 +14,7 @@ from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
 from mpss.channels.http.fields import AmountFen, Body, Currency, Phone, TransactionIdField
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.refusals import CARD_PASSWORD
+from mpss.channels.http.refusals import CARD_PASSWORD, TOPUP_LIMITS
 from mpss.channels.http.views import TransactionView, answered
 from mpss.kernel.errors import ErrorCode
 from mpss.staff.permissions import Permission
@@ -50,7 +50,7 @@ class CashTopupBody(Body):
         *refusals_of(Operation.RECEIVE),
         *CARD_PASSWORD,
         ErrorCode.BLACKLISTED,
-        ErrorCode.BALANCE_LIMIT_EXCEEDED,
+        *TOPUP_LIMITS,
     ),
     clauses=("CT 5.2", "CM 6.4.3"),
     money=True,
@@ -64,7 +64,7 @@ async def top_up_by_voucher(request: Request, body: VoucherTopupBody) -> Respons
     answer = await redeem_voucher(
         told.runtime, account_id=told.account_id, key=told.key, password=body.voucher_password, channel="http"
     )
-    return answered(told, answer)
+    return await answered(told, answer)
 
 
 @SUBJECT.operation(
@@ -77,9 +77,8 @@ async def top_up_by_voucher(request: Request, body: VoucherTopupBody) -> Respons
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.TOP_UP),
-        ErrorCode.SINGLE_LIMIT_EXCEEDED,
         ErrorCode.BLACKLISTED,
-        ErrorCode.BALANCE_LIMIT_EXCEEDED,
+        *TOPUP_LIMITS,
     ),
     clauses=("CT 5.2", "CM 6.4.1"),
     money=True,
@@ -91,7 +90,7 @@ async def top_up_by_cash(request: Request, body: CashTopupBody) -> Response:
         told.runtime, staff=told.staff, key=told.key, phone=body.phone, amount_fen=body.amount_fen,
         watched=told.watched,
     )  # fmt: skip
-    return answered(told, answer)
+    return await answered(told, answer)
 
 
 @SUBJECT.operation(
@@ -109,4 +108,4 @@ async def undo_top_up(request: Request, transaction_id: Annotated[TransactionIdF
     """Takes back a top-up that the same clerk made shortly before, if the money is still there."""
     told = exchange(request)
     answer = await undo_cash_topup(told.runtime, staff=told.staff, key=told.key, original_id=transaction_id)
-    return answered(told, answer)
+    return await answered(told, answer)

@@ -163,7 +163,7 @@ async def send_money(request: Request, body: TransferBody) -> Response:
         province=body.visited_province,
         watched=told.watched,
     )
-    return answered(told, answer)
+    return await answered(told, answer)
 
 
 @SUBJECT.operation(

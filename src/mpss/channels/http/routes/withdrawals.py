@@ -139,7 +139,7 @@ async def withdraw_to_card(request: Request, body: WithdrawalBody) -> Response:
         province=body.visited_province,
         watched=told.watched,
     )
-    return answered(told, answer)
+    return await answered(told, answer)
 
 
 @SUBJECT.operation(
