@@ -16,6 +16,7 @@ from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.ids import RiskEntryId, RiskReportId
 from mpss.kernel.masking import mask_phone
+from mpss.risk.model import Order
 from mpss.risk.patterns import PATTERNS
 from mpss.risk.queries import Search, entries
 from mpss.risk.replay import Replayed, replay
@@ -57,15 +58,16 @@ def list_reports(
     data: _DataOption = None,
     pattern: Annotated[str | None, typer.Option(help=f"of: {', '.join(PATTERNS)}")] = None,
     state: Annotated[str | None, typer.Option(help="open, reported or dismissed")] = "open",
-    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")] = 50,
+    order: Annotated[Order, typer.Option(help="Which first")] = Order.NEWEST,
+    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many")] = 50,
 ) -> None:
-    """Show large-value and suspicious transactions that wait to be reported or dismissed, newest first."""
+    """Show large-value and suspicious transactions that wait to be reported or dismissed."""
 
     search = ReportSearch(pattern, state)
     table = Table(
         "report", "day", "pattern", "number or merchant", "movements", "CNY", "state", "reviewed by", "reason"
     )
-    for report in read(data, lambda uow: find_reports(uow, search, after=None, limit=most)):
+    for report in read(data, lambda uow: find_reports(uow, search, after=None, limit=most, order=order)):
         table.add_row(
             RiskReportId.outside(report.id), str(report.business_date), report.pattern, _of_whom(report),
             str(report.movements), f"{report.amount_fen / 100:,.2f}", report.state, report.reviewed_by or "",

@@ -24,7 +24,7 @@ from mpss.kernel.masking import mask_phone
 from mpss.kernel.money import Money
 from mpss.risk.lists import decide_entry, enter, release
 from mpss.risk.machine import ReportEvent, ReviewEvent
-from mpss.risk.model import Colour, Entry, Scope
+from mpss.risk.model import Colour, Entry, Order, Scope
 from mpss.risk.reports import review_report
 from mpss.risk.review_store import Review, ReviewSearch, find_reviews
 from mpss.risk.rule_store import RuleLine, rule_lines
@@ -40,7 +40,7 @@ _JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object
 _ReasonOption = Annotated[str, typer.Option(help="Why; it is in the record")]
 _EntryArgument = Annotated[str, typer.Argument(help="The entry, rke_…")]
 _RefuseOption = Annotated[bool, typer.Option("--refuse", help="Refuse it instead")]
-_MostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")]
+_MostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many")]
 
 
 @risk_app.command("enter")
@@ -156,6 +156,7 @@ def decide_version(
 def list_reviews(
     data: _DataOption = None,
     state: Annotated[str | None, typer.Option(help="open, released, refused or expired")] = "open",
+    order: Annotated[Order, typer.Option(help="Which first")] = Order.NEWEST,
     most: _MostOption = 50,
     as_json: _JsonOption = False,
 ) -> None:
@@ -163,7 +164,7 @@ def list_reviews(
 
     async def read(runtime: Runtime) -> list[Review]:
         async with runtime.database.read() as uow:
-            return await find_reviews(uow, ReviewSearch(state=state), after=None, limit=most)
+            return await find_reviews(uow, ReviewSearch(state=state), after=None, limit=most, order=order)
 
     found = as_platform(data, read)
     rows = [

@@ -78,6 +78,18 @@ class ReviewState(StrEnum):
     EXPIRED = "expired"
 
 
+class Order(StrEnum):
+    """How a list that people work through is ordered."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    LARGEST = "largest"
+
+
+Place = tuple[int, UUID]
+"""Where such a list goes on: the last line's amount in fen, and its id."""
+
+
 class Named(NamedTuple):
     """What an entry names, read: `text` in its one form, `subject_id` of a thing of ours, what is `shown` to people."""
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from mpss.db.database import UnitOfWork
 from mpss.desk.model import TransactionKind
-from mpss.risk.model import ReportState
+from mpss.risk.model import Order, Place, ReportState
 from mpss.risk.patterns import DaySums, MerchantSums
 from mpss.risk.rules import IN, Action, RuleVersion
 
@@ -51,6 +51,7 @@ class ReportSearch(NamedTuple):
     phone: str | None = None
     first_date: date | None = None
     last_date: date | None = None
+    min_fen: int | None = None
 
 
 _UNSEARCHED: LiteralString = """
@@ -138,16 +139,22 @@ _LOCK: LiteralString = _COLUMNS + " WHERE r.id = %(id)s FOR UPDATE OF r"
 _SEARCH: LiteralString = (
     _COLUMNS
     + """
-     WHERE (%(after)s::uuid IS NULL OR r.id < %(after)s)
-       AND (%(pattern)s::text IS NULL OR r.pattern = %(pattern)s)
+     WHERE (%(pattern)s::text IS NULL OR r.pattern = %(pattern)s)
        AND (%(state)s::text IS NULL OR r.state = %(state)s)
        AND (%(first_date)s::date IS NULL OR r.business_date >= %(first_date)s)
        AND (%(last_date)s::date IS NULL OR r.business_date <= %(last_date)s)
        AND (%(phone)s::text IS NULL
             OR r.subject_id IN (SELECT coalesce(customer_id, id) FROM account WHERE phone = %(phone)s))
-     ORDER BY r.id DESC LIMIT %(limit)s
+       AND (%(min_fen)s::bigint IS NULL OR r.amount_fen >= %(min_fen)s)
+       AND (%(after)s::uuid IS NULL OR
 """
 )
+_IN_ORDER: dict[Order, LiteralString] = {
+    Order.NEWEST: _SEARCH + " r.id < %(after)s) ORDER BY r.id DESC LIMIT %(limit)s",
+    Order.OLDEST: _SEARCH + " r.id > %(after)s) ORDER BY r.id LIMIT %(limit)s",
+    Order.LARGEST: _SEARCH
+    + " (r.amount_fen, r.id) < (%(after_fen)s, %(after)s)) ORDER BY r.amount_fen DESC, r.id DESC LIMIT %(limit)s",
+}
 _SAVE: LiteralString = """
     UPDATE risk_report SET state = %(state)s, reviewed_by = %(reviewed_by)s, reviewed_at = %(reviewed_at)s,
            reason = %(reason)s
@@ -231,9 +238,13 @@ async def save_report(uow: UnitOfWork, report: Report) -> None:
     await uow.execute(_SAVE, report._asdict())
 
 
-async def find_reports(uow: UnitOfWork, search: ReportSearch, *, after: UUID | None, limit: int) -> list[Report]:
-    """Reports, newest first, from after the report `after` on."""
-    cursor = await uow.connection.execute(_SEARCH, {**search._asdict(), "after": after, "limit": limit})
+async def find_reports(
+    uow: UnitOfWork, search: ReportSearch, *, after: Place | None, limit: int, order: Order = Order.NEWEST
+) -> list[Report]:
+    """Reports in an order, from after the place `after` on."""
+    after_fen, after_id = after or (None, None)
+    values = {**search._asdict(), "after": after_id, "after_fen": after_fen, "limit": limit}
+    cursor = await uow.connection.execute(_IN_ORDER[order], values)
     return [_make(record) for record in await cursor.fetchall()]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
-from mpss.risk.model import ReviewState
+from mpss.risk.model import Order, Place, ReviewState
 
 
 class ReviewRow(NamedTuple):
@@ -38,12 +38,16 @@ class Review(NamedTuple):
 
 
 class ReviewSearch(NamedTuple):
-    """What is looked for; None: whatever it is. `phone` is the payer's, in E.164."""
+    """What is looked for; None: whatever it is. `phone` is the payer's, in E.164; the dates are those of the
+    holding, Asia/Shanghai."""
 
     state: str | None = None
     kind: str | None = None
     rule: str | None = None
     phone: str | None = None
+    first_date: date | None = None
+    last_date: date | None = None
+    min_fen: int | None = None
 
 
 def _make_row(columns: Sequence[Any]) -> ReviewRow:
@@ -93,14 +97,24 @@ _GET: LiteralString = _COLUMNS + " WHERE r.transaction_id = %(id)s"
 _SEARCH: LiteralString = (
     _COLUMNS
     + """
-     WHERE (%(after)s::uuid IS NULL OR r.transaction_id < %(after)s)
-       AND (%(state)s::text IS NULL OR r.state = %(state)s)
+     WHERE (%(state)s::text IS NULL OR r.state = %(state)s)
        AND (%(kind)s::text IS NULL OR r.kind = %(kind)s)
        AND (%(rule)s::text IS NULL OR r.rule = %(rule)s)
        AND (%(phone)s::text IS NULL OR a.phone = %(phone)s)
-     ORDER BY r.transaction_id DESC LIMIT %(limit)s
+       AND (%(first_date)s::date IS NULL OR r.held_at >= %(first_date)s::timestamp AT TIME ZONE 'Asia/Shanghai')
+       AND (%(last_date)s::date IS NULL
+            OR r.held_at < (%(last_date)s::date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai')
+       AND (%(min_fen)s::bigint IS NULL OR r.held_fen >= %(min_fen)s)
+       AND (%(after)s::uuid IS NULL OR
 """
 )
+_IN_ORDER: dict[Order, LiteralString] = {
+    Order.NEWEST: _SEARCH + " r.transaction_id < %(after)s) ORDER BY r.transaction_id DESC LIMIT %(limit)s",
+    Order.OLDEST: _SEARCH + " r.transaction_id > %(after)s) ORDER BY r.transaction_id LIMIT %(limit)s",
+    Order.LARGEST: _SEARCH
+    + " (r.held_fen, r.transaction_id) < (%(after_fen)s, %(after)s))"
+    + " ORDER BY r.held_fen DESC, r.transaction_id DESC LIMIT %(limit)s",
+}
 _DUE: LiteralString = """
     SELECT transaction_id FROM risk_review WHERE state = 'open' AND expires_at <= %(now)s
      ORDER BY expires_at LIMIT %(limit)s
@@ -118,9 +132,13 @@ async def get_review(uow: UnitOfWork, transaction_id: UUID) -> Review | None:
     return None if record is None else _make_review(record)
 
 
-async def find_reviews(uow: UnitOfWork, search: ReviewSearch, *, after: UUID | None, limit: int) -> list[Review]:
-    """Reviews, newest first, from after the transaction `after` on."""
-    cursor = await uow.connection.execute(_SEARCH, {**search._asdict(), "after": after, "limit": limit})
+async def find_reviews(
+    uow: UnitOfWork, search: ReviewSearch, *, after: Place | None, limit: int, order: Order = Order.NEWEST
+) -> list[Review]:
+    """Reviews in an order, from after the place `after` on, which is what is held and the transaction."""
+    after_fen, after_id = after or (None, None)
+    values = {**search._asdict(), "after": after_id, "after_fen": after_fen, "limit": limit}
+    cursor = await uow.connection.execute(_IN_ORDER[order], values)
     return [_make_review(record) for record in await cursor.fetchall()]
 
 

@@ -16,7 +16,7 @@ from mpss.kernel.errors import ErrorCode
 from mpss.risk.finding_store import FINDINGS
 from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS
 from mpss.risk.rules import NO_RULES, Action, Facts, Finding, Move, findings, move_of
-from mpss.risk.store import LISTED
+from mpss.risk.store import greylisted
 
 _NOT_DONE = frozenset({TransactionState.DECLINED, TransactionState.EXPIRED, TransactionState.CANCELLED})
 
@@ -76,13 +76,19 @@ def screen_or_hold(
 
 
 def above_grey_limit(
-    snapshot: Snapshot, account_id: UUID, amount_fen: int, limit_fen: int, percent: int, *, watched: bool
+    snapshot: Snapshot,
+    parties: Iterable[UUID | None],
+    amount_fen: int,
+    limit_fen: int,
+    percent: int,
+    *,
+    watched: bool,
 ) -> bool:
-    """Whether the amount is above that share of the single limit, and the account on the grey list, or `watched` the
-    address or counter it comes from."""
-    rows = snapshot[LISTED]
-    listed = rows.get(account_id) if rows else None
-    return (watched or (listed is not None and listed.grey)) and 100 * amount_fen > percent * limit_fen
+    """Whether the amount is above that share of the single limit, and one of the parties on the grey list, or `watched`
+    the address or counter it comes from."""
+    if 100 * amount_fen <= percent * limit_fen:
+        return False
+    return watched or greylisted(snapshot, parties)
 
 
 def remember(decision: Decision, snapshot: Snapshot, *, at: datetime | None = None) -> Decision:

@@ -131,6 +131,12 @@ def blacklisted(snapshot: Snapshot, parties: Iterable[UUID | None]) -> bool:
     return bool(listed) and any(party in listed and listed[party].black for party in parties if party is not None)
 
 
+def greylisted(snapshot: Snapshot, parties: Iterable[UUID | None]) -> bool:
+    """Whether one of the parties, which the command touched in LISTED, is on the grey list. Pure."""
+    listed = snapshot[LISTED]
+    return bool(listed) and any(party in listed and listed[party].grey for party in parties if party is not None)
+
+
 async def insert_entry(uow: UnitOfWork, entry: Entry, *, aliases: Sequence[str]) -> bool:
     """Write a new entry; False where one of the colour stands for the value."""
     return bool(await uow.execute(_INSERT, {**entry._asdict(), "aliases": list(aliases)}))

@@ -71,3 +71,15 @@ async def test_a_listed_number_or_card_tops_nothing_up_by_sms(scene: Scene, scop
         assert "暂不能办理" in str(await sent(scene, text))
     assert len(scene.connected.bank.store.requests()) == before
     await scene.agrees(gained=0)
+
+
+@clause("CM 9.6")
+async def test_a_grey_card_tops_up_a_share_of_the_limit_at_once(scene: Scene) -> None:
+    officer = await scene.shop.staff(Permission.RISK_MANAGE, name="officer")
+    body = {"colour": "grey", "scope": "bank_card", "value": CARD, "reason": "seen elsewhere"}
+    assert (await officer.post("/v1/staff/risk/entries", body)).json()["state"] == "listed"
+    policy = scene.shop.runtime.policy
+    most_fen = policy.topup_single_limit_fen * policy.grey_limit_percent // 100
+    assert (await scene.ask(most_fen + 1)).json()["code"] == "single_limit_exceeded"
+    assert (await scene.ask(most_fen)).status_code == 201
+    await scene.agrees(gained=most_fen)

@@ -197,12 +197,20 @@ class TestTheGreyList:
         assert (await one.post(PATH, nobodys)).status_code == 201
         assert await told() == [listing, end]  # Of the black list nothing is told, and nobody has that number.
 
-    async def test_lowers_the_single_limit(self, shop: Counter) -> None:
+    @pytest.mark.parametrize("scope", ["number", "account", "merchant"])
+    async def test_lowers_the_single_limit(self, shop: Counter, scope: str) -> None:
         one, _ = await two_people(shop)
+        values = {
+            "number": PHONE,
+            "account": str(AccountId.from_uuid(shop.market.payer.account_id)),
+            "merchant": str(MerchantId.from_uuid(shop.market.merchant.id)),
+        }
         payer = await shop.subscriber()
         policy = shop.runtime.policy
         share_fen = policy.single_limit_fen * policy.grey_limit_percent // 100
-        assert (await one.post(PATH, {**BLACK, "colour": "grey"})).status_code == 201
+        assert (
+            await one.post(PATH, {**BLACK, "colour": "grey", "scope": scope, "value": values[scope]})
+        ).status_code == 201
         above = await payer.post("/v1/purchases", shop.purchase(amount_fen=share_fen + 1))
         problem(above, 403, "single_limit_exceeded")
         assert (await payer.post("/v1/purchases", shop.purchase(amount_fen=2500))).status_code == 201

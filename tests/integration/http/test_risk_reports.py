@@ -81,6 +81,20 @@ class TestTheQueueOfReports:
         page = (await one.get(PATH, limit=2)).json()
         rest = (await one.get(PATH, limit=2, cursor=page["next_cursor"])).json()
         assert (len(page["items"]), len(rest["items"]), rest["next_cursor"]) == (2, 1, None)
+        for order, amounts in (("oldest", None), ("largest", [300_000, 50_000, 50_000])):
+            seen: list[dict[str, Any]] = []
+            cursor: dict[str, str] = {}
+            while len(seen) < 3:
+                page = (await one.get(PATH, limit=1, order=order, **cursor)).json()
+                seen += page["items"]
+                cursor = {"cursor": page["next_cursor"]}
+            assert page["next_cursor"] is None
+            newest = [item["report_id"] for item in (await one.get(PATH)).json()["items"]]
+            assert amounts is not None or [item["report_id"] for item in seen] == newest[::-1]
+            assert amounts is None or [item["amount_fen"] for item in seen] == amounts
+        table = (await one.get(f"{PATH}/export", min_fen=50_001, phone=PHONE, order="largest")).text.splitlines()
+        assert len(table) == 2
+        problem(await one.get(PATH, order="smallest"), 400, "malformed_request")
 
     @clause("CM 9.5")
     async def test_holds_a_merchant_who_gives_much_back(self, shop: Counter) -> None:

@@ -74,6 +74,30 @@ class TestATransferHeldForReview:
             lines = await uow.dicts("SELECT action FROM audit_record WHERE subject = %(id)s", {"id": transaction_id})
         assert [line["action"] for line in lines] == ["risk_review.release"]
 
+    async def test_is_searched_sorted_and_taken_along(self, shop: Counter) -> None:
+        payer, reviewer = await holding(shop)
+        made = []
+        for amount_fen in (6_000, 5_000, 7_000):
+            answer = await payer.post("/v1/transfers", {**SENT, "amount_fen": amount_fen})
+            made.append(answer.json()["transaction_id"])
+        expected = {"newest": made[::-1], "oldest": made, "largest": [made[2], made[0], made[1]]}
+        for order, ids in expected.items():
+            first = (await reviewer.get(PATH, order=order, limit=2)).json()
+            rest = (await reviewer.get(PATH, order=order, limit=2, cursor=first["next_cursor"])).json()
+            assert [item["transaction_id"] for item in first["items"] + rest["items"]] == ids
+            assert rest["next_cursor"] is None
+        today = (shop.runtime.clock.now() + timedelta(hours=8)).date()  # Asia/Shanghai
+        for query, count in (
+            ({"min_fen": 6_000}, 2), ({"first_date": str(today)}, 3), ({"last_date": str(today)}, 3),
+            ({"first_date": str(today + timedelta(days=1))}, 0), ({"last_date": str(today - timedelta(days=1))}, 0),
+            ({"rule": "velocity"}, 0), ({"kind": "transfer", "state": "open", "phone": PHONE}, 3),
+        ):  # fmt: skip
+            assert len((await reviewer.get(PATH, **query)).json()["items"]) == count, query
+            table = (await reviewer.get(f"{PATH}/export", **query)).text.splitlines()
+            assert len(table) == count + 1, query
+        table = (await reviewer.get(f"{PATH}/export", order="largest")).text.splitlines()
+        assert [line.split(",")[0] for line in table] == ["transaction_id", *expected["largest"]]
+
     async def test_gives_the_money_free_when_it_is_refused_or_nobody_comes(self, shop: Counter) -> None:
         payer, reviewer = await holding(shop)
         before, _ = await money(shop, payer)

@@ -125,6 +125,10 @@ AmountFen = Annotated[
         {"type": "integer", "minimum": 1, "maximum": MAX_FEN, "description": _WHOLE_FEN, "examples": [2500]}
     ),
 ]
+LeastFen = Annotated[
+    Annotated[int, Field(ge=0, le=MAX_FEN)] | None, Field(description="the least amount, in fen", examples=[2500])
+]
+"""Of a query, which is text."""
 FeeFen = Annotated[
     StrictInt,
     _amount(0),

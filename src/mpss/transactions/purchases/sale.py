@@ -192,13 +192,14 @@ def settle_terms(
     """
     account, group = parties.account, parties.group
     listed = None if group is None else group.master.id
-    if blacklisted(snapshot, (sale.account_id, sale.merchant_id, card_id, listed)):
+    named = (sale.account_id, sale.merchant_id, card_id, listed)
+    if blacklisted(snapshot, named):
         return ErrorCode.BLACKLISTED
     product = parties.product
     amount_fen = amount_of(sale, product)
     limit_fen = policy.single_limit_fen
     percent = policy.grey_limit_percent
-    if above_grey_limit(snapshot, sale.account_id, amount_fen, limit_fen, percent, watched=watched):
+    if above_grey_limit(snapshot, named, amount_fen, limit_fen, percent, watched=watched):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     from_balance, payer = funding is _WALLET, account if group is None else group.master
     caps = caps_of(snapshot[LIMITS].get(_LIMITED), payer.account_class, channel, at)

@@ -31,7 +31,7 @@ from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
 from mpss.risk.screen import remember, risk_touches, screen
-from mpss.risk.store import LISTED, blacklisted
+from mpss.risk.store import LISTED, blacklisted, greylisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
@@ -137,6 +137,7 @@ def check_card_topup(
     """
     if blacklisted(snapshot, (account.id, card_id)):
         return ErrorCode.BLACKLISTED
+    watched = watched or greylisted(snapshot, (card_id,))
     counts = check_topup(account, amount_fen, snapshot, policy, at=at, channel=channel, watched=watched)
     if isinstance(counts, ErrorCode):
         return counts

@@ -160,7 +160,7 @@ def settle_terms(
     single_fen = policy.free_transfer_single_limit_fen if relation is None else relation.single_limit_fen
     limit_fen = policy.transfer_single_limit_fen
     percent = policy.grey_limit_percent
-    if above_grey_limit(snapshot, order.payer_id, amount_fen, limit_fen, percent, watched=watched):
+    if above_grey_limit(snapshot, (order.payer_id,), amount_fen, limit_fen, percent, watched=watched):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     payer = parties.payer
     if amount_fen > min(policy.transfer_single_limit_fen, single_fen, _or_none(payer.own_transfer_single_fen)):

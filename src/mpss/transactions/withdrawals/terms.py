@@ -128,8 +128,8 @@ def _above_limits(
 ) -> ErrorCode | None:
     """Ours, the customer's own, the table's, the grey list's."""
     limit_fen, day_fen = policy.withdrawal_single_limit_fen, policy.withdrawal_daily_limit_fen
-    percent = policy.grey_limit_percent
-    if above_grey_limit(snapshot, order.account_id, order.amount_fen, limit_fen, percent, watched=watched):
+    named, percent = (order.account_id, order.card_id), policy.grey_limit_percent
+    if above_grey_limit(snapshot, named, order.amount_fen, limit_fen, percent, watched=watched):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     own_single_fen, own_day_fen = account.own_withdrawal_single_fen, account.own_withdrawal_daily_fen
     single_fen = min(limit_fen, caps.channel_fen)

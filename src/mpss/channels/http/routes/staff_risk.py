@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Annotated, Literal
 
 from fastapi import Path, Query
@@ -17,6 +15,7 @@ from mpss.channels.http.fields import Body, PageLimit, RiskEntryIdField, View, p
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
+from mpss.channels.http.tables import MOST_EXPORTED, table
 from mpss.channels.http.views import At, NextCursor, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import RiskEntryId
@@ -27,7 +26,6 @@ from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Staff")
 
-_MOST_EXPORTED = 10_000
 _EndsWith = Annotated[str, *text(64)] | None
 _EXPORTED = (
     "entry_id", "colour", "scope", "value", "state", "reason", "evidence", "entered_by", "entered_at", "listed_at",
@@ -144,7 +142,7 @@ async def list_risk_entries(
     summary="Export the lists",
     access=Access.STAFF,
     permission=Permission.RISK_VIEW,
-    says={200: Said("The newest 10,000, one line each", media_type="text/csv")},
+    says={200: Said("The first 10,000 of the order, one line each", media_type="text/csv")},
     clauses=("CM 9.6", "CM 9.8"),
 )
 async def export_risk_entries(
@@ -152,16 +150,14 @@ async def export_risk_entries(
     colour: Annotated[Colour | None, Query()] = None,
     scope: Annotated[Scope | None, Query()] = None,
     state: Annotated[EntryState | None, Query()] = None,
+    ends_with: Annotated[_EndsWith, Query(description="the last characters of the value as it is shown")] = None,
+    order: Annotated[Literal["newest", "oldest"], Query()] = "newest",
 ) -> Response:
     """The lists as a table (CSV, UTF-8)."""
     async with exchange(request).runtime.database.read() as uow:
-        found = await entries(uow, Search(colour, scope, state), after=None, limit=_MOST_EXPORTED)
-    written = io.StringIO()
-    writer = csv.DictWriter(written, _EXPORTED, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(_view(entry).model_dump(mode="json") for entry in found)
-    headers = {"content-disposition": 'attachment; filename="risk-entries.csv"'}
-    return Response(written.getvalue(), 200, headers, "text/csv; charset=utf-8")
+        search = Search(colour, scope, state, ends_with)
+        found = await entries(uow, search, after=None, limit=MOST_EXPORTED, oldest_first=order == "oldest")
+    return table("risk-entries", _EXPORTED, map(_view, found))
 
 
 @SUBJECT.operation(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from datetime import date
 from typing import Annotated
@@ -15,15 +13,16 @@ from starlette.responses import Response
 
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Body, BusinessDate, PageLimit, Phone, RiskReportIdField, View, text
+from mpss.channels.http.fields import Body, BusinessDate, LeastFen, PageLimit, Phone, RiskReportIdField, View, text
 from mpss.channels.http.operation import Said, Subject
-from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
+from mpss.channels.http.paging import Cursor, cut, decode_ranked, encode_ranked
 from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
+from mpss.channels.http.tables import MOST_EXPORTED, table
 from mpss.channels.http.views import ACCOUNT_EXAMPLE, At, NextCursor, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import AccountId, MerchantId, RiskReportId
 from mpss.risk.machine import ReportEvent
-from mpss.risk.model import ReportState
+from mpss.risk.model import Order, ReportState
 from mpss.risk.patterns import PATTERNS
 from mpss.risk.report_store import Report, ReportSearch, find_reports
 from mpss.risk.reports import review_report
@@ -32,12 +31,29 @@ from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Staff")
 
-_MOST_EXPORTED = 10_000
 _PatternName = Annotated[str, Field(pattern=f"^({'|'.join(PATTERNS)})$", max_length=32)] | None
 _EXPORTED = (
     "report_id", "business_date", "pattern", "phone", "account_id", "merchant_id", "merchant_name", "movements",
     "amount_fen", "state", "found_at", "reviewed_by", "reviewed_at", "reason",
 )  # fmt: skip
+
+
+class ReportFilters(Body):
+    pattern: _PatternName = Field(default=None, examples=["large_cash"])
+    state: ReportState | None = Field(default=None, examples=["open"])
+    phone: Phone | None = Field(default=None, description="of any account of the person")
+    first_date: BusinessDate | None = Field(default=None, description="the first business date")
+    last_date: BusinessDate | None = Field(default=None, description="the last business date, included")
+    min_fen: LeastFen = None
+    order: Order = Field(default=Order.NEWEST, examples=["newest"])
+
+    def search(self) -> ReportSearch:
+        return ReportSearch(self.pattern, self.state, self.phone, self.first_date, self.last_date, self.min_fen)
+
+
+class ReportPage(ReportFilters):
+    limit: PageLimit = 50
+    cursor: Cursor = None
 
 
 class ReviewBody(Body):
@@ -91,24 +107,15 @@ def _view(report: Report) -> ReportView:
     summary="Search large-value and suspicious transactions",
     access=Access.STAFF,
     permission=Permission.RISK_VIEW,
-    says={200: Said("A page, newest first", ReportsView)},
+    says={200: Said("A page, newest first unless asked otherwise", ReportsView)},
     clauses=("CM 9",),
 )
-async def list_risk_reports(
-    request: Request,
-    pattern: Annotated[_PatternName, Query()] = None,
-    state: Annotated[ReportState | None, Query()] = None,
-    phone: Annotated[Phone | None, Query(description="of any account of the person")] = None,
-    first_date: Annotated[BusinessDate | None, Query()] = None,
-    last_date: Annotated[BusinessDate | None, Query()] = None,
-    limit: Annotated[PageLimit, Query()] = 50,
-    cursor: Annotated[Cursor, Query()] = None,
-) -> Response:
+async def list_risk_reports(request: Request, query: Annotated[ReportPage, Query()]) -> Response:
     """One line for a person or a merchant, business day and pattern, found when the day was cut."""
-    after, search = decode_id(cursor), ReportSearch(pattern, state, phone, first_date, last_date)
+    after = decode_ranked(query.cursor)
     async with exchange(request).runtime.database.read() as uow:
-        found = await find_reports(uow, search, after=after, limit=limit + 1)
-    found, following = cut(found, limit, lambda report: encode_id(report.id))
+        found = await find_reports(uow, query.search(), after=after, limit=query.limit + 1, order=query.order)
+    found, following = cut(found, query.limit, lambda report: encode_ranked((report.amount_fen, report.id)))
     return reply(ReportsView(items=[_view(report) for report in found], next_cursor=following))
 
 
@@ -118,26 +125,14 @@ async def list_risk_reports(
     summary="Export large-value and suspicious transactions",
     access=Access.STAFF,
     permission=Permission.RISK_VIEW,
-    says={200: Said("The newest 10,000, one line each", media_type="text/csv")},
+    says={200: Said("The first 10,000 of the order, one line each", media_type="text/csv")},
     clauses=("CM 9",),
 )
-async def export_risk_reports(
-    request: Request,
-    pattern: Annotated[_PatternName, Query()] = None,
-    state: Annotated[ReportState | None, Query()] = None,
-    first_date: Annotated[BusinessDate | None, Query()] = None,
-    last_date: Annotated[BusinessDate | None, Query()] = None,
-) -> Response:
+async def export_risk_reports(request: Request, query: Annotated[ReportFilters, Query()]) -> Response:
     """The queue as a table (CSV, UTF-8)."""
-    search = ReportSearch(pattern, state, None, first_date, last_date)
     async with exchange(request).runtime.database.read() as uow:
-        found = await find_reports(uow, search, after=None, limit=_MOST_EXPORTED)
-    written = io.StringIO()
-    writer = csv.DictWriter(written, _EXPORTED, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(_view(report).model_dump(mode="json") for report in found)
-    headers = {"content-disposition": 'attachment; filename="risk-reports.csv"'}
-    return Response(written.getvalue(), 200, headers, "text/csv; charset=utf-8")
+        found = await find_reports(uow, query.search(), after=None, limit=MOST_EXPORTED, order=query.order)
+    return table("risk-reports", _EXPORTED, map(_view, found))
 
 
 @SUBJECT.operation(
