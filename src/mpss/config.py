@@ -120,6 +120,9 @@ class Policy:
     login_lock_minutes: int = _setting(30, "How long signing in by password rests", "min")
     statement_days: int = _setting(400, "Longest period of one exported statement", "d")
     statement_lines: int = _setting(100_000, "Most lines of one exported statement")
+    merchant_closing_days: int = _setting(
+        30, "How long a closing merchant may still take sales back before it is settled with and closed", "d"
+    )
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
 
 
@@ -327,6 +330,7 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "card_verification_tries": _range(1, 10),
     "password_history": _range(0, 24),
     "login_tries": _range(1, 20),
+    "merchant_closing_days": _range(0, 365),
     "login_lock_minutes": _range(1, 1_440),
     "statement_days": _range(1, 3_660),
     "statement_lines": _range(1, 1_000_000),

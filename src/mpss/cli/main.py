@@ -26,6 +26,7 @@ from mpss.cli.center import kept_secret, settled
 from mpss.cli.demo import demo as play_demo
 from mpss.cli.doubts import doubts_app
 from mpss.cli.limits import limits_app
+from mpss.cli.merchants import merchants_app
 from mpss.cli.payment_orders import payment_orders_app, withdrawals_app
 from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
@@ -71,6 +72,7 @@ app.add_typer(boss_app, name="boss")
 app.add_typer(doubts_app, name="doubts")
 app.add_typer(limits_app, name="limits")
 app.add_typer(accounts_app, name="accounts")
+app.add_typer(merchants_app, name="merchants")
 console = Console()
 
 DataOption = Annotated[

@@ -46,6 +46,7 @@ class TransactionKind(StrEnum):
     CLOSING_PAYOUT = "closing_payout"
     CLOSING_REST = "closing_rest"
     LAW_DEDUCTION = "law_deduction"
+    MERCHANT_SETTLEMENT = "merchant_settlement"
 
 
 class Funding(StrEnum):

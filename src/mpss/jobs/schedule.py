@@ -22,6 +22,7 @@ from mpss.accounts.upgrade import warn_of_documents
 from mpss.catalog.browse import refresh_heat
 from mpss.kernel.clock import business_date
 from mpss.ledger.day_close import close_day
+from mpss.merchants.close import finish_merchant_closings
 from mpss.merchants.credentials import sweep_nonces
 from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
@@ -67,6 +68,7 @@ JOBS = (
     Job("end_oral_losses", 10.0, end_oral_losses),
     Job("end_dated_freezes", 10.0, end_dated_freezes),
     Job("finish_closings", 5.0, finish_closings),
+    Job("finish_merchant_closings", 5.0, finish_merchant_closings),
     Job("take_rests", 30.0, take_rests),
     Job("compare_with_boss", 30.0, compare_due),
     Job("find_dormant", 3600.0, find_dormant),

@@ -64,6 +64,7 @@ class ErrorCode(StrEnum):
     ACCOUNT_DORMANT = "account_dormant"
     CLOSING_BLOCKED = "closing_blocked"
     MERCHANT_NOT_ACTIVE = "merchant_not_active"
+    MERCHANT_CLOSING = "merchant_closing"
     PRODUCT_NOT_ON_SALE = "product_not_on_sale"
     PRODUCT_CHANGED = "product_changed"
     ILLEGAL_STATE = "illegal_state"

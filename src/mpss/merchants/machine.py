@@ -1,4 +1,4 @@
-"""Where a merchant stands. Application and review come with their flows."""
+"""Where a merchant stands. Application and review come with their flows. Decision: ADR-0035."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from mpss.merchants.model import MerchantState
 class MerchantEvent(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
+    BEGIN = "begin"
+    CALL_OFF = "call_off"
+    SHUT = "shut"
     CLOSE = "close"
 
 
@@ -20,7 +23,12 @@ MERCHANT = Machine(
     moves={
         (MerchantState.ACTIVE, MerchantEvent.SUSPEND): MerchantState.SUSPENDED,
         (MerchantState.SUSPENDED, MerchantEvent.RESUME): MerchantState.ACTIVE,
-        (MerchantState.ACTIVE, MerchantEvent.CLOSE): MerchantState.CLOSED,
-        (MerchantState.SUSPENDED, MerchantEvent.CLOSE): MerchantState.CLOSED,
+        (MerchantState.ACTIVE, MerchantEvent.BEGIN): MerchantState.CLOSING,
+        (MerchantState.SUSPENDED, MerchantEvent.BEGIN): MerchantState.CLOSING,
+        (MerchantState.CLOSING, MerchantEvent.CALL_OFF): MerchantState.SUSPENDED,
+        (MerchantState.CLOSING, MerchantEvent.SHUT): MerchantState.ENDING,
+        (MerchantState.ENDING, MerchantEvent.CLOSE): MerchantState.CLOSED,
     },
 )
+"""Two people begin a closing; calling it off leaves the merchant suspended. The job shuts it once its notice period is
+over and its sales are final, and closes it once nothing is owed."""

@@ -12,7 +12,15 @@ from uuid import UUID
 class MerchantState(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    CLOSING = "closing"  # sells no more, and may still take sales back
+    ENDING = "ending"  # nothing is posted to it any more but what is settled
     CLOSED = "closed"
+
+
+LEAVING = frozenset({MerchantState.CLOSING, MerchantState.ENDING})
+"""Whose payers are told that the merchant is closing."""
+SHUT = frozenset({MerchantState.ENDING, MerchantState.CLOSED})
+"""To whom nothing is posted, but what is settled with one that is ending."""
 
 
 class MerchantRow(NamedTuple):

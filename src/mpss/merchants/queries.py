@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
@@ -28,6 +29,7 @@ PAGE = """
       FROM merchant
      WHERE (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s
 """
+OF_LEDGER = "SELECT id FROM merchant WHERE ledger_account_id = ANY(%(ids)s) ORDER BY id"
 
 
 async def get_merchant(uow: UnitOfWork, merchant_id: UUID) -> Merchant | None:
@@ -46,3 +48,8 @@ async def merchant_of_sms_code(uow: UnitOfWork, sms_code: int) -> Merchant | Non
 async def list_merchants(uow: UnitOfWork, *, after: UUID | None = None, limit: int = 50) -> list[Merchant]:
     """A page of merchants in the order they were registered; `after` is the last id of the page before."""
     return await uow.rows(Merchant, PAGE, {"after": after, "limit": limit})
+
+
+async def merchants_of_ledger(uow: UnitOfWork, ledger_account_ids: Collection[int]) -> list[UUID]:
+    """Of these ledger accounts, whose the merchants' are."""
+    return [row["id"] for row in await uow.dicts(OF_LEDGER, {"ids": list(ledger_account_ids)})]

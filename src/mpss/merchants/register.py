@@ -137,16 +137,6 @@ async def resume_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMembe
     await _move(runtime, merchant_id, MerchantEvent.RESUME, by)
 
 
-async def close_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMember | None = None) -> None:
-    """For good; what we owe it stays in its payable account until it is settled.
-
-    Raises:
-        Refused: FORBIDDEN, UNKNOWN_MERCHANT.
-        IllegalMove: it is closed.
-    """
-    await _move(runtime, merchant_id, MerchantEvent.CLOSE, by)
-
-
 async def _move(runtime: Runtime, merchant_id: UUID, event: MerchantEvent, by: StaffMember | None) -> None:
     actor = _actor(by)
     now = runtime.clock.now()

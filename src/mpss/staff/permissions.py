@@ -24,6 +24,7 @@ class Permission(StrEnum):
     PRODUCT_REVIEW = "product_review"
     MERCHANT_REGISTER = "merchant_register"
     MERCHANT_LIMITS = "merchant_limits"
+    MERCHANT_CLOSE = "merchant_close"
     LEDGER_ADJUST = "ledger_adjust"
     LEDGER_VIEW = "ledger_view"
     FUNDING_VIEW = "funding_view"
@@ -62,6 +63,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.PRODUCT_REVIEW: "publish, refuse and withdraw goods",
     Permission.MERCHANT_REGISTER: "register, suspend and resume merchants",
     Permission.MERCHANT_LIMITS: "say what a merchant may be paid, at once and in a day",
+    Permission.MERCHANT_CLOSE: "propose and approve that a merchant closes, and what is settled with it (two people)",
     Permission.LEDGER_ADJUST: "propose and approve correcting entries (two people for one entry)",
     Permission.LEDGER_VIEW: "read the trial balance",
     Permission.FUNDING_VIEW: "see which calls to banks and the charging system are in doubt",

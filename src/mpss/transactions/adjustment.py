@@ -23,6 +23,9 @@ from mpss.kernel.money import MAX_FEN
 from mpss.ledger.model import Balance, JournalEntry, Part, Posting
 from mpss.ledger.open import floors
 from mpss.ledger.post import BALANCES
+from mpss.merchants.model import SHUT
+from mpss.merchants.queries import merchants_of_ledger
+from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import notice
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
@@ -61,15 +64,21 @@ class Proposal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AdjustmentCommand(Asking):
-    """Approve and post. `accounts` are the payment accounts whose money the legs move; their owners are told."""
+    """Approve and post. `accounts` are the payment accounts whose money the legs move; their owners are told.
+
+    `merchants` are those whose payable the legs move.
+    """
 
     approval_id: UUID
     proposal: Proposal
     accounts: tuple[UUID, ...]
     staff: StaffMember
+    merchants: tuple[UUID, ...] = ()
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
         yield APPROVALS, self.approval_id
+        for merchant_id in self.merchants:
+            yield MERCHANTS, merchant_id
         for account_id in self.accounts:
             yield USAGE, account_id
             yield ACCOUNTS, account_id
@@ -86,6 +95,8 @@ class AdjustmentCommand(Asking):
         refusal = check_decider(approval, KIND, self.staff.id)
         if approval is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.NOT_FOUND, today), recorded=False)
+        if any(snapshot[MERCHANTS][merchant_id].state in SHUT for merchant_id in self.merchants):
+            return Decision(self.declined(ErrorCode.MERCHANT_NOT_ACTIVE, today), recorded=False)
         after = balances_after(self.proposal.legs, snapshot[BALANCES])
         if after is None:
             # The proposal still stands: it may be approved when there is money again.
@@ -196,7 +207,7 @@ async def approve_adjustment(runtime: Runtime, *, staff: StaffMember, approval_i
     """Approve somebody else's proposal and post it; asked again, the same answer.
 
     Refusals: NOT_FOUND, ILLEGAL_STATE (decided already), SAME_PERSON, INSUFFICIENT_FUNDS (a wallet would be below its
-    floor; the proposal still stands).
+    floor; the proposal still stands), MERCHANT_NOT_ACTIVE (a leg is a closed merchant's).
 
     Raises:
         Refused: FORBIDDEN, needs ledger_adjust; NOT_FOUND.
@@ -210,8 +221,11 @@ async def approve_adjustment(runtime: Runtime, *, staff: StaffMember, approval_i
         proposal = Proposal.of(approval)
         floored = [leg.ledger_account_id for leg in proposal.legs if leg.part is not None]
         accounts = await accounts_of_ledger(uow, floored)
+        payables = [leg.ledger_account_id for leg in proposal.legs if leg.part is None]
+        merchants = await merchants_of_ledger(uow, payables)
     asked = approval_asked(TransactionKind.ADJUSTMENT, approval_id, by=staff, at=now)
-    return await runtime.desk.submit(AdjustmentCommand(asked, approval_id, proposal, tuple(accounts), staff))
+    command = AdjustmentCommand(asked, approval_id, proposal, tuple(accounts), staff, tuple(merchants))
+    return await runtime.desk.submit(command)
 
 
 async def refuse_adjustment(runtime: Runtime, *, staff: StaffMember, approval_id: UUID) -> None:

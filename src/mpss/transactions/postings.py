@@ -20,6 +20,7 @@
     closing, phone bill Dr wallet, both parts                  Cr phone-bill receivable
     back after closing  Dr wallet, both parts                  Cr unclaimed rests, until they are fetched
     deduction by law    Dr wallet, withdrawable part first     Cr deductions by law
+    merchant closes     Dr merchant payable                    Cr reserve at banks; where it owes us, turned round
     reversal, undo,
     transfer return,
     withdrawal return   the original's legs, turned round
@@ -41,6 +42,7 @@ from mpss.ledger.chart import (
     ONLINE_BANK_IN_TRANSIT,
     PHONE_BILL_RECEIVABLE,
     RECHARGE_RECEIVABLE,
+    RESERVE_AT_BANK,
     TRANSFERS_HELD,
     UNCLAIMED_RESTS,
     VOUCHERS_IN_TRANSIT,
@@ -146,6 +148,11 @@ def rest_taken_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tup
 
 def rest_claimed_legs(*, amount_fen: int) -> tuple[Posting, ...]:
     return Posting(UNCLAIMED_RESTS, amount_fen), Posting(CASH_IN_TRANSIT, -amount_fen)
+
+
+def merchant_settlement_legs(*, payable: int, amount_fen: int) -> tuple[Posting, ...]:
+    """`amount_fen` above zero was paid to the merchant, below zero by it."""
+    return Posting(payable, amount_fen), Posting(RESERVE_AT_BANK, -amount_fen)
 
 
 def law_deduction_legs(*, wallet: int, amount_fen: int, restricted_fen: int) -> tuple[Posting, ...]:

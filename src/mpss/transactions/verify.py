@@ -8,6 +8,7 @@ from mpss.accounts.freeze_store import freezes_differ, frozen_differs
 from mpss.accounts.verify import verify_limits
 from mpss.db.database import UnitOfWork
 from mpss.ledger.verify import Check, verify_ledger
+from mpss.merchants.close import verify_merchant_closings
 from mpss.merchants.limits import verify_merchant_limits
 from mpss.transactions.purchases.verify import verify_funding
 from mpss.transactions.topups.verify import verify_topups
@@ -139,6 +140,7 @@ async def verify(uow: UnitOfWork) -> list[Check]:
         *await verify_withdrawals(uow),
         *await verify_limits(uow),
         *await verify_merchant_limits(uow),
+        *await verify_merchant_closings(uow),
         Check("each account says which whole freezes stand", await freezes_differ(uow)),
         Check("of each wallet as much is frozen as its freezes say", await frozen_differs(uow)),
         Check("a closed account has nothing", int(await uow.value(_CLOSED_WITH_MONEY))),

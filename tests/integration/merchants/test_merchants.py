@@ -28,7 +28,6 @@ from mpss.merchants.credentials import (
 from mpss.merchants.queries import get_merchant, list_merchants, merchant_of_sms_code
 from mpss.merchants.register import (
     RegisteredMerchant,
-    close_merchant,
     register_merchant,
     resume_merchant,
     suspend_merchant,
@@ -37,6 +36,7 @@ from mpss.runtime import Runtime
 from mpss.security.signing import new_nonce, sign_request
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
+from tests.support.closing import close_merchant
 from tests.support.house import employee, house
 from tests.support.instants import NOON
 
@@ -146,11 +146,17 @@ class TestAMerchantsState:
         with pytest.raises(IllegalMove):
             await suspend_merchant(runtime, merchant_id=made.merchant.id)
         await resume_merchant(runtime, merchant_id=made.merchant.id)
-        await close_merchant(runtime, merchant_id=made.merchant.id)
+        await close_merchant(runtime, CLOCK, made.merchant.id)
         with pytest.raises(Refused) as refused:
             await authenticate_merchant(runtime, made.api_key)
         assert refused.value.code is ErrorCode.UNAUTHENTICATED
-        assert (await actions(runtime))[1:] == ["merchant.suspend", "merchant.resume", "merchant.close"]
+        with pytest.raises(IllegalMove):
+            await resume_merchant(runtime, merchant_id=made.merchant.id)
+        written = [action for action in await actions(runtime) if action.startswith("merchant.")]
+        assert written == [
+            "merchant.register", "merchant.suspend", "merchant.resume", "merchant.closing_asked",
+            "merchant.closing_begun", "merchant.closed",
+        ]  # fmt: skip
 
 
 @clause("CT 7.1")

@@ -55,6 +55,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.ACCOUNT_DORMANT: "62",
     ErrorCode.CLOSING_BLOCKED: "62",
     ErrorCode.MERCHANT_NOT_ACTIVE: "03",
+    ErrorCode.MERCHANT_CLOSING: "03",
     ErrorCode.PRODUCT_NOT_ON_SALE: "12",
     ErrorCode.PRODUCT_CHANGED: "12",
     ErrorCode.ILLEGAL_STATE: "12",

@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.json_schema import models_json_schema
 
 from mpss.channels.http.fields import View
-from mpss.channels.http.views import AT_EXAMPLE, PRODUCT_EXAMPLE, TRANSACTION_EXAMPLE
+from mpss.channels.http.views import AT_EXAMPLE, MERCHANT_EXAMPLE, PRODUCT_EXAMPLE, TRANSACTION_EXAMPLE
 
 _REVERSAL_EXAMPLE = "txn_019e6b3d7a8b7c9d8e0f1a2b3c4d5e6f"
 _ORDER_NO_EXAMPLE = "K-20260301-0042"
@@ -90,6 +90,55 @@ class ReversedEvent(View):
     data: ReversedData
 
 
+class ClosingBegunData(View):
+    merchant_id: str = Field(examples=[MERCHANT_EXAMPLE])
+    reason: str = Field(examples=["the shop is given up"])
+    ends_at: str = Field(description="until when sales may be taken back at least", examples=[AT_EXAMPLE])
+
+
+class ClosingCalledOffData(View):
+    merchant_id: str = Field(examples=[MERCHANT_EXAMPLE])
+    reason: str = Field(examples=["refused"])
+
+
+class SettledData(View):
+    merchant_id: str = Field(examples=[MERCHANT_EXAMPLE])
+    transaction_id: str = Field(examples=[TRANSACTION_EXAMPLE])
+    direction: Literal["to_merchant", "from_merchant"] = Field(examples=["to_merchant"])
+    amount_fen: int = Field(examples=[120_000])
+    bank_account: str = Field(examples=["BEIHU 6222 0000 1234"])
+    bank_reference: str = Field(description="the bank's number of the transfer", examples=["20260331-000042"])
+
+
+class MerchantClosedData(View):
+    merchant_id: str = Field(examples=[MERCHANT_EXAMPLE])
+    closed_at: str = Field(examples=[AT_EXAMPLE])
+
+
+class ClosingBegunEvent(View):
+    type: Literal["merchant.closing_begun"] = Field(examples=["merchant.closing_begun"])
+    timestamp: str = Field(examples=[AT_EXAMPLE])
+    data: ClosingBegunData
+
+
+class ClosingCalledOffEvent(View):
+    type: Literal["merchant.closing_called_off"] = Field(examples=["merchant.closing_called_off"])
+    timestamp: str = Field(examples=[AT_EXAMPLE])
+    data: ClosingCalledOffData
+
+
+class SettledEvent(View):
+    type: Literal["merchant.settled"] = Field(examples=["merchant.settled"])
+    timestamp: str = Field(examples=[AT_EXAMPLE])
+    data: SettledData
+
+
+class MerchantClosedEvent(View):
+    type: Literal["merchant.closed"] = Field(examples=["merchant.closed"])
+    timestamp: str = Field(examples=[AT_EXAMPLE])
+    data: MerchantClosedData
+
+
 EVENTS: dict[str, tuple[type[View], str]] = {
     "purchase.succeeded": (SucceededEvent, "A sale without goods was paid"),
     "purchase.delivered": (DeliveredEvent, "A sale's goods were delivered"),
@@ -97,6 +146,10 @@ EVENTS: dict[str, tuple[type[View], str]] = {
     "purchase.cancelled": (EndedEvent, "The payer said no to a sale the merchant asked for"),
     "purchase.expired": (EndedEvent, "The payer did not answer in time"),
     "purchase.reversed": (ReversedEvent, "A sale was reversed, whoever asked for it"),
+    "merchant.closing_begun": (ClosingBegunEvent, "The merchant sells no more, and its notice period began"),
+    "merchant.closing_called_off": (ClosingCalledOffEvent, "The closing was refused, or called off after it began"),
+    "merchant.settled": (SettledEvent, "What was payable was paid to the merchant, or by it"),
+    "merchant.closed": (MerchantClosedEvent, "The merchant is closed; the last event it is sent"),
 }
 _SHAPES: tuple[type[View], ...] = (
     DeliveryOrderBody,

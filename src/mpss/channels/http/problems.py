@@ -71,6 +71,7 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.CLOSING_BLOCKED: Reply(409, "账户尚不满足销户条件", "Something stands in the way of the closing"),
     _C.ACCOUNT_NOT_ACTIVE: Reply(409, "账户状态不正常", "The account is not active"),
     _C.MERCHANT_NOT_ACTIVE: Reply(409, "商户状态不正常", "The merchant is not active"),
+    _C.MERCHANT_CLOSING: Reply(409, "商户正在销户，已停止收款", "The merchant is closing and takes no payments"),
     _C.PRODUCT_NOT_ON_SALE: Reply(409, "商品未上架", "The product is not on sale"),
     _C.PRODUCT_CHANGED: Reply(409, "商品内容已修改", "The product was edited meanwhile"),
     _C.ILLEGAL_STATE: Reply(409, "当前状态不允许此操作", "The present state does not allow this"),

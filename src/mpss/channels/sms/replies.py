@@ -84,6 +84,9 @@ REFUSALS: dict[ErrorCode, Text] = {
         "Your wallet is not active yet: set its payment password. Send KT for a new link.",
     ),
     ErrorCode.MERCHANT_NOT_ACTIVE: text("该商户暂停收款。", "This merchant does not take payments now."),
+    ErrorCode.MERCHANT_CLOSING: text(
+        "该商户正在销户，已停止收款。", "This merchant is closing and takes no more payments."
+    ),
     ErrorCode.PRODUCT_NOT_ON_SALE: text("该商品未在销售。", "This product is not on sale."),
     ErrorCode.PRODUCT_CHANGED: _NOT_BY_SMS,
     ErrorCode.ILLEGAL_STATE: text("当前状态不能办理该操作。", "This cannot be done in the present state."),

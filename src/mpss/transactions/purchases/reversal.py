@@ -39,6 +39,7 @@ from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import MerchantId, OutboxId, TransactionId
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
+from mpss.merchants.model import SHUT
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import notice, webhook
 from mpss.outbox.store import OUTBOX
@@ -114,8 +115,11 @@ class ReversalCommand(Asking):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 6.5.1."""
         today = snapshot.business_date
-        if self.merchant_id not in snapshot[MERCHANTS]:
+        merchant = snapshot[MERCHANTS].get(self.merchant_id)
+        if merchant is None:
             return Decision(self.declined(ErrorCode.UNKNOWN_MERCHANT, today))
+        if merchant.state in SHUT:
+            return Decision(self.declined(ErrorCode.MERCHANT_NOT_ACTIVE, today), recorded=False)
         if self.original is None:
             return self._before_its_original(snapshot)
         original = snapshot[TRANSACTIONS].get(self.original.id)
@@ -310,7 +314,8 @@ async def reverse(
     where the sale is being charged just now. Only where that source is closed, the wallet gets it.
 
     Refusals: UNKNOWN_TRANSACTION (no such sale of this merchant), ILLEGAL_STATE (it was declined or is reversed
-    already). An order number not seen yet is answered SUCCEEDED and refuses its late original.
+    already), MERCHANT_NOT_ACTIVE (its closing is at the end). An order number not seen yet is answered SUCCEEDED and
+    refuses its late original.
 
     Spec: CT 5.3, 6.5.1.
     """

@@ -31,7 +31,7 @@ from mpss.ledger.model import Balance, JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.merchants.limit_model import MerchantUsageRow
 from mpss.merchants.limit_store import MERCHANT_USAGE
-from mpss.merchants.model import MerchantRow, MerchantState
+from mpss.merchants.model import LEAVING, MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
@@ -132,7 +132,7 @@ def find_parties(
     if refusal is not None:
         return refusal
     if merchant.state is not _SELLING:
-        return ErrorCode.MERCHANT_NOT_ACTIVE
+        return ErrorCode.MERCHANT_CLOSING if merchant.state in LEAVING else ErrorCode.MERCHANT_NOT_ACTIVE
     if product is not None and product.state is not _ON_SALE:
         return ErrorCode.PRODUCT_NOT_ON_SALE
     usage, balance = snapshot[USAGE][sale.account_id], snapshot[BALANCES][account.ledger_account_id]

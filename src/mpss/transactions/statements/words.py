@@ -47,6 +47,7 @@ KINDS: dict[TransactionKind, dict[str, str]] = {
     K.WITHDRAWAL_RETURN: {"zh-CN": "提现退回", "en": "Withdrawal returned"},
     K.CLOSING_PAYOUT: {"zh-CN": "销户付款", "en": "Closing payout"},
     K.CLOSING_REST: {"zh-CN": "销户后退回款", "en": "Back after the closing"},
+    K.MERCHANT_SETTLEMENT: {"zh-CN": "商户销户结算", "en": "Settlement with a closing merchant"},
     K.LAW_DEDUCTION: {"zh-CN": "司法扣划", "en": "Deduction by law"},
 }
 STATES: dict[TransactionState, dict[str, str]] = {

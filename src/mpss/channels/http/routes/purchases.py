@@ -162,6 +162,7 @@ class ReversalBody(Body):
         ErrorCode.OUT_OF_SCOPE,
         *refusals_of(Operation.PAY),
         ErrorCode.MERCHANT_NOT_ACTIVE,
+        ErrorCode.MERCHANT_CLOSING,
         ErrorCode.PRODUCT_NOT_ON_SALE,
         *PASSWORD_OR_CHALLENGE,
         *SPENDING,
@@ -321,7 +322,13 @@ async def read_purchase(request: Request, transaction_id: Annotated[TransactionI
         201: Said("The payer has the money back, or the sale that has not come yet will be refused", TransactionView),
         202: Said("The money is on its way back to the phone bill or the bank card", TransactionView),
     },
-    errors=(ErrorCode.UNKNOWN_TRANSACTION, ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE, ErrorCode.BUSY),
+    errors=(
+        ErrorCode.UNKNOWN_TRANSACTION,
+        ErrorCode.UNKNOWN_MERCHANT,
+        ErrorCode.MERCHANT_NOT_ACTIVE,
+        ErrorCode.ILLEGAL_STATE,
+        ErrorCode.BUSY,
+    ),
     clauses=("CT 5.3", "CT 6.5.1"),
     money=True,
 )

@@ -211,7 +211,13 @@ async def list_corrections(request: Request) -> Response:
     access=Access.STAFF,
     permission=Permission.LEDGER_ADJUST,
     says={201: Said("The entry is posted", TransactionView)},
-    errors=(ErrorCode.NOT_FOUND, ErrorCode.ILLEGAL_STATE, ErrorCode.SAME_PERSON, ErrorCode.INSUFFICIENT_FUNDS),
+    errors=(
+        ErrorCode.NOT_FOUND,
+        ErrorCode.ILLEGAL_STATE,
+        ErrorCode.SAME_PERSON,
+        ErrorCode.INSUFFICIENT_FUNDS,
+        ErrorCode.MERCHANT_NOT_ACTIVE,
+    ),
     clauses=("CT 5.2",),
 )
 async def approve_correction(request: Request, approval_id: Annotated[ApprovalIdField, Path()]) -> Response:

@@ -1,4 +1,4 @@
-"""Staff: merchants are registered, suspended, resumed, closed; accounts are looked at. Spec: CT 7.1, 9.1.1."""
+"""Staff: merchants are registered, suspended, resumed; accounts are looked at. Spec: CT 7.1, 9.1.1."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.merchants.queries import get_merchant, list_merchants
 from mpss.merchants.register import (
     MAX_NAME,
-    close_merchant,
     name_company,
     register_merchant,
     resume_merchant,
@@ -191,21 +190,6 @@ async def suspend(request: Request, merchant_id: Annotated[MerchantIdField, Path
 async def resume(request: Request, merchant_id: Annotated[MerchantIdField, Path()]) -> Response:
     """Ends a suspension."""
     return await _moved(exchange(request), merchant_id, resume_merchant)
-
-
-@SUBJECT.operation(
-    "POST",
-    "/v1/staff/merchants/{merchant_id}/close",
-    summary="Close a merchant",
-    access=Access.STAFF,
-    permission=Permission.MERCHANT_REGISTER,
-    says={200: Said("The merchant, closed for good", MerchantView)},
-    errors=(ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE),
-    clauses=("CT 7.1",),
-)
-async def close(request: Request, merchant_id: Annotated[MerchantIdField, Path()]) -> Response:
-    """For good; what we owe it stays in its payable account."""
-    return await _moved(exchange(request), merchant_id, close_merchant)
 
 
 @SUBJECT.operation(

@@ -1,0 +1,190 @@
+"""`mpss merchants`: the closing of merchants, and what is settled with them, by two members of staff.
+
+What changes something is done as a member of staff, whose API key MPSS_STAFF_KEY holds; what only shows, as the
+platform itself.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.kernel.ids import ApprovalId, MerchantId, TransactionId
+from mpss.kernel.money import Money
+from mpss.merchants.close import (
+    approve_closing,
+    call_closing_off,
+    merchant_closing,
+    open_closings,
+    propose_closing,
+    refuse_closing,
+    waiting_closings,
+)
+from mpss.runtime import Runtime
+from mpss.transactions.settlement import (
+    approve_settlement,
+    propose_settlement,
+    refuse_settlement,
+    waiting_settlements,
+)
+
+merchants_app = typer.Typer(help="The closing of merchants.", no_args_is_help=True)
+_MerchantArgument = Annotated[str, typer.Argument(help="The merchant's id")]
+_ApprovalArgument = Annotated[str, typer.Argument(help="What was proposed")]
+_RefuseOption = Annotated[bool, typer.Option("--refuse", help="Refuse it instead")]
+_ReasonOption = Annotated[str, typer.Option(help="Why; it is in the record, and the merchant is told")]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
+_DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
+]
+
+
+def _merchant(text: str) -> MerchantId:
+    return MerchantId.parse(text, field="merchant_id")
+
+
+def _approval(text: str) -> ApprovalId:
+    return ApprovalId.parse(text, field="approval_id")
+
+
+@merchants_app.command("closings")
+def closings(data: _DataOption = None, as_json: _JsonOption = False) -> None:
+    """Show which merchants asked to be closed or are closing, and what waits for a second person."""
+
+    async def flow(runtime: Runtime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        found = [
+            {**closing._asdict(), "merchant_id": MerchantId.outside(closing.merchant_id)}
+            for closing in await open_closings(runtime)
+        ]
+        proposals = [
+            {"approval_id": ApprovalId.outside(row.id), "kind": row.kind, **json.loads(row.payload)}
+            for row in [*await waiting_closings(runtime), *(row for row, _ in await waiting_settlements(runtime))]
+        ]
+        return found, proposals
+
+    found, proposals = as_platform(data, flow)
+    if as_json:
+        return say(True, {"items": found, "proposals": proposals}, "")
+    table = Table("merchant", "reason", "asked by", "asked", "begun", "notice ends")
+    for item in found:
+        instants = (local(item[name]) for name in ("asked_at", "begun_at", "ends_at"))
+        table.add_row(item["merchant_id"], item["reason"], item["asked_by"], *instants)
+    Console().print(table)
+    waiting = Table("approval", "kind", "merchant", "fen")
+    for item in proposals:
+        waiting.add_row(item["approval_id"], item["kind"], item["merchant_id"], str(item.get("amount_fen", "")))
+    if proposals:
+        Console().print(waiting)
+    return None
+
+
+@merchants_app.command("closing")
+def closing(merchant: _MerchantArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+    """Show how a merchant's closing stands, and everything that is in its way."""
+    found = as_platform(data, lambda runtime: merchant_closing(runtime, merchant_id=_merchant(merchant)))
+    obstacles = [
+        {"block": each.block, "count": each.count, "amount_fen": each.amount_fen, "until": each.until}
+        for each in found.obstacles
+    ]
+    if as_json:
+        return say(True, {"merchant_id": merchant, "state": found.merchant.state, "obstacles": obstacles}, "")
+    print(f"The merchant is {found.merchant.state}.")
+    table = Table("in the way", "how much")
+    for item in found.obstacles:
+        figure = local(item.until, str(item.count or "")) if item.amount_fen is None else str(Money(item.amount_fen))
+        table.add_row(item.block, figure)
+    if obstacles:
+        Console().print(table)
+    return None
+
+
+@merchants_app.command("close")
+def close(
+    merchant: _MerchantArgument, reason: _ReasonOption, data: _DataOption = None, as_json: _JsonOption = False
+) -> None:
+    """Propose to close a merchant; another member of staff approves it."""
+    approval = as_staff(
+        data,
+        lambda runtime, staff: propose_closing(runtime, staff=staff, merchant_id=_merchant(merchant), reason=reason),
+    )
+    text = f"{approval} waits for another member of staff: mpss merchants approve-closing {approval}"
+    say(as_json, {"approval_id": str(approval)}, text)
+
+
+@merchants_app.command("approve-closing")
+def approve_close(
+    approval_id: _ApprovalArgument,
+    refuse: _RefuseOption = False,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Approve the closing that another proposed: the merchant sells no more, and its notice period begins."""
+    found = _approval(approval_id)
+    if refuse:
+        as_staff(data, lambda runtime, staff: refuse_closing(runtime, staff=staff, approval_id=found))
+        return say(as_json, {"approved": False}, "Refused; the merchant sells as before.")
+    begun = as_staff(data, lambda runtime, staff: approve_closing(runtime, staff=staff, approval_id=found))
+    assert begun.closing is not None
+    ends_at = begun.closing.ends_at
+    say(as_json, {"approved": True, "ends_at": ends_at}, f"The merchant is closing; its notice ends {local(ends_at)}.")
+    return None
+
+
+@merchants_app.command("call-off")
+def call_off(
+    merchant: _MerchantArgument, reason: _ReasonOption, data: _DataOption = None, as_json: _JsonOption = False
+) -> None:
+    """Call a closing off that has begun; the merchant is suspended then, until it is resumed."""
+    as_staff(
+        data,
+        lambda runtime, staff: call_closing_off(runtime, staff=staff, merchant_id=_merchant(merchant), reason=reason),
+    )
+    say(as_json, {"state": "suspended"}, "The closing is called off; the merchant is suspended.")
+
+
+@merchants_app.command("settle")
+def settle(
+    merchant: _MerchantArgument,
+    yuan: Annotated[str, typer.Option(help="What was transferred")],
+    account: Annotated[str, typer.Option(help="The merchant's bank account")],
+    reference: Annotated[str, typer.Option(help="The bank's number of the transfer")],
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Propose to write down a transfer with a closing merchant; another member of staff approves it."""
+    approval = as_staff(
+        data,
+        lambda runtime, staff: propose_settlement(
+            runtime, staff=staff, merchant_id=_merchant(merchant), amount_fen=Money.cny(yuan).fen,
+            bank_account=account, bank_reference=reference,
+        ),
+    )  # fmt: skip
+    text = f"{approval} waits for another member of staff: mpss merchants approve-settlement {approval}"
+    say(as_json, {"approval_id": str(approval)}, text)
+
+
+@merchants_app.command("approve-settlement")
+def approve_settle(
+    approval_id: _ApprovalArgument,
+    refuse: _RefuseOption = False,
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Approve the settlement that another proposed; it is posted at once."""
+    found = _approval(approval_id)
+    if refuse:
+        as_staff(data, lambda runtime, staff: refuse_settlement(runtime, staff=staff, approval_id=found))
+        return say(as_json, {"approved": False}, "Refused.")
+    done = as_staff(data, lambda runtime, staff: approve_settlement(runtime, staff=staff, approval_id=found))
+    posted = done.transaction
+    if posted.refusal is not None:
+        say(as_json, {"approved": False, "refusal": posted.refusal}, f"Refused: {posted.refusal}.")
+        raise typer.Exit(1)
+    facts = {"approved": True, "transaction_id": TransactionId.outside(posted.id)}
+    return say(as_json, facts, f"Posted: {posted.id}.")
