@@ -24,8 +24,12 @@ class Recent(NamedTuple):
     woken_at: int | None
     moves: tuple[Move, ...]
 
-    def with_move(self, move: Move) -> Recent:
-        return Recent(self.opened_at, self.woken_at, (move, *self.moves[: MOST_MOVES - 1]))
+    def with_move(self, move: Move, *, reach: int) -> Recent:
+        """With the move, without those that are older by more than `reach`, in milliseconds."""
+        moves, since = self.moves[: MOST_MOVES - 1], move.at - reach
+        if moves and moves[-1].at <= since:
+            moves = tuple(each for each in moves if each.at > since)
+        return Recent(self.opened_at, self.woken_at, (move, *moves))
 
 
 class RuleLine(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -19,9 +19,11 @@ from uuid import UUID
 from mpss.desk.model import TransactionKind
 
 _MINUTE, _HOUR = 60_000, 3_600_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_MOVES = 40
 """How much of an account's past is kept for the rules."""
-OUT = frozenset({TransactionKind.PURCHASE, TransactionKind.TRANSFER, TransactionKind.WITHDRAWAL})
+_PURCHASE = frozenset({TransactionKind.PURCHASE})
+OUT = frozenset({*_PURCHASE, TransactionKind.TRANSFER, TransactionKind.WITHDRAWAL})
 LEAVES = frozenset({TransactionKind.TRANSFER, TransactionKind.WITHDRAWAL})
 IN = frozenset(
     {
@@ -86,7 +88,8 @@ def _source_of(kind: str, metadata: str | None) -> str | None:
 
 def milliseconds(at: datetime) -> int:
     """An instant in milliseconds since 1970."""
-    return int(at.timestamp() * 1000)
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 class Facts(NamedTuple):
@@ -111,8 +114,9 @@ Test = Callable[[Facts, Figures], bool]
 
 
 class Rule(NamedTuple):
-    """`figures` are the names of the figures with their defaults."""
+    """`of` are the kinds of moves that `test` is for; `figures` are the names of the figures with their defaults."""
 
+    of: frozenset[TransactionKind]
     test: Test
     figures: Figures
     meaning: str
@@ -130,31 +134,24 @@ class RuleVersion(NamedTuple):
 
 def velocity(facts: Facts, figures: Figures) -> bool:
     """So many payments out within so many minutes, this one among them."""
-    if not _went(facts.move, OUT):
-        return False
-    done = sum(_went(move, OUT) for move in _within(facts, minutes=figures["minutes"]))
-    return done + 1 >= figures["count"]
+    return _enough(facts, OUT, count=figures["count"], minutes=figures["minutes"])
 
 
 def same_merchant(facts: Facts, figures: Figures) -> bool:
     """So many purchases from one merchant within so many minutes, this one among them."""
-    merchant = facts.move.other
-    if merchant is None or facts.move.kind != TransactionKind.PURCHASE:
-        return False
-    recent = _within(facts, minutes=figures["minutes"])
-    return sum(move.other == merchant and not move.declined for move in recent) + 1 >= figures["count"]
+    merchant, needed = facts.move.other, figures["count"] - 1
+    recent = _within(facts, minutes=figures["minutes"], least=needed)
+    return sum(move.other == merchant and not move.declined for move in recent) >= needed
 
 
 def first_day_large(facts: Facts, figures: Figures) -> bool:
     """A large amount goes out within so many hours of the opening."""
     young = facts.move.at - facts.opened_at < _HOUR * figures["hours"]
-    return young and _went(facts.move, OUT) and facts.move.amount_fen >= figures["amount_fen"]
+    return young and facts.move.amount_fen >= figures["amount_fen"]
 
 
 def in_and_out(facts: Facts, figures: Figures) -> bool:
     """Most of what came in within so many hours is transferred or withdrawn again, this included."""
-    if not _went(facts.move, LEAVES):
-        return False
     recent = _within(facts, minutes=60 * figures["hours"])
     came_fen = sum(move.amount_fen for move in recent if _went(move, IN))
     left_fen = facts.move.amount_fen + sum(move.amount_fen for move in recent if _went(move, LEAVES))
@@ -164,22 +161,21 @@ def in_and_out(facts: Facts, figures: Figures) -> bool:
 
 def many_refusals(facts: Facts, figures: Figures) -> bool:
     """So many refusals came within so many minutes before this one."""
-    if not _went(facts.move, OUT):
-        return False
-    return sum(move.declined for move in _within(facts, minutes=figures["minutes"])) >= figures["count"]
+    recent = _within(facts, minutes=figures["minutes"], least=figures["count"])
+    return sum(move.declined for move in recent) >= figures["count"]
 
 
 def dormant_woken(facts: Facts, figures: Figures) -> bool:
     """A large amount goes out within so many hours after a dormant account was woken."""
     if facts.woken_at is None or facts.move.at - facts.woken_at >= _HOUR * figures["hours"]:
         return False
-    return _went(facts.move, OUT) and facts.move.amount_fen >= figures["amount_fen"]
+    return facts.move.amount_fen >= figures["amount_fen"]
 
 
 def far_provinces(facts: Facts, figures: Figures) -> bool:
     """A payment out from one province, within so many minutes of one that went out from another."""
     province = facts.move.province
-    if province is None or not _went(facts.move, OUT):
+    if province is None:
         return False
     recent = _within(facts, minutes=figures["minutes"])
     return any(move.province not in (None, province) and not move.declined for move in recent)
@@ -187,10 +183,7 @@ def far_provinces(facts: Facts, figures: Figures) -> bool:
 
 def topup_velocity(facts: Facts, figures: Figures) -> bool:
     """So many top-ups within so many minutes, this one among them."""
-    if not _went(facts.move, IN):
-        return False
-    done = sum(_went(move, IN) for move in _within(facts, minutes=figures["minutes"]))
-    return done + 1 >= figures["count"]
+    return _enough(facts, IN, count=figures["count"], minutes=figures["minutes"])
 
 
 def topup_sources(facts: Facts, figures: Figures) -> bool:
@@ -207,29 +200,35 @@ def topup_sources(facts: Facts, figures: Figures) -> bool:
 def first_day_topup(facts: Facts, figures: Figures) -> bool:
     """A large amount comes in within so many hours of the opening."""
     young = facts.move.at - facts.opened_at < _HOUR * figures["hours"]
-    return young and _went(facts.move, IN) and facts.move.amount_fen >= figures["amount_fen"]
+    return young and facts.move.amount_fen >= figures["amount_fen"]
 
 
 RULES: dict[str, Rule] = {
-    "velocity": Rule(velocity, {"count": 10, "minutes": 10}, "count payments within minutes"),
-    "same_merchant": Rule(same_merchant, {"count": 10, "minutes": 60}, "count purchases from one merchant in minutes"),
+    "velocity": Rule(OUT, velocity, {"count": 10, "minutes": 10}, "count payments within minutes"),
+    "same_merchant": Rule(
+        _PURCHASE, same_merchant, {"count": 10, "minutes": 60}, "count purchases from one merchant in minutes"
+    ),
     "first_day_large": Rule(
-        first_day_large, {"hours": 24, "amount_fen": 100_000}, "amount_fen or more within hours of opening"
+        OUT, first_day_large, {"hours": 24, "amount_fen": 100_000}, "amount_fen or more within hours of opening"
     ),
     "in_and_out": Rule(
+        LEAVES,
         in_and_out,
         {"hours": 24, "amount_fen": 100_000, "percent": 90},
         "percent of amount_fen or more that came in leaves within hours",
     ),
-    "many_refusals": Rule(many_refusals, {"count": 5, "minutes": 10}, "count refusals within minutes"),
+    "many_refusals": Rule(OUT, many_refusals, {"count": 5, "minutes": 10}, "count refusals within minutes"),
     "dormant_woken": Rule(
-        dormant_woken, {"hours": 72, "amount_fen": 100_000}, "amount_fen or more within hours of waking"
+        OUT, dormant_woken, {"hours": 72, "amount_fen": 100_000}, "amount_fen or more within hours of waking"
     ),
-    "far_provinces": Rule(far_provinces, {"minutes": 60}, "payments from two provinces within minutes"),
-    "topup_velocity": Rule(topup_velocity, {"count": 6, "minutes": 60}, "count top-ups within minutes"),
-    "topup_sources": Rule(topup_sources, {"count": 4, "hours": 24}, "top-ups from count cards within hours"),
+    "far_provinces": Rule(OUT, far_provinces, {"minutes": 60}, "payments from two provinces within minutes"),
+    "topup_velocity": Rule(IN, topup_velocity, {"count": 6, "minutes": 60}, "count top-ups within minutes"),
+    "topup_sources": Rule(IN, topup_sources, {"count": 4, "hours": 24}, "top-ups from count cards within hours"),
     "first_day_topup": Rule(
-        first_day_topup, {"hours": 24, "amount_fen": 300_000}, "a top-up of amount_fen or more within hours of opening"
+        IN,
+        first_day_topup,
+        {"hours": 24, "amount_fen": 300_000},
+        "a top-up of amount_fen or more within hours of opening",
     ),
 }
 
@@ -251,6 +250,8 @@ class RuleBook:
         self._versions = tuple(versions)
         self._begins = sorted({version.effective_from for version in self._versions})
         self._known: dict[int, list[RuleVersion]] = {}
+        self.reach = max((_reach(version.figures) for version in self._versions), default=0)
+        """How far back one of them looks, in milliseconds."""
 
     def in_force(self, at: datetime) -> list[RuleVersion]:
         """Of each rule the newest version that has begun, where that is enabled."""
@@ -266,13 +267,32 @@ NO_RULES = RuleBook(())
 
 def findings(facts: Facts, versions: Sequence[RuleVersion]) -> list[Finding]:
     """Every rule of `versions`, which are in force, that is hit; the gravest action first."""
-    hit = [Finding(rule, action) for rule, action, _, figures, _ in versions if RULES[rule].test(facts, figures)]
+    kind = facts.move.kind
+    hit = [
+        Finding(rule, action)
+        for rule, action, _, figures, _ in versions
+        if kind in RULES[rule].of and RULES[rule].test(facts, figures)
+    ]
     return sorted(hit, key=lambda finding: -_GRAVITY[finding.action]) if hit else hit
 
 
-def _within(facts: Facts, *, minutes: int) -> list[Move]:
-    since = facts.move.at - _MINUTE * minutes
-    return [move for move in facts.before if move.at > since]
+def _reach(figures: Figures) -> int:
+    return _MINUTE * figures.get("minutes", 0) + _HOUR * figures.get("hours", 0)
+
+
+def _enough(facts: Facts, kinds: frozenset[TransactionKind], *, count: int, minutes: int) -> bool:
+    """Whether the move is at least the so-manieth of these kinds within so many minutes."""
+    recent = _within(facts, minutes=minutes, least=count - 1)
+    return sum(move.kind in kinds and not move.declined for move in recent) + 1 >= count
+
+
+def _within(facts: Facts, *, minutes: int, least: int = 0) -> list[Move]:
+    """What was done within so many minutes before the move; nothing where that is surely less than `least`."""
+    since, before = facts.move.at - _MINUTE * minutes, facts.before
+    # Newest first, so one of them tells: nearly always too few were made, and the rest need not be looked at.
+    if least > 0 and (len(before) < least or before[least - 1].at <= since):
+        return []
+    return [move for move in before if move.at > since]
 
 
 def _went(move: Move, kinds: frozenset[TransactionKind]) -> bool:

@@ -99,7 +99,9 @@ def remember(decision: Decision, snapshot: Snapshot, *, at: datetime | None = No
     waits = done.state is TransactionState.CONFIRMING
     if recent is None or waits or done.refusal is ErrorCode.CHALLENGE_REQUIRED:
         return decision
-    decision.puts.append((RECENT, done.account_id, recent.with_move(_move(done, at or done.created_at))))
+    reach = snapshot[RULE_VERSIONS].get(EVERY_RULE, NO_RULES).reach
+    after = recent.with_move(_move(done, at or done.created_at), reach=reach)
+    decision.puts.append((RECENT, done.account_id, after))
     return decision
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 
 from mpss.desk.model import TransactionKind
+from mpss.risk.rule_store import Recent
 from mpss.risk.rules import RULES, Action, Facts, Move, RuleBook, RuleVersion, findings, in_force, milliseconds, move_of
 from tests.support.clauses import clause
 from tests.support.instants import NOON
@@ -94,7 +95,13 @@ TABLE = [
 @clause("CM 9.2", "CM 9.3", "CM 9.4", "CM 9.5")
 @pytest.mark.parametrize(("rule", "figures", "told", "hit"), TABLE)
 def test_a_rule_is_hit_where_the_table_says(rule: str, figures: dict[str, int], told: Facts, hit: bool) -> None:
-    assert RULES[rule].test(told, figures) is hit
+    assert bool(findings(told, [RuleVersion(rule, Action.REFUSE, True, figures, NOON)])) is hit
+
+
+def test_what_no_rule_looks_back_at_is_not_kept() -> None:
+    book = RuleBook([version("velocity", Action.HOLD), version("in_and_out", Action.HOLD)])
+    kept = Recent(0, None, (move(60), move(24 * 60 - 1), move(24 * 60))).with_move(move(0), reach=book.reach)
+    assert kept.moves == (move(0), move(60), move(24 * 60 - 1))
 
 
 def test_every_rule_is_in_the_table() -> None:
