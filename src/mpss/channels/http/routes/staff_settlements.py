@@ -134,7 +134,7 @@ async def read_merchant_settlements(request: Request) -> Response:
 async def approve_merchant_settlement(request: Request, approval_id: Annotated[ApprovalIdField, Path()]) -> Response:
     """Never by whoever proposed it. The bank's reference is its key: asked again, the same answer."""
     told = exchange(request)
-    return answered(told, await approve_settlement(told.runtime, staff=told.staff, approval_id=approval_id))
+    return await answered(told, await approve_settlement(told.runtime, staff=told.staff, approval_id=approval_id))
 
 
 @SUBJECT.operation(
