@@ -16,6 +16,7 @@ from mpss.accounts.boss_events import ASKED, apply_event, part
 from mpss.accounts.boss_findings import Link, findings, question_of
 from mpss.accounts.boss_store import KnownLink, bind_accounts, link_of, save_agreed
 from mpss.accounts.store import find_wallet
+from mpss.accounts.token_store import end_sessions_before
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.outcome import InDoubt
@@ -79,7 +80,8 @@ def _belongs(link: Link, subscriber: Subscriber) -> bool:
 
 
 async def bind_new(uow: UnitOfWork, account_id: UUID, subscriber: Subscriber, *, now: datetime) -> None:
-    """The account just opened belongs to the subscription, as it stands."""
+    """The account just opened belongs to the subscription, as it stands; sessions from before it do not get it."""
+    await end_sessions_before(uow, phone=subscriber.phone, before=subscriber.since)
     await bind_accounts(uow, [(account_id, subscriber)], now=now)
     sequences = (subscriber.status_sequence, subscriber.number_sequence, subscriber.card_sequence)
     await save_agreed(uow, [(account_id, subscriber, sequences)], now=now)

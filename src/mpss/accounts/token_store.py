@@ -43,6 +43,9 @@ _FIND_SESSIONS: LiteralString = """
 _GIVE_ACCOUNT: LiteralString = """
     UPDATE account_session SET account_id = %(account_id)s WHERE phone = %(phone)s AND account_id IS NULL
 """
+_END_BEFORE: LiteralString = """
+    DELETE FROM account_session WHERE phone = %(phone)s AND account_id IS NULL AND created_at < %(before)s
+"""
 _END_SESSION: LiteralString = "DELETE FROM account_session WHERE token_digest = %(digest)s"
 _END_OTHER_SESSIONS: LiteralString = """
     DELETE FROM account_session WHERE account_id = %(account_id)s AND token_digest <> %(kept)s
@@ -164,6 +167,11 @@ async def insert_session(
 async def find_sessions(uow: UnitOfWork, digests: Sequence[bytes], *, now: datetime) -> list[SessionRow]:
     """Those of the sessions that are there and have not run out, in no order."""
     return await uow.rows(SessionRow, _FIND_SESSIONS, {"digests": list(digests), "now": now})
+
+
+async def end_sessions_before(uow: UnitOfWork, *, phone: str, before: datetime) -> None:
+    """End the sessions without an account that whoever had the number then began."""
+    await uow.execute(_END_BEFORE, {"phone": phone, "before": before})
 
 
 async def give_account(uow: UnitOfWork, *, phone: str, account_id: UUID) -> None:

@@ -15,7 +15,7 @@ from mpss.cli.account_people import accounts_app as accounts_app
 from mpss.cli.account_states import CodeOption, DocumentOption, KindOption, NumberOption, shown_of
 from mpss.cli.acting import as_staff, say
 from mpss.kernel.clock import business_date
-from mpss.kernel.ids import TransactionId
+from mpss.kernel.ids import AccountId, TransactionId
 from mpss.kernel.money import Money
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
@@ -35,6 +35,7 @@ def pay_out(
     phone: _PhoneArgument,
     document: DocumentOption,
     key: Annotated[str, typer.Option(help="The command's key: with the same one nothing is paid twice")],
+    account: Annotated[str | None, typer.Option(help="One that the number has left (`mpss accounts left`)")] = None,
     document_kind: KindOption = None,
     document_number: NumberOption = None,
     code: CodeOption = None,
@@ -43,8 +44,10 @@ def pay_out(
 ) -> None:
     """Pay the rest of an account that is being closed as cash, at a hall; it is closed then."""
     shown = shown_of(document, document_kind, document_number, code)
+    left_id = None if account is None else AccountId.parse(account, field="account")
     answer = as_staff(
-        data, lambda runtime, staff: pay_out_cash(runtime, staff=staff, key=key, phone=phone, shown=shown)
+        data,
+        lambda runtime, staff: pay_out_cash(runtime, staff=staff, key=key, phone=phone, shown=shown, left_id=left_id),
     )
     paid = answer.transaction
     identity, amount = TransactionId.outside(paid.id), Money(paid.amount_fen)

@@ -114,7 +114,7 @@ def freeze(
             until=day,
         ),
     )  # fmt: skip
-    _proposed(as_json, approval, Proposed.FREEZE)
+    proposed(as_json, approval, Proposed.FREEZE)
 
 
 @accounts_app.command("unfreeze")
@@ -135,7 +135,7 @@ def unfreeze(
             runtime, staff=staff, freeze_id=found, phone=phone, reason=reason, amount_fen=amount_fen
         ),
     )
-    _proposed(as_json, approval, Proposed.RELEASE)
+    proposed(as_json, approval, Proposed.RELEASE)
 
 
 @accounts_app.command("approve")
@@ -266,6 +266,7 @@ def shown_of(document: str, kind: DocumentKind | None, number: str | None, code:
     return Shown(document, kind, sys.stdin.readline().strip() if number == "-" else number, code)
 
 
-def _proposed(as_json: bool, approval: ApprovalId, kind: Proposed) -> None:
+def proposed(as_json: bool, approval: ApprovalId, kind: Proposed) -> None:
+    """Say what waits for another member of staff."""
     text = f"{approval} waits for another member of staff: mpss accounts approve {approval} --kind {kind}"
     say(as_json, {"approval_id": str(approval), "kind": kind}, text)

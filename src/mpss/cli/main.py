@@ -18,7 +18,7 @@ from rich.table import Table
 
 from mpss.adapters.key_store_file import FileKeyStore, KeyFileDamaged
 from mpss.bootstrap import key_file_of, make_runtime, migrate_and_seed, running
-from mpss.cli.account_counter import accounts_app
+from mpss.cli.account_identities import accounts_app
 from mpss.cli.acting import read
 from mpss.cli.bench import bench_command
 from mpss.cli.boss import boss_app

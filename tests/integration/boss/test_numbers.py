@@ -174,6 +174,17 @@ class TestANumberSoldAgain:
         assert (await payer.get("/v1/payees")).json()["items"] == []
         assert (await events(shop.runtime, PHONE))[-1] == "payee_dissolved"
 
+    async def test_gives_no_account_to_a_session_of_who_had_it(self, linked: Linked) -> None:
+        shop, boss = linked
+        boss.sell(OTHER)
+        before = await shop.subscriber(OTHER)
+        boss.fail(FeedFault.LOSE)
+        shop.market.clock.advance(timedelta(minutes=1))
+        boss.change("transfer_owner", OTHER)
+        shop.market.clock.advance(timedelta(minutes=1))
+        assert (await open_at(shop)).status_code == 201
+        problem(await before.get("/v1/account"), 401, "unauthenticated")
+
     async def test_that_was_only_changed_for_another_takes_the_account_along(self, linked: Linked) -> None:
         shop, boss = linked
         moved = boss.sell(OTHER)
