@@ -18,6 +18,7 @@ from mpss.simulators.boss import Boss, Fault
 from mpss.simulators.boss_feed import FeedFault
 from mpss.staff.permissions import Permission
 from mpss.transactions.closings.close import finish_closings
+from mpss.transactions.transfers.end import claim_transfers, return_transfers
 from tests.support.boss import with_boss
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, events, sms_code
@@ -173,6 +174,26 @@ class TestANumberSoldAgain:
         await boss.told()
         assert (await payer.get("/v1/payees")).json()["items"] == []
         assert (await events(shop.runtime, PHONE))[-1] == "payee_dissolved"
+
+    @clause("CM 5.2.6")
+    async def test_gets_no_transfer_that_waited_for_who_had_it(self, linked: Linked) -> None:
+        shop, boss = linked
+        boss.sell(OTHER)
+        payer = await shop.subscriber()
+        body = {"payee_phone": OTHER, "amount_fen": 2_500, "currency": "CNY", "payment_password": PASSWORD}
+        assert (await payer.post("/v1/transfers", body)).json()["state"] == "WAITING"
+        before_fen = await shop.balance_fen()
+        shop.market.clock.advance(timedelta(minutes=1))
+        boss.change("transfer_owner", OTHER)
+        await boss.told()
+        shop.market.clock.advance(timedelta(minutes=1))
+        assert (await open_at(shop)).status_code == 201
+        assert await claim_transfers(shop.runtime) == 0
+        # What is sent from now on is the new owner's.
+        assert (await payer.post("/v1/transfers", body)).json()["state"] == "SUCCEEDED"
+        shop.market.clock.advance(timedelta(days=shop.runtime.policy.transfer_hold_days))
+        assert await return_transfers(shop.runtime) == 1
+        assert await shop.balance_fen() == before_fen
 
     async def test_gives_no_account_to_a_session_of_who_had_it(self, linked: Linked) -> None:
         shop, boss = linked

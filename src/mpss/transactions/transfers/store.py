@@ -108,9 +108,11 @@ SENT: RowSet[UUID, SentRow] = RowSet(
 )
 
 _CLAIMABLE: LiteralString = """
-    -- What would lift a wallet above its highest balance, ours or its class's, waits on.
+    -- What would lift a wallet above its highest balance, ours or its class's, waits on. So does what was sent before
+    -- the number left its owner: whoever has it now was not meant, and it goes back when its time is over.
     SELECT f.transaction_id AS id, a.id AS payee_id
       FROM transfer AS f
+      JOIN transaction AS t ON t.id = f.transaction_id
       JOIN account AS a ON a.phone = f.payee_phone AND a.kind = 'wallet' AND a.life = 'active'
       JOIN ledger_balance AS b ON b.ledger_account_id = a.ledger_account_id
       LEFT JOIN limit_rule AS r
@@ -119,6 +121,9 @@ _CLAIMABLE: LiteralString = """
        AND r.account_class = a.account_class AND r.measure = 'balance'
      WHERE f.return_at > %(now)s AND f.ended_at IS NULL
        AND b.balance_fen + f.amount_fen <= least(%(highest_fen)s, r.value)
+       AND NOT EXISTS (SELECT FROM boss_event AS e
+                        WHERE e.phone = f.payee_phone AND e.occurred_at > t.created_at
+                          AND e.kind IN ('cancel_user', 'cancel_system', 'transfer_owner', 'change_number'))
      ORDER BY f.transaction_id LIMIT %(limit)s
 """
 _RETURNABLE: LiteralString = """
