@@ -7,10 +7,12 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpss.accounts.channel_store import CHANNEL_USAGE
 from mpss.accounts.checks import count_transfer, give_back, spend
 from mpss.accounts.limit_model import (
     NO_CAPS,
     Caps,
+    Counts,
     CustomerUsageRow,
     Measure,
     caps_of,
@@ -133,15 +135,16 @@ CHECKS = (
     ErrorCode.DAILY_LIMIT_EXCEEDED,
     ErrorCode.YEARLY_LIMIT_EXCEEDED,
     ErrorCode.SINGLE_LIMIT_EXCEEDED,
+    ErrorCode.CHANNEL_LIMIT_EXCEEDED,
     ErrorCode.MERCHANT_LIMIT_EXCEEDED,
 )
-"""Of the account, of all accounts of the customer, of the channel, of the merchant: in this order."""
+"""Of the account, of all accounts of the customer, of the channel at once and in a day, of the merchant, in order."""
 
 
 @clause("CM 9.5")
 @given(st.sets(st.sampled_from(CHECKS)), st.booleans())
 def test_the_first_limit_that_is_exceeded_is_the_answer(exceeded: set[ErrorCode], in_a_day: bool) -> None:
-    account_over, year_over, channel_over, merchant_over = (code in exceeded for code in CHECKS)
+    account_over, year_over, channel_over, channel_day_over, merchant_over = (code in exceeded for code in CHECKS)
     seller = KIOSK
     if merchant_over:
         seller = KIOSK._replace(daily_limit_fen=2_499) if in_a_day else KIOSK._replace(single_limit_fen=2_499)
@@ -150,6 +153,8 @@ def test_the_first_limit_that_is_exceeded_is_the_answer(exceeded: set[ErrorCode]
     snapshot = World(account=payer, merchant=seller).snapshot()
     rules = [(payer.account_class.value, "*", Measure.YEARLY_AMOUNT, 2_499 if year_over else 2_500)]
     rules.append((payer.account_class.value, "http", Measure.SINGLE, 2_499 if channel_over else 2_500))
+    rules.append((payer.account_class.value, "http", Measure.DAILY_AMOUNT, 2_499 if channel_day_over else 2_500))
+    snapshot[CHANNEL_USAGE][payer.id, "payment", "http"] = Counts(snapshot.business_date)
     snapshot[LIMITS]["payment"] = ((NOON - timedelta(days=1), make_table(rules)),)
     snapshot[CUSTOMER_USAGE][customer_id] = CustomerUsageRow(snapshot.business_date, 0)
     snapshot[MERCHANT_USAGE][seller.id] = MerchantUsageRow(snapshot.business_date, 0, 2_499, exhausted=True)

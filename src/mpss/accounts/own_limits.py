@@ -22,12 +22,18 @@ from mpss.accounts.password_rules import candidate_digests, check_form, fingerpr
 from mpss.accounts.password_tries import count_try
 from mpss.accounts.spray import noticed
 from mpss.accounts.state import Operation
-from mpss.accounts.store import lock_account, set_own_limits
+from mpss.accounts.store import find_wallet, lock_account, set_own_limits
 from mpss.config import Policy
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.ids import AccountId
+from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
+from mpss.staff.audit import record
+from mpss.staff.members import PLATFORM
+from mpss.staff.model import StaffMember
+from mpss.staff.permissions import Permission
 
 
 class OwnLimits(NamedTuple):
@@ -255,6 +261,27 @@ async def limits_of(runtime: Runtime, *, account_id: UUID, channel: str) -> Acco
         Measured(_shown(together.life_fen), longer.life_fen),
         Measured(min(policy.balance_limit_fen, together.balance_fen), longer.balance_fen),
     )
+
+
+async def limits_by_phone(runtime: Runtime, *, by: StaffMember | None, phone: str, channel: str) -> AccountLimits:
+    """The same of the number's account, the look written down; `by` None is the platform's own command line.
+
+    Raises:
+        MalformedField: `phone`.
+        Refused: FORBIDDEN, `by` needs account_view; UNKNOWN_ACCOUNT.
+    """
+    if by is not None:
+        by.require(Permission.ACCOUNT_VIEW)
+    async with runtime.database.transaction() as uow:
+        account_id = await find_wallet(uow, phone=parse_phone(phone))
+        if account_id is None:
+            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        actor, hall = (PLATFORM, None) if by is None else (str(by.id), by.hall)
+        await record(
+            uow, at=runtime.clock.now(), actor=actor, action="account.limits", subject=AccountId.outside(account_id),
+            detail={"hall": hall},
+        )  # fmt: skip
+    return await limits_of(runtime, account_id=account_id, channel=channel)
 
 
 def _counted(row: Used | Counts | None, today: date) -> tuple[Used | Counts, int]:

@@ -1,6 +1,6 @@
 """`mpss limits`: the versions of the table of limits, made by two people.
 
-What changes the table is done as a member of staff, whose API key STAFF_API_KEY holds; what only shows is done as the
+What changes the table is done as a member of staff, whose API key MPSS_STAFF_KEY holds; what only shows is done as the
 platform itself.
 """
 
@@ -26,6 +26,7 @@ from mpss.accounts.limit_versions import (
     propose_limits,
     read_limits,
 )
+from mpss.accounts.own_limits import Measured, limits_by_phone
 from mpss.cli.acting import as_platform, as_staff, local, say
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
@@ -79,6 +80,35 @@ def show_version(
     table = Table("class", "operation", "channel", "measure", "value")
     for rule in rules:
         table.add_row(rule.account_class, rule.operation, rule.channel, rule.measure, f"{rule.value:,}")
+    Console().print(table)
+
+
+@limits_app.command("of")
+def show_account(
+    phone: Annotated[str, typer.Argument(help="The subscriber's number")],
+    channel: Annotated[str, typer.Option(help="Whose limits are shown")] = "http",
+    data: _DataOption = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Show what limits one account, and what is used of it. The look is audited."""
+    found = as_platform(data, lambda runtime: limits_by_phone(runtime, by=None, phone=phone, channel=channel))
+    rows: dict[str, tuple[int | None, ...]] = {}
+    for each in found.operations:
+        rows[f"{each.operation} single_fen"] = (each.single_fen, None, None)
+        for name, value in each._asdict().items():
+            if isinstance(value, Measured):
+                rows[f"{each.operation} {name}"] = (value.limit, value.used, value.left)
+    for name in ("yearly_fen", "lifetime_fen", "balance_fen"):
+        value = getattr(found, name)
+        rows[name] = (value.limit, value.used, value.left)
+    if as_json:
+        limits = {name: dict(zip(("limit", "used", "left"), row, strict=True)) for name, row in rows.items()}
+        say(True, {"account_class": found.account_class, "own": found.own._asdict(), "limits": limits}, "")
+        return
+    table = Table("of", "limit", "used", "left", title=found.account_class)
+    for name, row in rows.items():
+        if row[0] is not None:
+            table.add_row(name, *("" if figure is None else f"{figure:,}" for figure in row))
     Console().print(table)
 
 

@@ -65,6 +65,17 @@ class TestOnesOwn:
         assert (await events(shop.runtime, PHONE)).count("own_limits_set") == 2
         assert await breaches(shop.runtime.database) == []
 
+    async def test_are_shown_to_staff_who_leave_a_line(self, shop: Counter) -> None:
+        viewer = await shop.staff(Permission.ACCOUNT_VIEW, name="viewer of limits")
+        other = await shop.staff(Permission.LIMITS_VIEW, name="viewer of tables")
+        path, body = "/v1/staff/accounts/limits", {"phone": PHONE, "channel": "sms"}
+        problem(await other.post(path, body), 403, "forbidden")
+        problem(await viewer.post(path, {**body, "phone": "18912349999"}), 404, "unknown_account")
+        seen = (await viewer.post(path, body)).json()
+        assert seen["operations"] == (await (await shop.subscriber()).get(OWN)).json()["operations"]
+        async with shop.runtime.database.read() as uow:
+            assert await uow.value("SELECT count(*) FROM audit_record WHERE action = 'account.limits'") == 1
+
     async def test_are_never_above_the_table(self, shop: Counter) -> None:
         payer = await shop.subscriber()
         await of_class(shop, "class_1")

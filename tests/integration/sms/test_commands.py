@@ -155,7 +155,7 @@ class TestOwnAccount:
         assert told.text.startswith("日消费限额5000.00元，今日已用25.00元，尚可用4975.00元。")
         assert (await phones.ask(phones.li, "XE 30")).text.startswith("您的日消费限额已设为30.00元。")
         refused = await phones.ask(phones.li, f"ZF {phones.market.merchant.sms_code} 6")
-        assert refused.text.startswith("金额超过您的日消费限额。")
+        assert refused.text.startswith("金额超过您的日限额。")
         assert "日消费限额应为0至" in (await phones.ask(phones.li, "XE 999999")).text
         raised = await phones.ask(phones.li, "XE 31")
         assert raised.text.startswith("调高日消费限额（现为30.00元）需支付密码，请登录网页办理")

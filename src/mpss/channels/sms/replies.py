@@ -128,16 +128,14 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.TERMS_NOT_ACCEPTED: text("请先同意服务协议。", "Accept the terms first."),
     ErrorCode.BLACKLISTED: text("暂不能办理，请联系客服。", "This cannot be done. Please ask customer service."),
     ErrorCode.SINGLE_LIMIT_EXCEEDED: text("金额超过单笔限额。", "The amount is above the limit for one payment."),
-    ErrorCode.DAILY_LIMIT_EXCEEDED: text("金额超过您的日消费限额。", "This is above your daily spending limit."),
+    ErrorCode.DAILY_LIMIT_EXCEEDED: text("金额超过您的日限额。", "This is above your limit of a day."),
     ErrorCode.COUNT_LIMIT_EXCEEDED: text("已达当日次数上限。", "You have reached the number of times for today."),
     ErrorCode.YEARLY_LIMIT_EXCEEDED: text("已超过年累计限额。", "This is above your limit for the year."),
     ErrorCode.LIFETIME_LIMIT_EXCEEDED: text(
         "已超过开户以来累计限额，请办理实名升级。",
         "This is above your limit since opening. Register your real name to raise it.",
     ),
-    ErrorCode.MONTHLY_LIMIT_EXCEEDED: text(
-        "超过话费支付月限额。", "The monthly limit of paying from the phone bill is exceeded."
-    ),
+    ErrorCode.MONTHLY_LIMIT_EXCEEDED: text("金额超过您的月限额。", "This is above your limit of a month."),
     ErrorCode.BALANCE_LIMIT_EXCEEDED: text("充值后余额将超过账户上限。", "The balance would be above its limit."),
     ErrorCode.NOT_GROUP_MEMBER: text("您不是集团账户成员。", "You are no member of a corporate account."),
     ErrorCode.GROUP_NOT_AVAILABLE: text("集团账户暂不能支付。", "The corporate account cannot pay now."),

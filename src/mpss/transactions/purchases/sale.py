@@ -213,7 +213,7 @@ def settle_terms(
     if refusal is None and amount_fen > caps.channel_fen:
         refusal = ErrorCode.SINGLE_LIMIT_EXCEEDED
     by_channel = None
-    if refusal is None and group is None:
+    if refusal is None and group is None and CHANNEL_USAGE in snapshot:
         passed = count_by_channel(sale.account_id, _LIMITED, channel, amount_fen, caps, snapshot)
         if isinstance(passed, ErrorCode):
             return passed
@@ -292,7 +292,8 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
         decision.puts.append((STOCK, product.id, terms.stock))
     if terms.merchant is not None:
         decision.puts.append((MERCHANT_USAGE, merchant.id, terms.merchant))
-    put_by_channel(decision, _LIMITED, terms.by_channel)
+    if terms.by_channel is not None:
+        put_by_channel(decision, _LIMITED, terms.by_channel)
     if parties.group is not None and terms.group is not None:
         goods = product.name if product is not None else ""
         spend_group_money(

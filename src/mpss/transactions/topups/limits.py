@@ -59,14 +59,14 @@ def check_topup(
     refusal = check_counts(caps, amount_fen, counts)
     if refusal is not None:
         return refusal
+    balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen
+    if balance_fen + amount_fen > min(policy.balance_limit_fen, caps.balance_fen):
+        return ErrorCode.BALANCE_LIMIT_EXCEEDED
     if amount_fen > caps.channel_fen:
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     by_channel = count_by_channel(account.id, LimitOperation.TOPUP.value, channel, amount_fen, caps, snapshot)
     if isinstance(by_channel, ErrorCode):
         return by_channel
-    balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen
-    if balance_fen + amount_fen > min(policy.balance_limit_fen, caps.balance_fen):
-        return ErrorCode.BALANCE_LIMIT_EXCEEDED
     puts: Puts = [(TOPPED, account.id, counts)]
     if by_channel is not None:
         puts.append((CHANNEL_USAGE, (account.id, LimitOperation.TOPUP.value, channel), by_channel))
@@ -75,7 +75,9 @@ def check_topup(
 
 def give_back_topup(decision: Decision, topup: Transaction, snapshot: Snapshot) -> Decision:
     """Add to a decision that undoes `topup` that it does not count any more."""
-    counts = None if topup.account_id is None else snapshot[TOPPED].get(topup.account_id)
+    if topup.account_id is None:
+        return decision
+    counts = snapshot[TOPPED].get(topup.account_id)
     if counts is not None:
         left = uncounted(counts, topup.amount_fen, topup.business_date)
         decision.puts.append((TOPPED, topup.account_id, left))

@@ -126,18 +126,20 @@ def _above_limits(
     *,
     watched: bool,
 ) -> ErrorCode | None:
-    """Ours, the customer's own, the table's, the grey list's."""
+    """The grey list's, ours and the customer's own, the table's, and the channel's of one withdrawal."""
     limit_fen, day_fen = policy.withdrawal_single_limit_fen, policy.withdrawal_daily_limit_fen
     named, percent = (order.account_id, order.card_id), policy.grey_limit_percent
     if above_grey_limit(snapshot, named, order.amount_fen, limit_fen, percent, watched=watched):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     own_single_fen, own_day_fen = account.own_withdrawal_single_fen, account.own_withdrawal_daily_fen
-    single_fen = min(limit_fen, caps.channel_fen)
-    if order.amount_fen > (single_fen if own_single_fen is None else min(single_fen, own_single_fen)):
+    if order.amount_fen > (limit_fen if own_single_fen is None else min(limit_fen, own_single_fen)):
         return ErrorCode.SINGLE_LIMIT_EXCEEDED
     if withdrawn.day_fen > (day_fen if own_day_fen is None else min(day_fen, own_day_fen)):
         return ErrorCode.DAILY_LIMIT_EXCEEDED
-    return check_counts(caps, order.amount_fen, withdrawn)
+    refusal = check_counts(caps, order.amount_fen, withdrawn)
+    if refusal is None and order.amount_fen > caps.channel_fen:
+        refusal = ErrorCode.SINGLE_LIMIT_EXCEEDED
+    return refusal
 
 
 def keep_for_review(

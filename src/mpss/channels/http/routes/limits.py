@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.limit_model import LimitOperation
-from mpss.accounts.own_limits import Measured, OwnLimits, change_own_limits, limits_of
+from mpss.accounts.own_limits import AccountLimits, Measured, OwnLimits, change_own_limits, limits_by_phone, limits_of
 from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import Exchange, exchange
-from mpss.channels.http.fields import Body, Currency, FeeFen, PaymentPassword, View
+from mpss.channels.http.fields import Body, Currency, FeeFen, PaymentPassword, Phone, View, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.refusals import PAYMENT_PASSWORD
 from mpss.channels.http.views import reply
 from mpss.kernel.errors import ErrorCode
+from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Account")
+STAFF = Subject("Staff")
 
 
 class OwnLimitsBody(Body):
@@ -42,6 +46,11 @@ class OwnLimitsView(View):
     withdrawal_daily_fen: int | None = Field(examples=[None])
 
 
+class CustomersLimitsBody(Body):
+    phone: Phone
+    channel: Annotated[str, *text(16)] = Field(default="http", description="whose limits are shown", examples=["sms"])
+
+
 class MeasuredView(View):
     """A limit, in fen or times, what is used of it and what is left."""
 
@@ -56,7 +65,7 @@ class OperationLimitsView(View):
     daily_fen: MeasuredView
     daily_count: MeasuredView
     monthly_fen: MeasuredView
-    channel_daily_fen: MeasuredView = Field(description="of what this channel, http, let through")
+    channel_daily_fen: MeasuredView = Field(description="of what the channel let through; one's own look is by http")
     channel_daily_count: MeasuredView
     channel_monthly_fen: MeasuredView
 
@@ -115,8 +124,27 @@ async def put_own_limits(request: Request, body: OwnLimitsBody) -> Response:
     return await _shown(told)
 
 
+@STAFF.operation(
+    "POST",
+    "/v1/staff/accounts/limits",
+    summary="Look at the limits of a number's account",
+    access=Access.STAFF,
+    permission=Permission.ACCOUNT_VIEW,
+    says={200: Said("Each limit, what is used and what is left", LimitsView)},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT,),
+    clauses=("CM 9.1", "CM 9.5"),
+)
+async def read_customers_limits(request: Request, body: CustomersLimitsBody) -> Response:
+    """By one channel. The look is audited; the number is in the body, so that no log of addresses holds it."""
+    told = exchange(request)
+    return _view(await limits_by_phone(told.runtime, by=told.staff, phone=body.phone, channel=body.channel))
+
+
 async def _shown(told: Exchange) -> Response:
-    found = await limits_of(told.runtime, account_id=told.account_id, channel="http")
+    return _view(await limits_of(told.runtime, account_id=told.account_id, channel="http"))
+
+
+def _view(found: AccountLimits) -> Response:
     view = LimitsView(
         account_class=found.account_class,
         own=OwnLimitsView(**found.own._asdict()),

@@ -77,7 +77,7 @@ def subjects_of(*, sandbox_too: bool) -> list[Subject]:
         staff_risk.SUBJECT, staff_risk_reports.SUBJECT, staff_risk_reviews.SUBJECT, staff_risk_rules.SUBJECT,
         staff_accounts.SUBJECT, staff_groups.SUBJECT, staff_identities.SUBJECT,
         passwords.STAFF, statements.SUBJECT, staff_statements.SUBJECT,
-        preferences.SUBJECT, limits.SUBJECT, staff_limits.SUBJECT,
+        preferences.SUBJECT, limits.SUBJECT, limits.STAFF, staff_limits.SUBJECT,
         staff_merchant_limits.SUBJECT, staff_merchant_closings.SUBJECT, staff_settlements.SUBJECT,
         staff_boss.SUBJECT, boss.SUBJECT, platform.SUBJECT,
     ]  # fmt: skip
