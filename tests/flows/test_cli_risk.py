@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mpss.risk.patterns import PATTERNS
+from mpss.risk.rules import RULES
 from tests.flows.test_cli import variables
 from tests.flows.test_cli_accounts import key_of
 from tests.support.center import Center
@@ -53,7 +55,18 @@ async def test_a_rule_is_changed_by_two_people(shared_center: Center) -> None:
     listed = (await said(shared_center, chief, "risk", "rules"))["items"]
     assert (listed[0]["id"], listed[0]["enabled"]) == (made["version"], False)
     assert "figure" in (await said(shared_center, officer, *rule[:-3], "--figure", "count", code=2))["error"]
-    assert (await said(shared_center, officer, "risk", "reviews"))["items"] == []
+    assert (await said(shared_center, officer, "risk", "reviews", "--order", "largest"))["items"] == []
+
+
+@clause("CM 9")
+async def test_rules_and_patterns_are_tried_over_history(shared_center: Center) -> None:
+    days = ("--from", "2026-03-01", "--to", "2026-03-03")
+    every = await asyncio.to_thread(run, "risk", "replay", *days, **variables(shared_center))
+    assert every.returncode == 0, every.stderr
+    assert [name for name in (*RULES, *PATTERNS) if name not in every.stdout] == []
+    one = ("--rule", "refund_share", "--figure", "percent=1")
+    alone = await asyncio.to_thread(run, "risk", "replay", *days, *one, **variables(shared_center))
+    assert (alone.returncode, "percent=1" in alone.stdout, "top-ups" in alone.stdout) == (0, True, False)
 
 
 @clause("CM 6.2", "CM 7.5")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from mpss.kernel.masking import mask_phone
 from mpss.risk.model import Order
 from mpss.risk.patterns import PATTERNS
 from mpss.risk.queries import Search, entries
-from mpss.risk.replay import Replayed, replay
+from mpss.risk.replay import Replayed, replay, replay_patterns
 from mpss.risk.report_store import Report, ReportSearch, find_reports
 from mpss.risk.rule_versions import check_figures
 from mpss.risk.rules import RULES, Action, RuleVersion
@@ -85,31 +85,35 @@ def replay_rules(
     since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day")],
     until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The day after the last")],
     data: _DataOption = None,
-    rule: Annotated[str | None, typer.Option(help=f"This rule alone: {', '.join(RULES)}")] = None,
+    rule: Annotated[str | None, typer.Option(help=f"This one alone: {', '.join((*RULES, *PATTERNS))}")] = None,
     figure: Annotated[
         list[str] | None, typer.Option("--figure", help="A figure of the rule, as count=5; else its default")
     ] = None,
 ) -> None:
-    """Say how many payments and top-ups the rules would have caught. Nothing is written."""
+    """Say how many payments and top-ups the rules, and how many days the patterns, would have caught."""
     try:
         figures = {name: int(number) for name, _, number in (each.partition("=") for each in figure or [])}
-        chosen = list(RULES) if rule is None else [rule]
-        versions = [
-            RuleVersion(name, Action.CHALLENGE, True, check_figures(name, figures), _BEGINNING) for name in chosen
-        ]
+        chosen = [*RULES, *PATTERNS] if rule is None else [rule]
+        told = {name: check_figures(name, figures) for name in chosen}
     except (ValueError, MalformedField) as problem:
         raise typer.BadParameter(str(problem)) from None
 
-    async def run(database: Database) -> Replayed:
-        first, end = (day.replace(tzinfo=SHANGHAI) for day in (since, until))
-        return await replay(database, versions, since=first, until=end)
+    versions = [RuleVersion(name, Action.CHALLENGE, True, told[name], _BEGINNING) for name in told if name in RULES]
+    patterns = {name: told[name] for name in told if name in PATTERNS}
 
-    found = on_database(data, run)
+    async def run(database: Database) -> tuple[Replayed | None, dict[str, int]]:
+        first, end = (day.replace(tzinfo=SHANGHAI) for day in (since, until))
+        found = await replay(database, versions, since=first, until=end) if versions else None
+        last = (until - timedelta(days=1)).date()
+        return found, await replay_patterns(database, patterns, first=since.date(), last=last) if patterns else {}
+
+    found, lines = on_database(data, run)
     table = Table("rule", "figures", "would have caught")
-    for version in versions:
-        caught = sum(count for finding, count in found.caught.items() if finding.rule == version.rule)
-        table.add_row(
-            version.rule, ", ".join(f"{name}={value}" for name, value in version.figures.items()), str(caught)
-        )
+    for name, named in told.items():
+        by_rule = found.caught if found is not None else {}
+        caught = lines[name] if name in lines else sum(n for hit, n in by_rule.items() if hit.rule == name)
+        table.add_row(name, ", ".join(f"{key}={value}" for key, value in named.items()), str(caught))
     Console().print(table)
-    Console().print(f"{found.any_rule} of {found.payments} payments and {found.topups} top-ups by one rule or more")
+    if found is not None:
+        looked_at = f"{found.payments} payments and {found.topups} top-ups"
+        Console().print(f"{found.any_rule} of {looked_at} by one rule or more")

@@ -110,8 +110,8 @@ _MERCHANT_SUMS: LiteralString = """
        AND e.business_date > %(day)s - %(days)s::int AND e.business_date <= %(day)s
       JOIN merchant AS m ON m.ledger_account_id = p.ledger_account_id
      WHERE p.business_date > %(day)s - %(days)s::int AND p.business_date <= %(day)s
-       AND NOT EXISTS (SELECT FROM risk_report AS r
-                        WHERE r.pattern = %(pattern)s AND r.subject_id = m.id AND r.state = 'open')
+       AND (%(again)s OR NOT EXISTS (SELECT FROM risk_report AS r
+                                      WHERE r.pattern = %(pattern)s AND r.subject_id = m.id AND r.state = 'open'))
      GROUP BY m.id
     HAVING sum(abs(p.amount_fen)) FILTER (WHERE e.reverses_id IS NOT NULL) >= %(least_fen)s
        AND bool_or(e.reverses_id IS NOT NULL AND e.business_date = %(day)s)
@@ -203,10 +203,12 @@ async def day_sums(uow: UnitOfWork, day: date, *, least_fen: int) -> AsyncIterat
             yield DaySums._make(record)
 
 
-async def merchant_sums(uow: UnitOfWork, day: date, *, pattern: str, days: int, least_fen: int) -> list[MerchantSums]:
+async def merchant_sums(
+    uow: UnitOfWork, day: date, *, pattern: str, days: int, least_fen: int, again: bool = False
+) -> list[MerchantSums]:
     """The sums of the days up to `day` of every merchant who gave this or more back in them, some of it on `day`, and
-    of whom no report of the pattern waits."""
-    values = {"day": day, "pattern": pattern, "days": days, "least_fen": least_fen, "kinds": _SOLD}
+    of whom no report of the pattern waits, but `again`."""
+    values = {"day": day, "pattern": pattern, "days": days, "least_fen": least_fen, "kinds": _SOLD, "again": again}
     cursor = await uow.connection.execute(_MERCHANT_SUMS, values)
     return [MerchantSums._make(record) for record in await cursor.fetchall()]
 

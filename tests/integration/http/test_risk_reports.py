@@ -76,7 +76,12 @@ class TestTheQueueOfReports:
         assert large["figures"] == {"amount_fen": 300_000}
         metrics = (await shop.nobody().get("/metrics")).text
         assert 'mpss_risk_reports_open{pattern="large_cash"} 1.0' in metrics
-        table = (await one.get(f"{PATH}/export", first_date=large["business_date"])).text.splitlines()
+        day = large["business_date"]
+        for figures, caught in (({"amount_fen": 300_000}, 1), ({"amount_fen": 300_001}, 0)):
+            body = {"rule": "large_cash", "figures": figures, "first_date": day, "last_date": day}
+            tried = (await one.post("/v1/staff/risk/rules/replay", body)).json()
+            assert (tried["looked_at"], tried["caught"]) == (1, caught)
+        table = (await one.get(f"{PATH}/export", first_date=day)).text.splitlines()
         assert [line.split(",")[2] for line in table] == ["pattern", "large_cash"]
         page = (await one.get(PATH, limit=2)).json()
         rest = (await one.get(PATH, limit=2, cursor=page["next_cursor"])).json()
@@ -128,6 +133,12 @@ class TestTheQueueOfReports:
         assert await found() == [(4_000, 2)]  # Of both days 4,000 of 6,001.
         assert await found() == [(4_000, 2)]  # It waits; nothing new was given back.
         (report,) = (await one.get(PATH, pattern="refund_share")).json()["items"]
+        days = {"first_date": report["business_date"], "last_date": report["business_date"]}
+        for percent, caught in ((50, 1), (90, 0)):
+            figures = {"days": 2, "percent": percent, "amount_fen": 2_000}
+            body = {"rule": "refund_share", "figures": figures, **days}
+            tried = (await one.post("/v1/staff/risk/rules/replay", body)).json()
+            assert tried["caught"] == caught, tried  # The report that waits does not stop it.
         merchant_id = str(MerchantId.from_uuid(shop.market.merchant.id))
         assert (report["merchant_id"], report["account_id"], report["phone"]) == (merchant_id, None, None)
         assert report["merchant_name"]

@@ -145,6 +145,7 @@ class TestARule:
         for wrong in ({"rule": "none"}, {"figures": {"hours": 1}}, {"figures": {"count": 0}}, {"action": "allow"}):
             problem(await one.post(PATH, {**right, **wrong}), 400, "malformed_request")
 
+    @clause("CM 9")
     async def test_is_replayed_over_history_before_it_is_on(self, shop: Counter) -> None:
         payer = await shop.subscriber()
         for _ in range(5):
@@ -163,5 +164,19 @@ class TestARule:
                 "velocity": 2,
                 "first_day_large": 5,
             }
+        part = await replay(
+            shop.runtime.database, tried, since=now - timedelta(days=1), until=now + timedelta(1), most=3
+        )
+        assert (part.payments + part.topups, part.complete) == (3, False)
+        viewer = await shop.staff(Permission.RISK_VIEW, name="viewer")
+        today = str((now + timedelta(hours=8)).date())
+        body = {"rule": "velocity", "figures": {"count": 4}, "first_date": today, "last_date": today}
+        answer = await viewer.post(f"{PATH}/replay", body)
+        assert answer.json() == {
+            "rule": "velocity", "figures": {"count": 4, "minutes": 10}, "looked_at": 6, "caught": 2, "complete": True,
+        }, answer.text  # fmt: skip
+        later = str((now + timedelta(days=40)).date())
+        for wrong in ({"rule": "none"}, {"figures": {"hours": 1}}, {"last_date": later}, {"first_date": later}):
+            problem(await viewer.post(f"{PATH}/replay", {**body, **wrong}), 400, "malformed_request")
         nothing = await replay(shop.runtime.database, tried, since=now + timedelta(1), until=now + timedelta(2))
         assert nothing.payments == 0

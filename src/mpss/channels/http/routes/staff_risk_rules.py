@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, time, timedelta
 from typing import Annotated, Literal
 
 from fastapi import Path, Query
@@ -12,21 +13,26 @@ from starlette.responses import Response
 
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Body, PageLimit, RiskRuleIdField, View, text
+from mpss.channels.http.fields import Body, BusinessDate, PageLimit, RiskRuleIdField, View, text
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, cut, decode_id, encode_id
 from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
 from mpss.channels.http.views import At, NextCursor, reply
-from mpss.kernel.errors import ErrorCode
+from mpss.kernel.clock import SHANGHAI
+from mpss.kernel.errors import ErrorCode, MalformedField
 from mpss.kernel.ids import RiskRuleId
 from mpss.risk.patterns import PATTERNS
+from mpss.risk.replay import replay, replay_patterns
 from mpss.risk.rule_store import RuleLine, rule_lines
-from mpss.risk.rule_versions import decide_rule, meaning_of, propose_rule
-from mpss.risk.rules import RULES, Action
+from mpss.risk.rule_versions import check_figures, decide_rule, meaning_of, propose_rule
+from mpss.risk.rules import RULES, Action, RuleVersion
 from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Staff")
-_CLAUSES = ("CM 9.2", "CM 9.4", "CM 9.5")
+_CLAUSES = ("CM 9.2", "CM 9.3", "CM 9.4", "CM 9.5")
+_MOST_DAYS = 31
+_MOST_LINES = 100_000
+_PAGE = 500
 
 
 class RuleBody(Body):
@@ -54,6 +60,26 @@ class RuleView(View):
     proposed_at: At
     decided_by: str | None = Field(examples=[None])
     decided_at: At | None
+
+
+class ReplayBody(Body):
+    rule: Annotated[str, *text(32)] = Field(description=f"of: {', '.join((*RULES, *PATTERNS))}", examples=["velocity"])
+    figures: dict[str, StrictInt] = Field(
+        default_factory=dict, description="those that are not given have their defaults", examples=[{"count": 5}]
+    )
+    first_date: BusinessDate = Field(description="the first day, Asia/Shanghai")
+    last_date: BusinessDate = Field(description=f"the last day, included; of {_MOST_DAYS} days at most")
+
+
+class ReplayView(View):
+    rule: str = Field(examples=["velocity"])
+    figures: dict[str, int] = Field(examples=[{"count": 5, "minutes": 10}])
+    looked_at: int = Field(description="payments and top-ups; of a pattern days", examples=[41_207])
+    caught: int = Field(description="of these; of a pattern lines of the queue", examples=[12])
+    complete: bool = Field(
+        description=f"false: the first {_MOST_LINES:,} transactions were looked at; `mpss risk replay` looks at all",
+        examples=[True],
+    )
 
 
 class RulesView(View):
@@ -90,6 +116,39 @@ async def propose_risk_rule(request: Request, body: RuleBody) -> Response:
         effective_from=body.effective_from,
     )
     return reply(_view(made), 201)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/risk/rules/replay",
+    summary="Try a rule over history",
+    access=Access.STAFF,
+    permission=Permission.RISK_VIEW,
+    says={200: Said("What it would have caught; nothing is written", ReplayView)},
+    clauses=("CM 9", *_CLAUSES),
+)
+async def replay_risk_rule(request: Request, body: ReplayBody) -> Response:
+    """With these figures, over what was recorded; whether the rule is on does not matter."""
+    database = exchange(request).runtime.database
+    figures = check_figures(body.rule, body.figures)
+    first, last = body.first_date, body.last_date
+    days = (last - first).days + 1
+    if not 1 <= days <= _MOST_DAYS:
+        raise MalformedField(field="last_date", problem=f"must be of {_MOST_DAYS} days from first_date at most")
+    if body.rule in PATTERNS:
+        lines = await replay_patterns(database, {body.rule: figures}, first=first, last=last)
+        view = ReplayView(rule=body.rule, figures=figures, looked_at=days, caught=lines[body.rule], complete=True)
+        return reply(view)
+    since, until = (
+        datetime.combine(day, time(), SHANGHAI) for day in (first, last + timedelta(days=1))
+    )  # fmt: skip
+    version = RuleVersion(body.rule, Action.CHALLENGE, True, figures, since)
+    # In small pages: between them other requests have their turn.
+    found = await replay(database, [version], since=since, until=until, page=_PAGE, most=_MOST_LINES)
+    looked_at = found.payments + found.topups
+    return reply(
+        ReplayView(rule=body.rule, figures=figures, looked_at=looked_at, caught=found.any_rule, complete=found.complete)
+    )
 
 
 @SUBJECT.operation(
