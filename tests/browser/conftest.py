@@ -8,17 +8,14 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.support.browser import browser
-from tests.support.center import Center, center
-from tests.support.postgres import PostgresForTests, data_folder
+from tests.support.center import Center, own_center
+from tests.support.postgres import PostgresForTests
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def shared_center(postgres: PostgresForTests) -> AsyncIterator[Center]:
-    name, urls = postgres.create_empty_database()
-    with data_folder() as folder:
-        async with center(urls, folder) as started:
-            yield started
-    postgres.drop_database(name)
+    async with own_center(postgres) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -6,15 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.support.center import Center, center
-from tests.support.postgres import PostgresForTests, data_folder
+from tests.support.center import Center, own_center
+from tests.support.postgres import PostgresForTests
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def shared_center(postgres: PostgresForTests) -> AsyncIterator[Center]:
     """Tests that use it are in the xdist group `center` and the package's event loop."""
-    name, urls = postgres.create_empty_database()
-    with data_folder() as folder:
-        async with center(urls, folder) as started:
-            yield started
-    postgres.drop_database(name)
+    async with own_center(postgres) as started:
+        yield started

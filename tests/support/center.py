@@ -20,7 +20,7 @@ from mpss.staff.members import create_member
 from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
 from tests.support.eventually import eventually
-from tests.support.postgres import DatabaseUrls
+from tests.support.postgres import DatabaseUrls, PostgresForTests, data_folder
 
 KIOSK, LOTTERY = "街角小铺", "好运彩票"
 
@@ -148,3 +148,13 @@ async def refusal(call: Awaitable[object]) -> str:
     except ApiProblem as refused:
         return refused.code
     raise AssertionError(f"it was not refused: {answer}")
+
+
+@asynccontextmanager
+async def own_center(postgres: PostgresForTests) -> AsyncIterator[Center]:
+    """A center on a database of its own, which is dropped after it."""
+    name, urls = postgres.create_empty_database()
+    with data_folder() as folder:
+        async with center(urls, folder) as started:
+            yield started
+    postgres.drop_database(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -191,3 +192,13 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert document["type"] == f"urn:mpss:problem:{code}"
     assert document["request_id"] == answer.headers["x-request-id"]
     return document
+
+
+async def audited(shop: Counter, subject: str) -> list[tuple[str, dict[str, Any]]]:
+    """The lines of the audit record about `subject`, "card" or "payee" or another, with their details, oldest first."""
+    async with shop.runtime.database.read() as uow:
+        cursor = await uow.connection.execute(
+            "SELECT action, detail::text FROM audit_record WHERE action LIKE %(like)s ORDER BY at, action",
+            {"like": f"{subject}.%"},
+        )
+        return [(action, json.loads(detail)) for action, detail in await cursor.fetchall()]

@@ -7,7 +7,6 @@ from collections import Counter as Tally
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +22,22 @@ from mpss.ports.bank import BankProfile
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.merchant_shop import Fault as ShopFault
 from mpss.transactions.purchases.reversal import reverse
-from mpss.transactions.resolve import resolve_due
 from mpss.transactions.verify import verify
 from mpss.wire.iso8583.fields import PROFILES
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, KEY, Connected
+from tests.integration.banks.scene import CARD, BankScene, bank_counter, bind_card
 from tests.support.clauses import clause
 from tests.support.eventually import eventually
-from tests.support.house import PASSWORD, events, last_secret
-from tests.support.http import Caller, Counter, counter
-from tests.support.market import PHONE, market, outside
+from tests.support.house import PASSWORD, events
+from tests.support.market import PHONE, outside
 
-CARD = "6222020000000015"
 POLICY = Policy(bank_timeout_seconds=1)
 
 
 @dataclass(slots=True)
-class Scene:
+class Scene(BankScene):
     """The market with a bank; the payer has 1,000 yuan and a bound card with 2,000 yuan."""
-
-    shop: Counter
-    connected: Connected
-    payer: Caller
-    card_id: str
 
     async def buy(self, amount_fen: int | None = None, *, key: str | None = None, **changed: Any) -> Any:
         """A free amount, or the product of 25 yuan."""
@@ -87,12 +79,6 @@ class Scene:
     def fault(self, kind: FaultKind, service: Service, **more: Any) -> None:
         self.connected.bank.faults.add(Fault(kind, more.pop("count", 1), service=service, **more))
 
-    async def resolve(self, *, seconds: int = 30) -> None:
-        """Let the job ask about everything that waits."""
-        assert await self.connected.port.session("ICBC").wait_up(timeout_seconds=5)
-        self.shop.market.clock.advance(timedelta(seconds=seconds))
-        await resolve_due(self.shop.runtime)
-
     async def agrees(self, *, paid: int) -> None:
         """Line by line the bank's statement is ours, nothing is frozen, the merchant is owed what was `paid`."""
         async with self.shop.runtime.database.read() as uow:
@@ -131,18 +117,10 @@ async def opened(
     port = Iso8583Banks([BankLine(BankProfile("ICBC", "工商银行", True, freezes), line)])
     await port.start()
     try:
-        async with market(database, folder, policy=POLICY) as made:
-            made.runtime = replace(made.runtime, ports=replace(made.runtime.ports, banks=port))
-            async with counter(made, rate_per_second=0, source_rate_per_second=0) as shop:
-                assert await port.session("ICBC").wait_up(timeout_seconds=5)
-                payer = await shop.subscriber()
-                asked = await payer.post(
-                    "/v1/account/cards", {"bank": "ICBC", "card_number": CARD, "holder_name": HOLDER}
-                )
-                card_id = asked.json()["card_id"]
-                code = await last_secret(shop.runtime, PHONE, "code", "code_sealed")
-                await payer.post(f"/v1/account/cards/{card_id}/confirm", {"code": code})
-                yield Scene(shop, replace(connected, port=port), payer, card_id)
+        async with bank_counter(database, folder, port, policy=POLICY) as shop:
+            assert await port.session("ICBC").wait_up(timeout_seconds=5)
+            payer = await shop.subscriber()
+            yield Scene(shop, replace(connected, port=port), payer, await bind_card(shop, payer))
     finally:
         await port.stop()
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,20 @@ import pytest
 from mpss.config import Policy
 from mpss.db.database import Database
 from mpss.simulators.bank_faults import Fault, FaultKind
-from mpss.transactions.resolve import resolve_due
 from mpss.transactions.verify import verify
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, Connected
+from tests.integration.banks.scene import CARD, BankScene, bank_counter, bind_card
 from tests.support.clauses import clause
-from tests.support.house import PASSWORD, events, last_secret
-from tests.support.http import Caller, Counter, counter
-from tests.support.market import PHONE, market
+from tests.support.house import PASSWORD, events
+from tests.support.market import PHONE
 
-CARD = "6222020000000015"
 POLICY = Policy(bank_timeout_seconds=1, balance_limit_fen=210_000, topup_single_limit_fen=100_000)
 
 
 @dataclass(slots=True)
-class Scene:
+class Scene(BankScene):
     """The market with a bank; the payer, who has 1,000 yuan and a bound card with 2,000 yuan, is signed in."""
-
-    shop: Counter
-    connected: Connected
-    payer: Caller
-    card_id: str
 
     async def ask(self, amount_fen: int = 25_000, *, key: str | None = None, **changed: Any) -> Any:
         body = {
@@ -45,12 +37,6 @@ class Scene:
 
     def fault(self, kind: FaultKind, service: Service | None = Service.DEBIT, **more: Any) -> None:
         self.connected.bank.faults.add(Fault(kind, more.pop("count", 1), service=service, **more))
-
-    async def resolve(self, *, seconds: int = 30) -> None:
-        """Let the job ask about everything that waits."""
-        assert await self.connected.port.session("ICBC").wait_up(timeout_seconds=5)
-        self.shop.market.clock.advance(timedelta(seconds=seconds))
-        await resolve_due(self.shop.runtime)
 
     async def state(self, answer: Any) -> str:
         seen = await self.payer.get(f"/v1/transactions/{answer.json()['transaction_id']}")
@@ -80,17 +66,9 @@ class Scene:
 @pytest.fixture
 async def scene(database: Database, tmp_path: Path, connected: Connected) -> AsyncIterator[Scene]:
     connected.bank.store.open_card(CARD, holder_name=HOLDER, phone=PHONE, balance_fen=200_000)
-    async with market(database, tmp_path, policy=POLICY) as opened:
-        opened.runtime = replace(opened.runtime, ports=replace(opened.runtime.ports, banks=connected.port))
-        async with counter(opened, rate_per_second=0, source_rate_per_second=0) as shop:
-            payer = await shop.subscriber()
-            asked = await payer.post("/v1/account/cards", {"bank": "ICBC", "card_number": CARD, "holder_name": HOLDER})
-            assert asked.status_code == 201, asked.text
-            card_id = asked.json()["card_id"]
-            code = await last_secret(shop.runtime, PHONE, "code", "code_sealed")
-            bound = await payer.post(f"/v1/account/cards/{card_id}/confirm", {"code": code})
-            assert bound.json()["state"] == "bound"
-            yield Scene(shop, connected, payer, card_id)
+    async with bank_counter(database, tmp_path, connected.port, policy=POLICY) as shop:
+        payer = await shop.subscriber()
+        yield Scene(shop, connected, payer, await bind_card(shop, payer))
 
 
 @clause("CT 5.1")

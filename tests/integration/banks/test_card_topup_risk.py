@@ -11,7 +11,8 @@ from mpss.accounts.codes import Purpose
 from mpss.channels.sms.handlers import handle
 from mpss.risk.grey_rules import grey_topped_up
 from mpss.staff.permissions import Permission
-from tests.integration.banks.test_card_topup import CARD, Scene, scene
+from tests.integration.banks.scene import CARD
+from tests.integration.banks.test_card_topup import Scene, scene
 from tests.integration.http.test_risk_rules import switch_on
 from tests.support.clauses import clause
 from tests.support.house import notices, sms_code

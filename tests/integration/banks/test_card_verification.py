@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from mpss.transactions.topups.card_verification import end_verifications
 from mpss.transactions.verify import verify
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, Connected
+from tests.integration.banks.scene import CARD, bank_counter
 from tests.support.clauses import clause
 from tests.support.house import events, notices
-from tests.support.http import Caller, Counter, counter
-from tests.support.market import PHONE, market
+from tests.support.http import Caller, Counter
+from tests.support.market import PHONE
 
-CARD = "6222020000000015"
 MONEY = 200_000
 POLICY = Policy(bank_timeout_seconds=1, card_verifications_per_day=2)
 
@@ -76,10 +76,8 @@ class Scene:
 @pytest.fixture
 async def scene(database: Database, tmp_path: Path, connected: Connected) -> AsyncIterator[Scene]:
     connected.bank.store.open_card(CARD, holder_name=HOLDER, phone=PHONE, balance_fen=MONEY)
-    async with market(database, tmp_path, policy=POLICY) as opened:
-        opened.runtime = replace(opened.runtime, ports=replace(opened.runtime.ports, banks=connected.port))
-        async with counter(opened, rate_per_second=0, source_rate_per_second=0) as shop:
-            yield Scene(shop, connected, await shop.subscriber())
+    async with bank_counter(database, tmp_path, connected.port, policy=POLICY) as shop:
+        yield Scene(shop, connected, await shop.subscriber())
 
 
 @clause("CM 5.3.1.3")

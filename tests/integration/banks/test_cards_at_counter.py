@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,12 @@ from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.staff.permissions import Permission
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, Connected
+from tests.integration.banks.scene import CARD, bank_counter
 from tests.support.clauses import clause
 from tests.support.house import notices
-from tests.support.http import Caller, Counter, counter, problem
-from tests.support.market import PHONE, market
+from tests.support.http import Caller, Counter, audited, problem
+from tests.support.market import PHONE
 
-CARD = "6222020000000015"
 ASKED: dict[str, Any] = {"phone": PHONE, "bank": "ICBC", "card_number": CARD, "holder_name": HOLDER}
 UNBIND = {"phone": PHONE, "last_digits": "0015"}
 
@@ -28,22 +26,12 @@ UNBIND = {"phone": PHONE, "last_digits": "0015"}
 @pytest.fixture
 async def shop(database: Database, tmp_path: Path, connected: Connected) -> AsyncIterator[Counter]:
     connected.bank.store.open_card(CARD, holder_name=HOLDER, phone=PHONE, balance_fen=200_000)
-    async with market(database, tmp_path) as opened:
-        opened.runtime = replace(opened.runtime, ports=replace(opened.runtime.ports, banks=connected.port))
-        async with counter(opened, rate_per_second=0, source_rate_per_second=0) as made:
-            yield made
+    async with bank_counter(database, tmp_path, connected.port) as made:
+        yield made
 
 
 async def clerk_of(shop: Counter) -> Caller:
     return await shop.staff(Permission.CARD_MANAGE, name="counter", hall="H01", clerk="C07")
-
-
-async def audited(shop: Counter) -> list[tuple[str, dict[str, Any]]]:
-    async with shop.runtime.database.read() as uow:
-        cursor = await uow.connection.execute(
-            "SELECT action, detail::text FROM audit_record WHERE action LIKE 'card.%' ORDER BY at, action"
-        )
-        return [(action, json.loads(detail)) for action, detail in await cursor.fetchall()]
 
 
 @clause("CM 6.6.1.1", "CM 6.6.2.1", "CM 6.4.7.1")
@@ -59,9 +47,9 @@ class TestTheClerk:
         assert (await clerk.post("/v1/staff/cards/unbind", UNBIND)).status_code == 204
         assert (await notices(shop.runtime, PHONE))[-1] == ("card_unbound", {"card": "0015"})
         problem(await clerk.post("/v1/staff/cards/unbind", UNBIND), 404, "unknown_card")
-        assert [action for action, _ in await audited(shop)] == ["card.bind", "card.unbind"]
+        assert [action for action, _ in await audited(shop, "card")] == ["card.bind", "card.unbind"]
         detail = {"card_id": made.json()["card_id"], "bank": "ICBC", "hall": "H01", "clerk": "C07"}
-        assert [each for _, each in await audited(shop)] == [detail, detail]
+        assert [each for _, each in await audited(shop, "card")] == [detail, detail]
 
     async def test_cannot_bind_what_the_bank_does_not_know(self, shop: Counter, connected: Connected) -> None:
         clerk = await clerk_of(shop)
@@ -71,7 +59,7 @@ class TestTheClerk:
         assert problem(wrong, 400, "malformed_request")["errors"][0]["field"] == "card_number"
         connected.bank.faults.add(Fault(FaultKind.DECLINE, 1, service=Service.VERIFY, code="62"))
         problem(await clerk.post("/v1/staff/cards", ASKED), 403, "card_refused")
-        assert await audited(shop) == []
+        assert await audited(shop, "card") == []
         assert (await clerk.post("/v1/staff/cards/list", {"phone": PHONE})).json()["items"] == []
 
     async def test_needs_the_permission_and_a_hall(self, shop: Counter) -> None:
@@ -81,7 +69,7 @@ class TestTheClerk:
             problem(await caller.post("/v1/staff/cards", ASKED), 403, "forbidden")
             problem(await caller.post("/v1/staff/cards/list", {"phone": PHONE}), 403, "forbidden")
             problem(await caller.post("/v1/staff/cards/unbind", UNBIND), 403, "forbidden")
-        assert await audited(shop) == []
+        assert await audited(shop, "card") == []
 
     async def test_is_no_way_of_the_customers_own(self, shop: Counter) -> None:
         payer = await shop.subscriber()

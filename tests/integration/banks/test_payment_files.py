@@ -36,13 +36,13 @@ from mpss.transactions.withdrawals.payment_store import AnswerRow
 from mpss.wire.iso8583.fields import PROFILES, ProfileName
 from mpss.wire.pain import read_orders
 from tests.integration.banks.conftest import HOLDER, KEY
+from tests.integration.banks.scene import CARD, bind_card
 from tests.support.clauses import clause
-from tests.support.house import PASSWORD, events, last_secret, sms_code
+from tests.support.house import PASSWORD, events, sms_code
 from tests.support.http import Caller, Counter, counter
 from tests.support.market import PHONE, market
 from tests.support.programs import run
 
-CARD = "6222020000000015"
 POLICY = Policy(session_ttl_seconds=864_000, withdrawal_single_limit_fen=50_000, withdrawal_daily_limit_fen=100_000)
 PAST_THE_CUT = timedelta(hours=5)
 """From noon in Shanghai."""
@@ -114,11 +114,7 @@ async def scene(database: Database, tmp_path: Path) -> AsyncIterator[Scene]:
             opened.runtime = replace(opened.runtime, ports=ports)
             async with counter(opened, rate_per_second=0, source_rate_per_second=0) as shop:
                 payer = await shop.subscriber()
-                card = {"bank": "BEIHU", "card_number": CARD, "holder_name": HOLDER}
-                card_id = (await payer.post("/v1/account/cards", card)).json()["card_id"]
-                code = await last_secret(shop.runtime, PHONE, "code", "code_sealed")
-                assert (await payer.post(f"/v1/account/cards/{card_id}/confirm", {"code": code})).status_code == 200
-                yield Scene(shop, bank, folder, payer, card_id)
+                yield Scene(shop, bank, folder, payer, await bind_card(shop, payer, bank="BEIHU"))
         await banks.stop()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,14 @@ from mpss.fees.model import Schedule
 from mpss.fees.store import add_schedule
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.transactions.closings.close import finish_closings
-from mpss.transactions.resolve import resolve_due
 from mpss.transactions.verify import verify
 from mpss.wire.iso8583.messages import Service
 from tests.integration.banks.conftest import HOLDER, Connected
+from tests.integration.banks.scene import CARD, BankScene, bank_counter, bind_card
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, events, last_secret, notices, sms_code
-from tests.support.http import Caller, Counter, counter
-from tests.support.market import PHONE, market
+from tests.support.market import PHONE
 
-CARD = "6222020000000015"
 _KEYS = itertools.count(1)
 POLICY = Policy(bank_timeout_seconds=1, withdrawal_single_limit_fen=50_000, withdrawal_daily_limit_fen=70_000)
 FEE_FEN = 150
@@ -37,13 +35,8 @@ FEE_FEN = 150
 
 
 @dataclass(slots=True)
-class Scene:
+class Scene(BankScene):
     """The market with a bank; the payer, who has 1,000 yuan and a bound card without money, is signed in."""
-
-    shop: Counter
-    connected: Connected
-    payer: Caller
-    card_id: str
 
     async def ask(self, amount_fen: int = 20_000, *, key: str | None = None, **changed: Any) -> Any:
         body = {
@@ -54,11 +47,6 @@ class Scene:
 
     def fault(self, kind: FaultKind, service: Service | None = Service.CREDIT, **more: Any) -> None:
         self.connected.bank.faults.add(Fault(kind, more.pop("count", 1), service=service, **more))
-
-    async def resolve(self, *, seconds: int = 30) -> None:
-        assert await self.connected.port.session("ICBC").wait_up(timeout_seconds=5)
-        self.shop.market.clock.advance(timedelta(seconds=seconds))
-        await resolve_due(self.shop.runtime)
 
     async def state(self, answer: Any) -> str:
         seen = await self.payer.get(f"/v1/account/withdrawals/{answer.json()['transaction_id']}")
@@ -82,18 +70,11 @@ class Scene:
 @pytest.fixture
 async def scene(database: Database, tmp_path: Path, connected: Connected) -> AsyncIterator[Scene]:
     connected.bank.store.open_card(CARD, holder_name=HOLDER, phone=PHONE, balance_fen=0)
-    async with market(database, tmp_path, policy=POLICY) as opened:
-        opened.runtime = replace(opened.runtime, ports=replace(opened.runtime.ports, banks=connected.port))
-        async with opened.runtime.database.transaction() as uow:
-            await add_schedule(uow, "withdrawal", Schedule(100, 25, 0, 10_000), valid_from=opened.clock.now())
-        async with counter(opened, rate_per_second=0, source_rate_per_second=0) as shop:
-            payer = await shop.subscriber()
-            asked = await payer.post("/v1/account/cards", {"bank": "ICBC", "card_number": CARD, "holder_name": HOLDER})
-            card_id = asked.json()["card_id"]
-            code = await last_secret(shop.runtime, PHONE, "code", "code_sealed")
-            bound = await payer.post(f"/v1/account/cards/{card_id}/confirm", {"code": code})
-            assert bound.json()["state"] == "bound"
-            yield Scene(shop, connected, payer, card_id)
+    async with bank_counter(database, tmp_path, connected.port, policy=POLICY) as shop:
+        async with shop.runtime.database.transaction() as uow:
+            await add_schedule(uow, "withdrawal", Schedule(100, 25, 0, 10_000), valid_from=shop.market.clock.now())
+        payer = await shop.subscriber()
+        yield Scene(shop, connected, payer, await bind_card(shop, payer))
 
 
 @clause("CM 5.3.3")

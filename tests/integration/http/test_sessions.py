@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,19 +15,6 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId
 from mpss.runtime import Runtime
 from mpss.security.tokens import new_token
-from tests.support.house import house
-from tests.support.instants import NOON
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock(NOON)
-
-
-@pytest.fixture
-async def runtime(database: Database, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Runtime]:
-    async with house(database, tmp_path, clock) as opened:
-        yield opened
 
 
 async def signed_in(runtime: Runtime, phone: str) -> SignedIn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -13,31 +13,19 @@ from mpss.kernel.errors import ErrorCode
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
-from mpss.staff.permissions import Permission
 from mpss.transactions.topups.bank import reverse_by_bank, top_up_by_bank
 from mpss.transactions.topups.cash import top_up_cash, undo_cash_topup
 from mpss.transactions.transfers.end import cancel_transfer, claim_transfers
 from mpss.transactions.transfers.transfer import transfer
 from tests.support.clauses import clause
-from tests.support.house import PASSWORD, employee, subscriber
+from tests.support.house import PASSWORD, subscriber
 from tests.support.instants import NOON
-from tests.support.world import breaches
 
 LI, WANG = "18912340001", "18912340002"
 Rules = Mapping[tuple[str, str, str], int]
 """By channel, operation and measure."""
 
-
-@pytest.fixture
-async def clerk(runtime: Runtime) -> StaffMember:
-    return await employee(runtime, "clerk", Permission.CASH_TOPUP, hall="H01", clerk="C01")
-
-
-@pytest.fixture(autouse=True)
-async def sound(runtime: Runtime) -> AsyncIterator[None]:
-    """Every counter equals its transactions after every test."""
-    yield
-    assert await breaches(runtime.database) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 async def table(runtime: Runtime, account_class: str, rules: Rules) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,22 +36,11 @@ from mpss.transactions.transfers.transfer import request_transfer, transfer
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, employee, events, house, notices, sms_code, subscriber
 from tests.support.instants import NOON
-from tests.support.world import breaches
 
 LI, WANG, NOBODY = "18912340001", "18912340002", "18912340009"
 POLICY = Policy()
 
-
-@pytest.fixture
-async def clerk(runtime: Runtime) -> StaffMember:
-    return await employee(runtime, "clerk", Permission.CASH_TOPUP, hall="H01", clerk="C01")
-
-
-@pytest.fixture(autouse=True)
-async def sound(runtime: Runtime) -> AsyncIterator[None]:
-    """Every invariant holds after every test."""
-    yield
-    assert await breaches(runtime.database) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 async def wallet(runtime: Runtime, clerk: StaffMember, phone: str, fen: int = 0) -> None:
