@@ -26,12 +26,10 @@ from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import AccountId, ApprovalId, FreezeId, OutboxId
+from mpss.kernel.ids import AccountId, ApprovalId, FreezeId
 from mpss.kernel.money import MAX_FEN
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
 from mpss.staff.approvals import decide, find, propose, waiting
 from mpss.staff.audit import audit_row
@@ -40,6 +38,7 @@ from mpss.staff.permissions import Permission
 from mpss.staff.store import APPROVALS, AUDIT
 from mpss.transactions.approving import approval_asked
 from mpss.transactions.model import Asking, transaction
+from mpss.transactions.notify import tell
 from mpss.transactions.postings import law_deduction_legs
 
 KIND = "law_deduction"
@@ -130,15 +129,12 @@ class DeductionCommand(Asking):
             ]
         detail = {**asked.payload(), "transaction": str(done.id)}
         subject = AccountId.outside(account.id)
-        told = notice(
-            OutboxId.new(at), reference=done.id, phone=account.phone, event="deducted", language=account.language,
-            params={"amount_fen": asked.amount_fen, "balance_fen": balance.balance_fen - asked.amount_fen}, now=at,
-        )  # fmt: skip
         decision.inserts += [
             (AUDIT, audit_row(at=at, actor=by, action=f"{KIND}.approve", subject=subject, detail=detail)),
             (ACCOUNT_EVENTS, event_row(account.id, "deducted", detail=detail, actor=by, now=at)),
-            (OUTBOX, told),
         ]
+        left_fen = balance.balance_fen - asked.amount_fen
+        tell(decision, account, "deducted", {"amount_fen": asked.amount_fen, "balance_fen": left_fen}, at=at)
         return decision
 
     def _transaction(

@@ -10,10 +10,8 @@ from mpss.accounts.store import PASSWORD_FAILURES, USAGE
 from mpss.config import Policy
 from mpss.desk.model import Decision, Transaction
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import OutboxId
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.transactions.model import Asked, Proof
+from mpss.transactions.notify import tell
 
 
 def authenticate(
@@ -47,14 +45,5 @@ def unauthenticated(
     if declined.refusal is ErrorCode.WRONG_PASSWORD:
         decision.inserts.append((PASSWORD_FAILURES, (asked.at, account.id, proof.fingerprint, proof.source)))
     if became_locked(before, after, asked.at, policy):
-        locked = notice(
-            OutboxId.new(asked.at),
-            reference=asked.id,
-            phone=account.phone,
-            event="password_locked",
-            language=account.language,
-            params={},
-            now=asked.at,
-        )
-        decision.inserts.append((OUTBOX, locked))
+        tell(decision, account, "password_locked", at=asked.at)
     return decision

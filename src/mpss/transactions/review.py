@@ -21,13 +21,11 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.kernel.ids import TransactionId
 from mpss.kernel.machine import Machine
 from mpss.ledger.holds import HOLDS, release, reserve
 from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.risk.machine import REVIEW, ReviewEvent
 from mpss.risk.model import ReviewState
 from mpss.risk.review_store import REVIEWS, ReviewRow
@@ -36,6 +34,7 @@ from mpss.staff.audit import audit_row
 from mpss.staff.store import AUDIT
 from mpss.transactions.machine import Event
 from mpss.transactions.model import Moving
+from mpss.transactions.notify import tell
 
 _MOVES = {ReviewEvent.RELEASE: Event.CONFIRM, ReviewEvent.REFUSE: Event.REFUSE, ReviewEvent.EXPIRE: Event.LAPSE}
 
@@ -69,7 +68,7 @@ def hold_for_review(
         at + timedelta(hours=policy.review_hours),
     )
     decision.puts += [*held, (REVIEWS, decision.transaction.id, row)]
-    _tell(decision, account, "review_held", at=at)
+    tell(decision, account, "review_held", {"amount_fen": decision.transaction.amount_fen}, at=at)
     return decision
 
 
@@ -129,7 +128,8 @@ class Reviewing(Moving):
         )
         decision.puts.append((REVIEWS, waiting.id, done))
         refusal = decision.transaction.refusal
-        _tell(decision, account, "review_released" if refusal is None else "review_refused", at=self.at)
+        told = "review_released" if refusal is None else "review_refused"
+        tell(decision, account, told, {"amount_fen": decision.transaction.amount_fen}, at=self.at)
         detail = {"rule": review.rule, "reason": self.reason, "refusal": refusal}
         subject = TransactionId.outside(waiting.id)
         line = audit_row(at=self.at, actor=self.by, action=f"risk_review.{event}", subject=subject, detail=detail)
@@ -146,16 +146,3 @@ class Reviewing(Moving):
         if not moved.pending:
             moved = moved._replace(finished_at=self.at)
         return Decision(moved, puts=[(TRANSACTIONS, waiting.id, moved)], recorded=False)
-
-
-def _tell(decision: Decision, account: AccountRow, event: str, *, at: datetime) -> None:
-    row = notice(
-        OutboxId.new(at),
-        reference=decision.transaction.id,
-        phone=account.phone,
-        event=event,
-        language=account.language,
-        params={"amount_fen": decision.transaction.amount_fen},
-        now=at,
-    )
-    decision.inserts.append((OUTBOX, row))

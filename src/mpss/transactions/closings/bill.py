@@ -26,14 +26,12 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, Refused
-from mpss.kernel.ids import AccountId, FundingId, OutboxId, TransactionId
+from mpss.kernel.ids import AccountId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.holds import HOLDS, collect, release, reserve
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.observability import log
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.ports.charging import ChargingOperation
 from mpss.runtime import Runtime
 from mpss.transactions.closings.payable import payable
@@ -45,6 +43,7 @@ from mpss.transactions.funding.model import CHARGING, FundingRow, FundingState
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
 from mpss.transactions.machine import WITHDRAWAL, Event
 from mpss.transactions.model import Asked, Asking, Moving, transaction
+from mpss.transactions.notify import tell
 from mpss.transactions.postings import bill_payout_legs
 from mpss.transactions.purchases.call import call
 from mpss.transactions.purchases.funded_request import relied_upon, session_of
@@ -184,11 +183,7 @@ class AnswerBillPayout(Moving):
         return Decision(moved, puts=[(TRANSACTIONS, moved.id, moved)], recorded=False)
 
     def _tell(self, decision: Decision, account: AccountRow, event: str) -> Decision:
-        told = notice(
-            OutboxId.new(self.at), reference=self.earlier.id, phone=account.phone, event=event,
-            language=account.language, params={"amount_fen": self.earlier.amount_fen}, now=self.at,
-        )  # fmt: skip
-        decision.inserts.append((OUTBOX, told))
+        tell(decision, account, event, {"amount_fen": self.earlier.amount_fen}, at=self.at)
         return decision
 
 

@@ -17,15 +17,14 @@ from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import AccountId, OutboxId
+from mpss.kernel.ids import AccountId
 from mpss.ledger.model import JournalEntry
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.staff.audit import audit_row
 from mpss.staff.model import StaffMember
 from mpss.staff.store import AUDIT
 from mpss.transactions.closings.payable import payable
 from mpss.transactions.model import Asking, transaction
+from mpss.transactions.notify import tell
 from mpss.transactions.postings import cash_payout_legs
 
 
@@ -58,17 +57,14 @@ class CashPayoutCommand(Asking):
             amount_fen=balance.balance_fen,
             restricted_fen=balance.restricted_fen,
         )
-        told = notice(
-            OutboxId.new(at), reference=done.id, phone=account.phone, event="closing_paid", language=account.language,
-            params={"amount_fen": done.amount_fen}, now=at,
-        )  # fmt: skip
         detail = {
             "transaction": str(done.id), "document": self.document, "hall": self.staff.hall, "clerk": self.staff.clerk,
         }  # fmt: skip
         subject = AccountId.outside(account.id)
         audited = audit_row(at=at, actor=str(self.staff.id), action="closing.paid", subject=subject, detail=detail)
-        entry = JournalEntry(done.id, done.kind, legs)
-        return Decision(done, entry=entry, inserts=[(OUTBOX, told), (AUDIT, audited)])
+        decision = Decision(done, entry=JournalEntry(done.id, done.kind, legs), inserts=[(AUDIT, audited)])
+        tell(decision, account, "closing_paid", {"amount_fen": done.amount_fen}, at=at)
+        return decision
 
     def _transaction(
         self, state: TransactionState, business_date: date, amount_fen: int, *, refusal: ErrorCode | None = None

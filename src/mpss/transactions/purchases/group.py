@@ -26,13 +26,11 @@ from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import OutboxId
 from mpss.kernel.masking import mask_phone
 from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.risk.store import LISTED
+from mpss.transactions.notify import tell
 from mpss.transactions.store import GROUP_PURCHASES
 
 
@@ -125,13 +123,13 @@ def spend_group_money(
         "merchant": merchant, "product": product, "amount_fen": paid.amount_fen, "fee_fen": paid.fee_fen,
         "left_fen": terms.quota.quota_month_fen - terms.quota.used_fen,
     }  # fmt: skip
-    _tell(decision, paid, member, "group_paid", facts, now)
+    tell(decision, member, "group_paid", facts, at=now)
     balance_fen = payer.balance.balance_fen - total_fen
     told: dict[str, str | int] = {
         "merchant": merchant, "amount_fen": total_fen, "counterpart": mask_phone(member.phone),
         "balance_fen": balance_fen,
     }  # fmt: skip
-    _tell(decision, paid, master, "group_spent", told, now)
+    tell(decision, master, "group_spent", told, at=now)
 
 
 def give_group_back(
@@ -154,18 +152,7 @@ def give_group_back(
         decision.puts.append((CUSTOMER_USAGE, master.customer_id, left))
     decision.inserts.append((GROUP_PURCHASES, (done.id, member_id, master_id, member.id)))
     facts: dict[str, str | int] = {"merchant": merchant, "amount_fen": total_fen, "reason": reason}
-    _tell(decision, done, member, "group_reversed", facts, now)
+    tell(decision, member, "group_reversed", facts, at=now)
     balance_fen = snapshot[BALANCES][master.ledger_account_id].balance_fen + total_fen
     told = {**facts, "counterpart": mask_phone(member.phone), "balance_fen": balance_fen}
-    _tell(decision, done, master, "group_refunded", told, now)
-
-
-def _tell(
-    decision: Decision, about: Transaction, account: AccountRow, event: str, params: dict[str, str | int],
-    now: datetime,
-) -> None:  # fmt: skip
-    told = notice(
-        OutboxId.new(now), reference=about.id, phone=account.phone, event=event, language=account.language,
-        params=params, now=now,
-    )  # fmt: skip
-    decision.inserts.append((OUTBOX, told))
+    tell(decision, master, "group_refunded", told, at=now)

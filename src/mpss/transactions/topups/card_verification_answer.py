@@ -19,15 +19,13 @@ from mpss.accounts.card_model import CardRow
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS
 from mpss.config import Policy
-from mpss.db.rows import InsertSet, RowSet
+from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import CardId, OutboxId
+from mpss.kernel.ids import CardId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.model import JournalEntry
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
 from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.answer import answered
@@ -37,6 +35,7 @@ from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import REFUND, TOPUP, WAITING, Event
 from mpss.transactions.model import Asking, Moving, transaction
+from mpss.transactions.notify import tell
 from mpss.transactions.postings import card_verification_legs, turned_round
 
 SECRET_AMOUNTS = frozenset({TransactionKind.CARD_VERIFICATION, TransactionKind.CARD_VERIFICATION_RETURN})
@@ -163,7 +162,7 @@ class AnswerVerification(Moving):
                 event = FundingEvent.DECLINE
                 decision = self._moved(debit, Event.DECLINE, refusal=ErrorCode.FUNDING_DECLINED)
                 if debit.state is TransactionState.IN_DOUBT:
-                    decision.inserts.append(self._tell("card_not_bound", debit, account, {}))
+                    self._tell(decision, account, "card_not_bound")
             case Declined(reason=reason) | InDoubt(problem=reason):
                 if self.give_up is not None and not reversal:
                     event = FundingEvent.DECLINE
@@ -180,13 +179,12 @@ class AnswerVerification(Moving):
     def _debited(self, debit: Transaction, account: AccountRow) -> Decision:
         decision = self._moved(debit, Event.APPROVE)
         decision.entry = JournalEntry(debit.id, debit.kind, card_verification_legs(amount_fen=debit.amount_fen))
-        facts: dict[str, str | int] = {"hours": self.policy.card_binding_hours}
-        decision.inserts.append(self._tell("card_debited", debit, account, facts))
+        self._tell(decision, account, "card_debited", hours=self.policy.card_binding_hours)
         return decision
 
     def _released(self, debit: Transaction, account: AccountRow) -> Decision:
         decision = self._moved(debit, Event.APPROVE)
-        decision.inserts.append(self._tell("card_not_bound", debit, account, {}))
+        self._tell(decision, account, "card_not_bound")
         return decision
 
     def _returned(self, debit: Transaction, back: Transaction) -> Decision:
@@ -212,16 +210,5 @@ class AnswerVerification(Moving):
             moved = moved._replace(finished_at=self.at)
         return Decision(moved, puts=[(TRANSACTIONS, moved.id, moved)], recorded=False)
 
-    def _tell(
-        self, event: str, debit: Transaction, account: AccountRow, facts: dict[str, str | int]
-    ) -> tuple[InsertSet, tuple[Any, ...]]:
-        row = notice(
-            OutboxId.new(self.at),
-            reference=debit.id,
-            phone=account.phone,
-            event=event,
-            language=account.language,
-            params={"card": self.card.masked[-4:], **facts},
-            now=self.at,
-        )
-        return OUTBOX, row
+    def _tell(self, decision: Decision, account: AccountRow, event: str, **facts: int) -> None:
+        tell(decision, account, event, {"card": self.card.masked[-4:], **facts}, at=self.at)
