@@ -18,10 +18,13 @@ from mpss.db.database import Database
 from mpss.desk.model import Transaction
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import FundingId
+from mpss.kernel.outcome import Declined, Outcome
 from mpss.ports.bank import BankOperation, BankPort, BankProfile, BankRequest
 from mpss.runtime import Runtime
 from mpss.transactions.funding.model import FundingRow, FundingState
 
+NEVER_HAD = "25 "
+"""What a bank says of a reference that it does not know."""
 _BEHIND = 10**11
 _AT_ONCE = 64
 """How many numbers a process takes at once; those it did not use when it ended are used by nobody.
@@ -102,6 +105,11 @@ def connected(runtime: Runtime, bank: str) -> BankPort | None:
     """The port to the banks, if this one is among them."""
     port = runtime.ports.banks
     return port if port is not None and bank in {profile.code for profile in port.banks()} else None
+
+
+def never_had(outcome: Outcome) -> bool:
+    """Whether a bank says that it does not know what it was asked about."""
+    return isinstance(outcome, Declined) and outcome.reason.startswith(NEVER_HAD)
 
 
 async def first_card(

@@ -13,9 +13,9 @@ from mpss.observability import log
 from mpss.ports.bank import BankOperation
 from mpss.ports.charging import ChargingOperation, ChargingRequest
 from mpss.runtime import Runtime
-from mpss.transactions.funding.bank_request import connected, sent_to_bank
+from mpss.transactions.funding.bank_request import connected, never_had, sent_to_bank
 from mpss.transactions.funding.model import CHARGING, FundingRow
-from mpss.transactions.purchases.funded_request import NEVER_HAD, TAKES
+from mpss.transactions.purchases.funded_request import TAKES
 
 _NOTHING_HELD = ("12 ", "22 ", "25 ")
 
@@ -72,8 +72,7 @@ async def _ask_bank(runtime: Runtime, request: FundingRow, take: FundingRow, car
     )
     if request.attempts > 1 and request.operation != BankOperation.REVERSE:
         known = await port.inquire(sent, timeout_seconds=seconds)
-        never_had = isinstance(known, Declined) and known.reason.startswith(NEVER_HAD)
-        if not never_had or request.operation in TAKES:
+        if not never_had(known) or request.operation in TAKES:
             return known
     outcome = await port.ask(sent, timeout_seconds=seconds)
     if request.operation == BankOperation.UNFREEZE and isinstance(outcome, Declined):

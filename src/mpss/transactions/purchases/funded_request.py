@@ -21,15 +21,13 @@ from mpss.kernel.ids import CardId, FundingId, TransactionId
 from mpss.ports.bank import BankOperation, BankProfile
 from mpss.ports.charging import ChargingOperation
 from mpss.transactions.funding.again import leased_until
-from mpss.transactions.funding.bank_request import NewRequest, new_bank_request, request_about
+from mpss.transactions.funding.bank_request import NEVER_HAD, NewRequest, new_bank_request, request_about
 from mpss.transactions.funding.model import CHARGING, FundingRow, FundingState
 
 TAKES = frozenset({ChargingOperation.RESERVE.value, BankOperation.FREEZE.value, BankOperation.DEBIT.value})
 """Only these may be given up; all that follow are insisted upon until they are acknowledged."""
 _CLOSED = ("5030", "14 ", "42 ")
 """DIAMETER_USER_UNKNOWN (RFC 8506 §9.2); no such card, no account (ISO 8583)."""
-NEVER_HAD = "25 "
-"""What a bank says of a reference that it does not know."""
 
 
 class Collection(NamedTuple):

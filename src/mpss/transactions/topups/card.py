@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,15 +27,14 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
-from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
+from mpss.kernel.outcome import Approved
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
 from mpss.risk.screen import remember, risk_touches, screen
 from mpss.risk.store import LISTED, blacklisted, greylisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
-from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
-from mpss.transactions.funding.model import FundingRow
+from mpss.transactions.funding.bank_request import NewRequest, connected, new_request
 from mpss.transactions.funding.store import get_request, taking_request
 from mpss.transactions.model import Asked, Asking, Proof, transaction
 from mpss.transactions.pay import with_password
@@ -43,9 +42,8 @@ from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.store import key_taken
 from mpss.transactions.topups.card_answer import AnswerCardTopup, debit
+from mpss.transactions.topups.card_call import call_bank, hopeless
 from mpss.transactions.topups.limits import Puts, check_topup, topup_touches
-
-_NEVER_HAD = "25 "
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +222,10 @@ async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -
     assert card is not None
     number = runtime.ports.key_store.unseal(card.number_sealed).decode()
     original = debit if request.operation == BankOperation.REVERSE else None
-    outcome = await _said(runtime, request, original, number, first=first)
+    outcome = await call_bank(runtime, request, original, number, first=first)
     now = runtime.clock.now()
     give_up = None
-    if request.operation == BankOperation.DEBIT and not first and _hopeless(runtime, request, outcome):
+    if request.operation == BankOperation.DEBIT and not first and hopeless(runtime, request, outcome, now):
         give_up = await new_request(runtime)
     if not isinstance(outcome, Approved):
         log.info(
@@ -239,23 +237,3 @@ async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -
     if give_up is not None and told.state is TransactionState.RELEASING:
         return await ask_bank(runtime, give_up.id) or told
     return told
-
-
-async def _said(
-    runtime: Runtime, request: FundingRow, original: FundingRow | None, number: str, *, first: bool
-) -> Outcome:
-    port, seconds = connected(runtime, request.counterpart), runtime.policy.bank_timeout_seconds
-    if port is None:
-        return InDoubt("the bank is not connected")
-    sent = sent_to_bank(request, number, original=original)
-    if first or request.operation == BankOperation.REVERSE:
-        return await port.ask(sent, timeout_seconds=seconds)
-    return await port.inquire(sent, timeout_seconds=seconds)
-
-
-def _hopeless(runtime: Runtime, request: FundingRow, outcome: Outcome) -> bool:
-    """Whether a debit that was asked about is to be reversed."""
-    if isinstance(outcome, Declined):
-        return outcome.reason.startswith(_NEVER_HAD)
-    end = request.created_at + timedelta(seconds=runtime.policy.funding_give_up_seconds)
-    return isinstance(outcome, InDoubt) and runtime.clock.now() >= end

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from mpss.accounts.card_model import CardState, VerifyBy
@@ -32,16 +32,16 @@ from mpss.accounts.machine import CardEvent
 from mpss.desk.model import Transaction, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CardId, FundingId, TransactionId
-from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
+from mpss.kernel.outcome import Approved
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
-from mpss.transactions.funding.bank_request import connected, new_request, sent_to_bank
-from mpss.transactions.funding.model import FundingRow
+from mpss.transactions.funding.bank_request import new_request
 from mpss.transactions.funding.store import get_request, taking_request
 from mpss.transactions.model import Asked
 from mpss.transactions.queries import get_transaction
+from mpss.transactions.topups.card_call import call_bank, hopeless
 from mpss.transactions.topups.card_verification_answer import AnswerVerification, DebitCardCommand, ReturnDebitCommand
 from mpss.transactions.topups.card_verification_store import (
     ended_verifications,
@@ -51,7 +51,6 @@ from mpss.transactions.topups.card_verification_store import (
 )
 
 CALLER, CHANNEL = "card_verification", "platform"
-_NEVER_HAD = "25 "
 _DAY = timedelta(days=1)
 _AT_ONCE = 64
 
@@ -187,10 +186,10 @@ async def ask_verification(runtime: Runtime, request_id: UUID, *, first: bool = 
     assert card is not None
     number = runtime.ports.key_store.unseal(card.number_sealed).decode()
     original = taken if request.operation == BankOperation.REVERSE else None
-    outcome = await _said(runtime, request, original, number, first=first)
+    outcome = await call_bank(runtime, request, original, number, first=first)
     now = runtime.clock.now()
     give_up = None
-    if request.operation == BankOperation.DEBIT and not first and _hopeless(runtime, request, outcome, now):
+    if request.operation == BankOperation.DEBIT and not first and hopeless(runtime, request, outcome, now):
         give_up = await new_request(runtime)
     if not isinstance(outcome, Approved):
         log.info(
@@ -207,26 +206,6 @@ async def ask_verification(runtime: Runtime, request_id: UUID, *, first: bool = 
     if give_up is not None and told.state is TransactionState.RELEASING:
         return await ask_verification(runtime, give_up.id) or told
     return told
-
-
-async def _said(
-    runtime: Runtime, request: FundingRow, original: FundingRow | None, number: str, *, first: bool
-) -> Outcome:
-    port, seconds = connected(runtime, request.counterpart), runtime.policy.bank_timeout_seconds
-    if port is None:
-        return InDoubt("the bank is not connected")
-    sent = sent_to_bank(request, number, original=original)
-    if first or request.operation == BankOperation.REVERSE:
-        return await port.ask(sent, timeout_seconds=seconds)
-    return await port.inquire(sent, timeout_seconds=seconds)
-
-
-def _hopeless(runtime: Runtime, request: FundingRow, outcome: Outcome, now: datetime) -> bool:
-    """Whether a debit that was asked about is to be reversed."""
-    if isinstance(outcome, Declined):
-        return outcome.reason.startswith(_NEVER_HAD)
-    end = request.created_at + timedelta(seconds=runtime.policy.funding_give_up_seconds)
-    return isinstance(outcome, InDoubt) and now >= end
 
 
 def _refuse_too_many(debits: int, most: int) -> None:

@@ -34,7 +34,7 @@ from mpss.risk.review_store import ReviewRow
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.answer import answered
-from mpss.transactions.funding.bank_request import NewRequest, connected, new_request, sent_to_bank
+from mpss.transactions.funding.bank_request import NewRequest, connected, never_had, new_request, sent_to_bank
 from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
@@ -46,8 +46,6 @@ from mpss.transactions.withdrawals.end import OfWithdrawal
 from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder
 from mpss.transactions.withdrawals.queries import get_withdrawal
 from mpss.transactions.withdrawals.terms import hold_back, keep_for_review, order_touches, settle_terms
-
-_NEVER_HAD = "25 "
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +114,14 @@ async def _said(runtime: Runtime, request: FundingRow, number: str, name: str, *
     sent = sent_to_bank(request, number, holder_name=name)
     if first:
         outcome = await port.ask(sent, timeout_seconds=seconds)
-        return InDoubt("the bank says of a new request that it never had it") if _never_had(outcome) else outcome
+        return InDoubt("the bank says of a new request that it never had it") if never_had(outcome) else outcome
     outcome = await port.inquire(sent, timeout_seconds=seconds)
-    if not _never_had(outcome):
+    if not never_had(outcome):
         return outcome
     outcome = await port.ask(sent, timeout_seconds=seconds)
     if isinstance(outcome, Declined):
         outcome = await port.inquire(sent, timeout_seconds=seconds)
-    return InDoubt("the bank never had it, and was told again") if _never_had(outcome) else outcome
-
-
-def _never_had(outcome: Outcome) -> bool:
-    return isinstance(outcome, Declined) and outcome.reason.startswith(_NEVER_HAD)
+    return InDoubt("the bank never had it, and was told again") if never_had(outcome) else outcome
 
 
 @dataclass(frozen=True, slots=True)
