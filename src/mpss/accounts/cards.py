@@ -29,7 +29,7 @@ from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose, check_code, request_code, use_code
 from mpss.accounts.machine import BANK_CARD, CardEvent
 from mpss.accounts.model import AccountRow, Life
-from mpss.accounts.notify import tell
+from mpss.accounts.notify import tell_holder
 from mpss.accounts.state import Operation
 from mpss.accounts.store import lock_account
 from mpss.db.database import UnitOfWork
@@ -338,7 +338,7 @@ async def active_account(uow: UnitOfWork, account_id: UUID, *, at: datetime) -> 
 async def tell_of_card(uow: UnitOfWork, event: str, account: AccountRow, card: CardRow, now: datetime) -> None:
     """Write the owner's notice of a change of the card."""
     params = {"card": card.masked[-4:]}
-    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now, params=params)
+    await tell_holder(uow, account, event, now=now, params=params)
 
 
 def _bank_name(port: BankPort | None, code: str) -> str:

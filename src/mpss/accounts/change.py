@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from mpss.accounts.model import AccountRow
-from mpss.accounts.notify import NO_PARAMS, tell
+from mpss.accounts.notify import NO_PARAMS, tell_holder
 from mpss.accounts.state_store import Owner, insert_event
 from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
@@ -35,7 +35,7 @@ async def changed(
 ) -> None:
     """Write the change down and tell the holder, in the caller's unit of work."""
     await insert_event(uow, account.id, event, detail=detail, actor=actor, now=now)
-    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now, params=params)
+    await tell_holder(uow, account, event, now=now, params=params)
 
 
 async def changed_by_staff(

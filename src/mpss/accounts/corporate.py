@@ -21,7 +21,7 @@ from mpss.accounts.group_model import Membership
 from mpss.accounts.group_store import find_membership
 from mpss.accounts.identity import IdentityClaim, Image, parse_identity
 from mpss.accounts.model import AccountClass, AccountRow, Life
-from mpss.accounts.notify import check_language, tell
+from mpss.accounts.notify import check_language, tell_holder
 from mpss.accounts.open import new_wallet
 from mpss.accounts.open_at_counter import BY_HALL, CounterAccount, welcome
 from mpss.accounts.store import find_wallet, lock_account
@@ -238,9 +238,7 @@ async def _tell(
     assert master.customer_id is not None
     customer = (await store.find_customers(uow, [master.customer_id]))[master.customer_id]
     params: dict[str, str | int] = {"group": runtime.ports.key_store.unseal(customer.name_sealed).decode(), **facts}
-    await tell(
-        uow, event, reference=member.id, phone=member.phone, language=member.language, now=now, params=params
-    )  # fmt: skip
+    await tell_holder(uow, member, event, now=now, params=params)
 
 
 async def _record(

@@ -13,7 +13,7 @@ from mpss.accounts import customer_store as store
 from mpss.accounts.customer_model import ImageKind, SubmissionRow, SubmissionState, Verification
 from mpss.accounts.customers import ShownCustomer, give_account, shown, verify_customer
 from mpss.accounts.identity import Image
-from mpss.accounts.notify import tell
+from mpss.accounts.notify import tell_holder
 from mpss.accounts.state_store import insert_event
 from mpss.accounts.store import lock_account, phone_of
 from mpss.accounts.upgrade import account_to_upgrade, tell_upgraded
@@ -139,10 +139,7 @@ async def refuse(runtime: Runtime, *, staff: StaffMember, submission_id: UUID, r
         account = locked[0]
         await _decide(uow, runtime, staff, submission_id, SubmissionState.REFUSED, told)
         await insert_event(uow, account.id, "identity_refused", detail={"reason": told}, actor=str(staff.id), now=now)
-        await tell(
-            uow, "identity_refused", reference=account.id, phone=account.phone, language=account.language, now=now,
-            params={"reason": told},
-        )  # fmt: skip
+        await tell_holder(uow, account, "identity_refused", now=now, params={"reason": told})
         await _record(uow, runtime, staff, "identity.refuse", submission_id, {"reason": told})
         return await _reviewed(uow, runtime, await _found(uow, submission_id))
 

@@ -21,7 +21,7 @@ from mpss.accounts import token_store
 from mpss.accounts.boss_asking import check_number
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.model import AccountRow, Life
-from mpss.accounts.notify import tell
+from mpss.accounts.notify import tell, tell_holder
 from mpss.accounts.password_store import clear_login, count_login, lock_login, set_login
 from mpss.accounts.sign_in import Session, SignedIn, start_session
 from mpss.accounts.store import find_wallet, lock_account
@@ -58,9 +58,7 @@ async def set_login_password(runtime: Runtime, *, session: Session, code: str, p
         await use_code(uow, code_id, now=now)
         await set_login(uow, account.id, hashed=hashed, now=now)
         await token_store.end_sessions(uow, account.id, kept=session.token_digest)
-        await tell(
-            uow, "login_password_set", reference=account.id, phone=account.phone, language=account.language, now=now
-        )
+        await tell_holder(uow, account, "login_password_set", now=now)
 
 
 async def sign_in_by_password(runtime: Runtime, *, phone: str, password: str) -> SignedIn:

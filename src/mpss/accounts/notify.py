@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
@@ -33,6 +34,24 @@ async def tell(
         OutboxId.new(now), reference=reference, phone=phone, event=event, language=language, params=params, now=now
     )
     await enqueue(uow, [row])
+
+
+class Holder(Protocol):
+    """Whose account it is, as a notice needs to know."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def phone(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+
+
+async def tell_holder(
+    uow: UnitOfWork, account: Holder, event: str, *, now: datetime, params: Mapping[str, str | int] = NO_PARAMS
+) -> None:
+    """Write down an SMS to an account's phone, in its language, about the account."""
+    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now, params=params)
 
 
 def sealed(key_store: KeyStore, secret: str) -> str:

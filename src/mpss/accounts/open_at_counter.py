@@ -20,7 +20,7 @@ from mpss.accounts.customers import checked_images, clerk_of, give_account, plac
 from mpss.accounts.identity import IdentityClaim, Image, parse_identity
 from mpss.accounts.links import send_link
 from mpss.accounts.model import AccountClass, AccountRow
-from mpss.accounts.notify import check_language, tell
+from mpss.accounts.notify import check_language, tell_holder
 from mpss.accounts.open import new_wallet
 from mpss.accounts.state_store import insert_event
 from mpss.db.database import UnitOfWork
@@ -108,6 +108,6 @@ async def welcome(
     """Write down who opened it, tell the holder of a new pending account, send the link to the first password."""
     now = runtime.clock.now()
     await insert_event(uow, account.id, "opened", detail={"class": account_class}, actor=actor, now=now)
-    await tell(uow, "opened", reference=account.id, phone=account.phone, language=account.language, now=now)
+    await tell_holder(uow, account, "opened", now=now)
     await token_store.give_account(uow, phone=account.phone, account_id=account.id)
     await send_link(uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now)

@@ -16,7 +16,7 @@ from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.holder_proof import asks_holder, document_of, prove_holder
 from mpss.accounts.links import find_link, send_link
 from mpss.accounts.model import AccountRow, Life, UsageRow
-from mpss.accounts.notify import tell
+from mpss.accounts.notify import tell_holder
 from mpss.accounts.password_rules import (
     candidate_digests,
     check_form,
@@ -204,7 +204,7 @@ async def _replace(
 
 
 async def _tell(uow: UnitOfWork, event: str, account: AccountRow, now: datetime) -> None:
-    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now)
+    await tell_holder(uow, account, event, now=now)
 
 
 def _refuse_stopped(account: AccountRow, now: datetime) -> None:

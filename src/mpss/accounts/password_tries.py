@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mpss.accounts.checks import became_locked, check_password
 from mpss.accounts.model import AccountRow, UsageRow
-from mpss.accounts.notify import tell
+from mpss.accounts.notify import tell_holder
 from mpss.accounts.spray import failure
 from mpss.accounts.store import PASSWORD_FAILURES, save_usage
 from mpss.db.database import UnitOfWork
@@ -48,7 +48,5 @@ async def count_try(
         row = failure(account_id=account.id, fingerprint=tried, source=source, now=now)
         await copy_rows(uow, PASSWORD_FAILURES, [row])
         if became_locked(usage, counted, now, runtime.policy):
-            await tell(
-                uow, "password_locked", reference=account.id, phone=account.phone, language=account.language, now=now
-            )
+            await tell_holder(uow, account, "password_locked", now=now)
     return refusal

@@ -19,7 +19,7 @@ from uuid import UUID
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
 from mpss.accounts.model import AccountRow
-from mpss.accounts.notify import tell
+from mpss.accounts.notify import tell_holder
 from mpss.accounts.payee_model import Payee
 from mpss.accounts.payee_store import dissolve, insert_payee, payees_of, set_limits
 from mpss.accounts.proven import Proofs, proven
@@ -183,4 +183,4 @@ def check_limits(runtime: Runtime, single_limit_fen: int, daily_limit_fen: int) 
 
 
 async def _tell(uow: UnitOfWork, event: str, account: AccountRow, now: datetime, params: dict[str, str | int]) -> None:
-    await tell(uow, event, reference=account.id, phone=account.phone, language=account.language, now=now, params=params)
+    await tell_holder(uow, account, event, now=now, params=params)

@@ -30,7 +30,7 @@ from mpss.accounts.customers import (
 )
 from mpss.accounts.identity import IdentityClaim, Image, parse_identity
 from mpss.accounts.model import AccountClass, AccountRow
-from mpss.accounts.notify import tell
+from mpss.accounts.notify import tell_holder
 from mpss.accounts.state import Operation
 from mpss.accounts.state_store import insert_event
 from mpss.accounts.store import find_wallet, lock_account
@@ -87,14 +87,7 @@ async def submit_identity(
         await store.insert_submission(uow, submission_id, account_id=account_id, customer_id=customer.id, now=now)
         told = {"submission": SubmissionId.outside(submission_id)}
         await insert_event(uow, account.id, "identity_submitted", detail=told, actor=SUBSCRIBER, now=now)
-        await tell(
-            uow,
-            "identity_submitted",
-            reference=account.id,
-            phone=account.phone,
-            language=account.language,
-            now=now,
-        )
+        await tell_holder(uow, account, "identity_submitted", now=now)
     return SubmissionRow(submission_id, account_id, customer.id, SubmissionState.SUBMITTED, now, None, None, "")
 
 
@@ -183,15 +176,7 @@ async def warn_of_documents(runtime: Runtime) -> int:
         warned = await store.warn_of_documents(uow, until=until, now=now, limit=_MOST_WARNED)
         for account in warned:
             params = {"until": account.valid_until.isoformat()}
-            await tell(
-                uow,
-                "document_expiring",
-                reference=account.id,
-                phone=account.phone,
-                language=account.language,
-                now=now,
-                params=params,
-            )
+            await tell_holder(uow, account, "document_expiring", now=now, params=params)
     return len(warned)
 
 
@@ -217,15 +202,7 @@ async def tell_upgraded(
     await insert_event(uow, account.id, "upgraded", detail=detail, actor=actor, now=now)
     if account.document_expired_since is not None:
         await changed(uow, account, "document_renewed", actor=actor, now=now)
-    await tell(
-        uow,
-        "upgraded",
-        reference=account.id,
-        phone=account.phone,
-        language=account.language,
-        now=now,
-        params={"level": _ROMAN[account_class]},
-    )
+    await tell_holder(uow, account, "upgraded", now=now, params={"level": _ROMAN[account_class]})
 
 
 async def _identity_of(uow: UnitOfWork, runtime: Runtime, account_id: UUID) -> AccountIdentity:
