@@ -15,10 +15,9 @@ import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
-from uuid import UUID
+from typing import Any, ClassVar
 
-from mpss.accounts.checks import check_state
+from mpss.accounts.model import AccountRow
 from mpss.accounts.queries import find_wallet_id
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS
@@ -27,21 +26,16 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.kernel.ids import TransactionId
 from mpss.kernel.masking import mask_tail
 from mpss.kernel.phone import parse_phone
-from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import remember_paid, risk_touches
-from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
-from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, Asking, transaction
-from mpss.transactions.postings import bank_transfer_legs, turned_round
+from mpss.transactions.postings import bank_transfer_legs
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.topups.limits import check_topup, give_back_topup, topup_touches
+from mpss.transactions.topups.command import ToppingUpBy, taken_back
+from mpss.transactions.topups.limits import check_topup, topup_touches
 from mpss.transactions.topups.store import transaction_of_key
 
 CHANNEL = "bank"
@@ -57,67 +51,28 @@ class AnotherAmount(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class BankTopupCommand(Asking):
-    """Money that a bank took from its customer for a wallet; `account_id` None where the number has none."""
+class BankTopupCommand(ToppingUpBy):
+    """Money that a bank took from its customer for a wallet; `card` is the customer's, masked."""
 
-    account_id: UUID | None
-    amount_fen: int
+    kind: ClassVar = TransactionKind.BANK_TOPUP
+    operation: ClassVar = Operation.RECEIVE
+
     card: str
     policy: Policy
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        if self.account_id is not None:
-            yield from topup_touches(self.account_id, self.asked.channel)
-            yield LISTED, self.account_id
-            yield from risk_touches(self.account_id)
+    @property
+    def metadata(self) -> str | None:
+        return json.dumps({"card": self.card}) if self.card else None
 
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
-
-    def decide(self, snapshot: Snapshot) -> Decision:
-        return remember_paid(self._decide(snapshot), snapshot)
-
-    def _decide(self, snapshot: Snapshot) -> Decision:
+    def topped_up(self, account: AccountRow, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.3.1.2."""
-        today = snapshot.business_date
-        account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account, Operation.RECEIVE, at=self.asked.at)
-        if account is None or refusal is not None:
-            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
-        if blacklisted(snapshot, (account.id,)):
-            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         counts = check_topup(
             account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel
         )
         if isinstance(counts, ErrorCode):
-            return Decision(self.declined(counts, today))
-        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen
-        done = self._transaction(TransactionState.SUCCEEDED, today)
+            return Decision(self.declined(counts, snapshot.business_date))
         legs = bank_transfer_legs(wallet=account.ledger_account_id, amount_fen=self.amount_fen)
-        told = notice(
-            OutboxId.new(self.asked.at),
-            reference=done.id,
-            phone=account.phone,
-            event="topped_up",
-            language=account.language,
-            params={"amount_fen": self.amount_fen, "balance_fen": balance_fen, "source": "bank_transfer"},
-            now=self.asked.at,
-        )
-        return Decision(done, JournalEntry(done.id, done.kind, legs), counts, [(OUTBOX, told)])
-
-    def _transaction(
-        self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
-    ) -> Transaction:
-        return transaction(
-            self.asked,
-            TransactionKind.BANK_TOPUP,
-            state,
-            business_date,
-            amount_fen=self.amount_fen,
-            refusal=refusal,
-            account_id=self.account_id,
-            metadata=json.dumps({"card": self.card}) if self.card else None,
-        )
+        return self.entered(account, self.amount_fen, legs, counts, snapshot, source="bank_transfer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +108,7 @@ class ReverseBankTopupCommand(Asking):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CM 5.3.1.2."""
-        today, now = snapshot.business_date, self.asked.at
+        today = snapshot.business_date
         original = snapshot[TRANSACTIONS][self.original.id]
         if original.state is not TransactionState.SUCCEEDED or original.account_id is None:
             return Decision(self.declined(ErrorCode.ILLEGAL_STATE, today))
@@ -164,24 +119,8 @@ class ReverseBankTopupCommand(Asking):
         if min(balance.balance_fen - balance.restricted_fen, balance.available_fen) < amount_fen:
             return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today))
         done = self._transaction(TransactionState.SUCCEEDED, today)
-        legs = turned_round(bank_transfer_legs(wallet=account.ledger_account_id, amount_fen=amount_fen))
-        told = notice(
-            OutboxId.new(now),
-            reference=done.id,
-            phone=account.phone,
-            event="bank_topup_reversed",
-            language=account.language,
-            params={"amount_fen": amount_fen, "balance_fen": balance.balance_fen - amount_fen},
-            now=now,
-        )
-        undone = original._replace(state=WAITING.move(original.state, Event.REVERSE))
-        decision = Decision(
-            done,
-            entry=JournalEntry(done.id, done.kind, legs, reverses_id=original.id),
-            puts=[(TRANSACTIONS, original.id, undone)],
-            inserts=[(OUTBOX, told)],
-        )
-        return give_back_topup(decision, original, snapshot)
+        legs = bank_transfer_legs(wallet=account.ledger_account_id, amount_fen=amount_fen)
+        return taken_back(done, original, account, legs, snapshot, event="bank_topup_reversed", at=self.asked.at)
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None

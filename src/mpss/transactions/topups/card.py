@@ -12,15 +12,14 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 from uuid import UUID
 
 from mpss.accounts.card_store import find_card
 from mpss.accounts.cards import card_in_hand
 from mpss.accounts.checks import check_state
 from mpss.accounts.model import AccountRow
-from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
@@ -30,42 +29,42 @@ from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved
 from mpss.observability import log
 from mpss.ports.bank import BankOperation
-from mpss.risk.screen import remember, risk_touches, screen
+from mpss.risk.screen import remember, screen
 from mpss.risk.store import LISTED, blacklisted, greylisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import NewRequest, connected, new_request
 from mpss.transactions.funding.store import get_request, taking_request
-from mpss.transactions.model import Asked, Asking, Proof, transaction
+from mpss.transactions.model import Asked, Proof
 from mpss.transactions.pay import with_password
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.store import key_taken
 from mpss.transactions.topups.card_answer import AnswerCardTopup, debit
 from mpss.transactions.topups.card_call import call_bank, hopeless
-from mpss.transactions.topups.limits import Puts, check_topup, topup_touches
+from mpss.transactions.topups.command import ToppingUp, ToppingUpBy
+from mpss.transactions.topups.limits import Puts, check_topup
 
 
 @dataclass(frozen=True, slots=True)
-class CardTopupCommand(Asking):
+class CardTopupCommand(ToppingUpBy):
     """`bank` is the card's; `debit` what the bank will know the request by."""
 
-    account_id: UUID
-    amount_fen: int
+    kind: ClassVar = TransactionKind.BANK_CARD_TOPUP
+
     card_id: UUID
     bank: str
     debit: NewRequest
     proof: Proof
     policy: Policy
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id, self.asked.channel)
-        yield LISTED, self.account_id
-        yield from risk_touches(self.account_id)
-        yield LISTED, self.card_id
+    @property
+    def metadata(self) -> str | None:
+        return card_memo(self.card_id, self.bank)
 
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
+    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+        yield from ToppingUp.touches(self)
+        yield LISTED, self.card_id
 
     def decide(self, snapshot: Snapshot) -> Decision:
         return remember(self._decide(snapshot), snapshot)
@@ -73,8 +72,8 @@ class CardTopupCommand(Asking):
     def _decide(self, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.1; CM 6.4.2."""
         today, policy = snapshot.business_date, self.policy
-        account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
+        account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)
+        refusal = check_state(account, self.operation, at=self.asked.at)
         if account is None or refusal is not None:
             return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
         before = snapshot[USAGE][account.id]
@@ -90,25 +89,11 @@ class CardTopupCommand(Asking):
         if isinstance(counts, ErrorCode):
             decision = Decision(self.declined(counts, today), recorded=counts is not ErrorCode.CHALLENGE_REQUIRED)
         else:
-            intent = self._transaction(TransactionState.FUNDING, today)
+            intent = self.made(TransactionState.FUNDING, today, self.amount_fen)
             decision = debit(Decision(intent), self.bank, self.card_id, self.debit, counts, policy, at=at)
         if usage is not before:
             decision.puts.append((USAGE, account.id, usage))
         return decision
-
-    def _transaction(
-        self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
-    ) -> Transaction:
-        return transaction(
-            self.asked,
-            TransactionKind.BANK_CARD_TOPUP,
-            state,
-            business_date,
-            amount_fen=self.amount_fen,
-            refusal=refusal,
-            account_id=self.account_id,
-            metadata=card_memo(self.card_id, self.bank),
-        )
 
 
 def card_memo(card_id: UUID, bank: str) -> str:

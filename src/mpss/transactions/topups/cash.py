@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
+from mpss.accounts.model import AccountRow
 from mpss.accounts.queries import find_wallet_id
 from mpss.accounts.state import Operation
 from mpss.accounts.store import ACCOUNTS
@@ -22,86 +22,39 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.kernel.ids import TransactionId
 from mpss.kernel.phone import parse_phone
-from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import remember_paid, risk_touches
-from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
-from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, Asking, transaction
-from mpss.transactions.postings import cash_topup_legs, turned_round
+from mpss.transactions.postings import cash_topup_legs
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.topups.limits import check_topup, give_back_topup, topup_touches
+from mpss.transactions.topups.command import ToppingUpBy, taken_back
+from mpss.transactions.topups.limits import check_topup, topup_touches
 
 CHANNEL = "hall"
 
 
 @dataclass(frozen=True, slots=True)
-class CashTopupCommand(Asking):
-    """Cash taken for a wallet; `account_id` None where the number has none."""
+class CashTopupCommand(ToppingUpBy):
+    """Cash taken for a wallet."""
 
-    account_id: UUID | None
-    amount_fen: int
+    kind: ClassVar = TransactionKind.CASH_TOPUP
+    operation: ClassVar = Operation.RECEIVE
+
     policy: Policy
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        if self.account_id is not None:
-            yield from topup_touches(self.account_id, self.asked.channel)
-            yield LISTED, self.account_id
-            yield from risk_touches(self.account_id)
-
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
-
-    def decide(self, snapshot: Snapshot) -> Decision:
-        return remember_paid(self._decide(snapshot), snapshot)
-
-    def _decide(self, snapshot: Snapshot) -> Decision:
-        today = snapshot.business_date
-        account = None if self.account_id is None else snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account, Operation.RECEIVE, at=self.asked.at)
-        if account is None or refusal is not None:
-            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
-        if blacklisted(snapshot, (account.id,)):
-            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
+    def topped_up(self, account: AccountRow, snapshot: Snapshot) -> Decision:
         counts = check_topup(
             account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel,
             watched=self.asked.watched,
         )  # fmt: skip
         if isinstance(counts, ErrorCode):
-            return Decision(self.declined(counts, today))
-        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + self.amount_fen
-        done = self._transaction(TransactionState.SUCCEEDED, today)
+            return Decision(self.declined(counts, snapshot.business_date))
         legs = cash_topup_legs(wallet=account.ledger_account_id, amount_fen=self.amount_fen)
-        told = notice(
-            OutboxId.new(self.asked.at),
-            reference=done.id,
-            phone=account.phone,
-            event="topped_up",
-            language=account.language,
-            params={"amount_fen": self.amount_fen, "balance_fen": balance_fen, "source": "cash"},
-            now=self.asked.at,
-        )
-        return Decision(done, JournalEntry(done.id, done.kind, legs), counts, [(OUTBOX, told)])
-
-    def _transaction(
-        self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
-    ) -> Transaction:
-        return transaction(
-            self.asked,
-            TransactionKind.CASH_TOPUP,
-            state,
-            business_date,
-            amount_fen=self.amount_fen,
-            refusal=refusal,
-            account_id=self.account_id,
-        )
+        return self.entered(account, self.amount_fen, legs, counts, snapshot, source="cash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +88,8 @@ class UndoCommand(Asking):
         if balance.withdrawable_fen < amount_fen:
             return Decision(self.declined(ErrorCode.INSUFFICIENT_FUNDS, today))
         done = self._transaction(TransactionState.SUCCEEDED, today)
-        legs = turned_round(cash_topup_legs(wallet=account.ledger_account_id, amount_fen=amount_fen))
-        told = notice(
-            OutboxId.new(self.asked.at),
-            reference=done.id,
-            phone=account.phone,
-            event="topup_undone",
-            language=account.language,
-            params={"amount_fen": amount_fen, "balance_fen": balance.balance_fen - amount_fen},
-            now=self.asked.at,
-        )
-        undone = original._replace(state=WAITING.move(original.state, Event.REVERSE))
-        decision = Decision(
-            done,
-            entry=JournalEntry(done.id, done.kind, legs, reverses_id=original.id),
-            puts=[(TRANSACTIONS, original.id, undone)],
-            inserts=[(OUTBOX, told)],
-        )
-        return give_back_topup(decision, original, snapshot)
+        legs = cash_topup_legs(wallet=account.ledger_account_id, amount_fen=amount_fen)
+        return taken_back(done, original, account, legs, snapshot, event="topup_undone", at=self.asked.at)
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None

@@ -9,31 +9,27 @@ lands says nothing. Spec: CT 5.1, 5.2; CM 6.4.5, 9.3.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import ClassVar, NamedTuple
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
-from mpss.accounts.state import Operation
-from mpss.accounts.store import ACCOUNTS
+from mpss.accounts.model import AccountRow
 from mpss.config import Policy
-from mpss.db.rows import RowSet
-from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.desk.model import Answer, Decision, Snapshot, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Outcome
 from mpss.observability import log
 from mpss.ports.online_bank import OnlineBankOrder
-from mpss.risk.screen import remember_paid, risk_touches
-from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
-from mpss.transactions.model import Asked, Asking, transaction
+from mpss.transactions.model import Asked
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.topups.ask import record_answer
-from mpss.transactions.topups.limits import check_topup, topup_touches
+from mpss.transactions.topups.command import ToppingUpBy
+from mpss.transactions.topups.limits import check_topup
 from mpss.transactions.topups.outside import ONLINE_BANK, new_topup_request
 from mpss.transactions.topups.store import request_by_session
 
@@ -42,54 +38,24 @@ _DESCRIPTION = "手机支付账户充值"
 
 
 @dataclass(frozen=True, slots=True)
-class OnlineBankTopupCommand(Asking):
-    account_id: UUID
-    amount_fen: int
+class OnlineBankTopupCommand(ToppingUpBy):
+    kind: ClassVar = TransactionKind.ONLINE_BANK_TOPUP
+
     request_id: UUID
     policy: Policy
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id, self.asked.channel)
-        yield LISTED, self.account_id
-        yield from risk_touches(self.account_id)
-
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
-
-    def decide(self, snapshot: Snapshot) -> Decision:
-        return remember_paid(self._decide(snapshot), snapshot)
-
-    def _decide(self, snapshot: Snapshot) -> Decision:
+    def topped_up(self, account: AccountRow, snapshot: Snapshot) -> Decision:
         """Spec: CM 6.4.5, 9.3."""
         today = snapshot.business_date
-        account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
-        if account is None or refusal is not None:
-            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
-        if blacklisted(snapshot, (account.id,)):
-            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         counts = check_topup(
             account, self.amount_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel,
             watched=self.asked.watched,
         )  # fmt: skip
         if isinstance(counts, ErrorCode):
             return Decision(self.declined(counts, today))
-        topup = self._transaction(TransactionState.FUNDING, today)
+        topup = self.made(TransactionState.FUNDING, today, self.amount_fen)
         request = new_topup_request(topup, account.phone, due_at=self.asked.at + _FIRST_INQUIRY)
         return Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), *counts])
-
-    def _transaction(
-        self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None
-    ) -> Transaction:
-        return transaction(
-            self.asked,
-            TransactionKind.ONLINE_BANK_TOPUP,
-            state,
-            business_date,
-            amount_fen=self.amount_fen,
-            refusal=refusal,
-            account_id=self.account_id,
-        )
 
 
 class Redirected(NamedTuple):

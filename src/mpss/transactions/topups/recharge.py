@@ -9,36 +9,30 @@ Spec: CT 5.1, 5.2; CM 6.4.3.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from typing import ClassVar
 from uuid import UUID
 
-from mpss.accounts.checks import check_state, check_voucher_tries
+from mpss.accounts.checks import check_voucher_tries
 from mpss.accounts.model import AccountRow
 from mpss.accounts.queries import overview
 from mpss.accounts.state import Operation, refusal_in
-from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.accounts.store import USAGE
 from mpss.config import Policy
-from mpss.db.rows import RowSet
-from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.desk.model import Answer, Decision, Snapshot, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import AccountId, FundingId, OutboxId, TransactionId
+from mpss.kernel.ids import AccountId, FundingId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.ports.recharge_card import UNKNOWN_CARD, CardConsumption, RechargeCardPort
-from mpss.risk.screen import remember_paid, risk_touches
-from mpss.risk.store import LISTED, blacklisted
 from mpss.runtime import Runtime
 from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.store import FUNDING_REQUESTS, get_request
-from mpss.transactions.model import Asked, Asking, transaction
+from mpss.transactions.model import Asked
 from mpss.transactions.store import key_taken
 from mpss.transactions.topups.ask import record_answer
-from mpss.transactions.topups.limits import check_topup, topup_touches
+from mpss.transactions.topups.command import ToppingUp, count_wrong_card, forget_wrong_cards
+from mpss.transactions.topups.limits import check_topup
 from mpss.transactions.topups.outside import RECHARGE, REFUSALS, new_topup_request
 from mpss.vouchers.digests import candidate_digests
 
@@ -46,36 +40,19 @@ _LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)
-class RechargeTopupCommand(Asking):
+class RechargeTopupCommand(ToppingUp):
     """`worth` is what the platform said of the card, None where it was not asked."""
 
-    account_id: UUID
+    kind: ClassVar = TransactionKind.RECHARGE_TOPUP
+
     worth: Outcome | None
     request_id: UUID
     policy: Policy
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id, self.asked.channel)
-        yield LISTED, self.account_id
-        yield from risk_touches(self.account_id)
-
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self._transaction(TransactionState.DECLINED, business_date, refusal=code)
-
-    def decide(self, snapshot: Snapshot) -> Decision:
-        return remember_paid(self._decide(snapshot), snapshot)
-
-    def _decide(self, snapshot: Snapshot) -> Decision:
+    def topped_up(self, account: AccountRow, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.2; CM 6.4.3."""
         today = snapshot.business_date
-        account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
-        if account is None or refusal is not None:
-            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
-        if blacklisted(snapshot, (account.id,)):
-            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
-        usage = snapshot[USAGE][account.id]
-        refusal = check_voucher_tries(usage, self.policy)
+        refusal = check_voucher_tries(snapshot[USAGE][account.id], self.policy)
         if refusal is not None:
             return Decision(self.declined(refusal, today), recorded=False)
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen
@@ -83,7 +60,8 @@ class RechargeTopupCommand(Asking):
             case Approved(content=face):
                 return self._intend(account, int(face), snapshot)
             case Declined(reason=reason) if reason == UNKNOWN_CARD:
-                return self._count_wrong(account, snapshot)
+                declined = self.declined(ErrorCode.UNKNOWN_VOUCHER, today)
+                return count_wrong_card(declined, account, snapshot, self.policy, at=self.asked.at)
             case Declined(reason=reason):
                 return Decision(self.declined(REFUSALS.get(reason, ErrorCode.FUNDING_DECLINED), today))
             case InDoubt():
@@ -97,45 +75,11 @@ class RechargeTopupCommand(Asking):
         counts = check_topup(account, face_fen, snapshot, self.policy, at=self.asked.at, channel=self.asked.channel)
         if isinstance(counts, ErrorCode):
             return Decision(self.declined(counts, snapshot.business_date))
-        topup = self._transaction(TransactionState.FUNDING, snapshot.business_date, amount_fen=face_fen)
+        topup = self.made(TransactionState.FUNDING, snapshot.business_date, face_fen)
         due_at = leased_until(self.asked.at, self.policy)
         request = new_topup_request(topup, account.phone, due_at=due_at)
         decision = Decision(topup, puts=[(FUNDING_REQUESTS, self.request_id, request), *counts])
-        usage = snapshot[USAGE][account.id]
-        if usage.voucher_wrong:
-            decision.puts.append((USAGE, account.id, usage._replace(voucher_wrong=0)))
-        return decision
-
-    def _count_wrong(self, account: AccountRow, snapshot: Snapshot) -> Decision:
-        usage = snapshot[USAGE][account.id]
-        counted = usage._replace(voucher_wrong=usage.voucher_wrong + 1)
-        declined = self.declined(ErrorCode.UNKNOWN_VOUCHER, snapshot.business_date)
-        decision = Decision(declined, puts=[(USAGE, account.id, counted)], recorded=False)
-        if check_voucher_tries(counted, self.policy) is not None:
-            told = notice(
-                OutboxId.new(self.asked.at),
-                reference=account.id,
-                phone=account.phone,
-                event="voucher_barred",
-                language=account.language,
-                params={},
-                now=self.asked.at,
-            )
-            decision.inserts.append((OUTBOX, told))
-        return decision
-
-    def _transaction(
-        self, state: TransactionState, business_date: date, *, amount_fen: int = 0, refusal: ErrorCode | None = None
-    ) -> Transaction:
-        return transaction(
-            self.asked,
-            TransactionKind.RECHARGE_TOPUP,
-            state,
-            business_date,
-            amount_fen=amount_fen,
-            refusal=refusal,
-            account_id=self.account_id,
-        )
+        return forget_wrong_cards(decision, account, snapshot)
 
 
 async def top_up_by_recharge_card(

@@ -10,71 +10,52 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from mpss.accounts.checks import check_state, check_voucher_tries
+from mpss.accounts.checks import check_voucher_tries
 from mpss.accounts.model import AccountRow
-from mpss.accounts.state import Operation
-from mpss.accounts.store import ACCOUNTS, USAGE
+from mpss.accounts.store import USAGE
 from mpss.config import Policy
-from mpss.db.rows import InsertSet, RowSet
-from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
+from mpss.db.rows import RowSet
+from mpss.desk.model import Answer, Decision, Snapshot, TransactionKind, digest_of
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import AccountId, OutboxId, TransactionId
-from mpss.ledger.model import JournalEntry
-from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import remember_paid, risk_touches
-from mpss.risk.store import LISTED, blacklisted
+from mpss.kernel.ids import AccountId, TransactionId
 from mpss.runtime import Runtime
-from mpss.transactions.model import Asked, Asking, transaction
+from mpss.transactions.model import Asked
 from mpss.transactions.postings import voucher_topup_legs
-from mpss.transactions.topups.limits import Puts, check_topup, topup_touches
+from mpss.transactions.topups.command import ToppingUp, count_wrong_card, forget_wrong_cards
+from mpss.transactions.topups.limits import Puts, check_topup
 from mpss.vouchers.digests import candidate_digests
 from mpss.vouchers.model import VoucherRow, check_voucher, parse_card_password
 from mpss.vouchers.store import VOUCHERS
 
 
 @dataclass(frozen=True, slots=True)
-class VoucherTopupCommand(Asking):
+class VoucherTopupCommand(ToppingUp):
     """`digests` are the card password's, under every version of its key; at most one names a card."""
 
-    account_id: UUID
+    kind: ClassVar = TransactionKind.VOUCHER_TOPUP
+
     digests: tuple[bytes, ...]
     policy: Policy
 
     def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
-        yield from topup_touches(self.account_id, self.asked.channel)
-        yield LISTED, self.account_id
-        yield from risk_touches(self.account_id)
+        yield from ToppingUp.touches(self)
         for digest in self.digests:
             yield VOUCHERS, digest
 
-    def declined(self, code: ErrorCode, business_date: date) -> Transaction:
-        return self._transaction(TransactionState.DECLINED, business_date, amount_fen=0, refusal=code)
-
-    def decide(self, snapshot: Snapshot) -> Decision:
-        return remember_paid(self._decide(snapshot), snapshot)
-
-    def _decide(self, snapshot: Snapshot) -> Decision:
+    def topped_up(self, account: AccountRow, snapshot: Snapshot) -> Decision:
         """Spec: CT 5.2."""
         today = snapshot.business_date
-        account = snapshot[ACCOUNTS].get(self.account_id)
-        refusal = check_state(account, Operation.TOP_UP, at=self.asked.at)
-        if account is None or refusal is not None:
-            return Decision(self.declined(refusal or ErrorCode.UNKNOWN_ACCOUNT, today))
-        if blacklisted(snapshot, (account.id,)):
-            return Decision(self.declined(ErrorCode.BLACKLISTED, today))
         refusal = check_voucher_tries(snapshot[USAGE][account.id], self.policy)
         if refusal is not None:
             return Decision(self.declined(refusal, today), recorded=False)
         found = (snapshot[VOUCHERS].get(digest) for digest in self.digests)
         voucher = next((row for row in found if row is not None), None)
         if voucher is None:
-            return self._count_wrong(account, snapshot)
+            declined = self.declined(ErrorCode.UNKNOWN_VOUCHER, today)
+            return count_wrong_card(declined, account, snapshot, self.policy, at=self.asked.at)
         refusal = check_voucher(voucher, today)
         if refusal is not None:
             return Decision(self.declined(refusal, today))
@@ -85,62 +66,12 @@ class VoucherTopupCommand(Asking):
             return Decision(self.declined(counts, today))
         return self._redeem(account, voucher, counts, snapshot)
 
-    def _count_wrong(self, account: AccountRow, snapshot: Snapshot) -> Decision:
-        usage = snapshot[USAGE][account.id]
-        counted = usage._replace(voucher_wrong=usage.voucher_wrong + 1)
-        declined = self.declined(ErrorCode.UNKNOWN_VOUCHER, snapshot.business_date)
-        decision = Decision(declined, puts=[(USAGE, account.id, counted)], recorded=False)
-        if check_voucher_tries(counted, self.policy) is not None:
-            decision.inserts.append(self._tell("voucher_barred", account, account.id, {}))
-        return decision
-
     def _redeem(self, account: AccountRow, voucher: VoucherRow, counts: Puts, snapshot: Snapshot) -> Decision:
-        balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + voucher.face_fen
-        done = self._transaction(TransactionState.SUCCEEDED, snapshot.business_date, amount_fen=voucher.face_fen)
         legs = voucher_topup_legs(wallet=account.ledger_account_id, amount_fen=voucher.face_fen)
-        used = voucher._replace(redeemed_by=account.id, transaction_id=done.id, redeemed_at=self.asked.at)
-        params: dict[str, str | int] = {
-            "amount_fen": voucher.face_fen,
-            "balance_fen": balance_fen,
-            "source": "voucher",
-        }
-        decision = Decision(
-            done,
-            entry=JournalEntry(done.id, done.kind, legs),
-            puts=[(VOUCHERS, voucher.digest, used), *counts],
-            inserts=[self._tell("topped_up", account, done.id, params)],
-        )
-        usage = snapshot[USAGE][account.id]
-        if usage.voucher_wrong:
-            decision.puts.append((USAGE, account.id, usage._replace(voucher_wrong=0)))
-        return decision
-
-    def _tell(
-        self, event: str, account: AccountRow, reference: UUID, params: dict[str, str | int]
-    ) -> tuple[InsertSet, tuple[Any, ...]]:
-        row = notice(
-            OutboxId.new(self.asked.at),
-            reference=reference,
-            phone=account.phone,
-            event=event,
-            language=account.language,
-            params=params,
-            now=self.asked.at,
-        )
-        return OUTBOX, row
-
-    def _transaction(
-        self, state: TransactionState, business_date: date, *, amount_fen: int, refusal: ErrorCode | None = None
-    ) -> Transaction:
-        return transaction(
-            self.asked,
-            TransactionKind.VOUCHER_TOPUP,
-            state,
-            business_date,
-            amount_fen=amount_fen,
-            refusal=refusal,
-            account_id=self.account_id,
-        )
+        decision = self.entered(account, voucher.face_fen, legs, counts, snapshot, source="voucher")
+        used = voucher._replace(redeemed_by=account.id, transaction_id=self.id, redeemed_at=self.asked.at)
+        decision.puts.append((VOUCHERS, voucher.digest, used))
+        return forget_wrong_cards(decision, account, snapshot)
 
 
 async def redeem_voucher(
