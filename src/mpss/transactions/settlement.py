@@ -27,7 +27,7 @@ from mpss.desk.model import Answer, Decision, Snapshot, Transaction, Transaction
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import ApprovalId, MerchantId, OutboxId, TransactionId
 from mpss.ledger.model import JournalEntry
-from mpss.merchants.close import check_reason, merchant_closing
+from mpss.merchants.close import MerchantClosing, check_reason, merchant_closing
 from mpss.merchants.closing_model import BEFORE_SETTLING, OwedRow
 from mpss.merchants.closing_store import OWED_TO_MERCHANTS
 from mpss.merchants.model import MerchantState
@@ -180,14 +180,17 @@ async def approve_settlement(runtime: Runtime, *, staff: StaffMember, approval_i
     propose anew), KEY_REUSED (the bank's reference is booked already).
 
     Raises:
-        Refused: FORBIDDEN, needs merchant_close; NOT_FOUND.
+        Refused: FORBIDDEN, needs merchant_close; NOT_FOUND; CLOSING_BLOCKED, a risk report came meanwhile.
 
     Spec: CM 5.2.3.3.
     """
     staff.require(Permission.MERCHANT_CLOSE)
     now = runtime.clock.now()
     async with runtime.database.read() as uow:
-        asked = Settlement.of(await find(uow, approval_id=approval_id, kind=KIND))
+        approval = await find(uow, approval_id=approval_id, kind=KIND)
+    asked = Settlement.of(approval)
+    if approval.decided_at is None:
+        require_clear(await merchant_closing(runtime, merchant_id=asked.merchant_id))
     digest = digest_of(TransactionKind.MERCHANT_SETTLEMENT, approval_id.hex)
     head = Asked(TransactionId.new(now), CALLER, asked.bank_reference, digest, now, CHANNEL)
     return await runtime.desk.submit(SettlementCommand(head, approval_id, asked, staff))
@@ -211,6 +214,16 @@ async def waiting_settlements(runtime: Runtime) -> list[tuple[ApprovalRow, Settl
         return [(approval, Settlement.of(approval)) for approval in await waiting(uow, kind=KIND)]
 
 
+def require_clear(found: MerchantClosing) -> None:
+    """
+    Raises:
+        Refused: CLOSING_BLOCKED, naming what stands in the way of settling.
+    """
+    blocked = [obstacle.block for obstacle in found.obstacles if obstacle.block in BEFORE_SETTLING]
+    if blocked:
+        raise Refused(ErrorCode.CLOSING_BLOCKED, detail=", ".join(blocked))
+
+
 async def _owed(runtime: Runtime, merchant_id: UUID) -> tuple[Direction, int]:
     """Which way money is owed, and how much.
 
@@ -218,9 +231,7 @@ async def _owed(runtime: Runtime, merchant_id: UUID) -> tuple[Direction, int]:
         Refused: UNKNOWN_MERCHANT; CLOSING_BLOCKED; ILLEGAL_STATE.
     """
     found = await merchant_closing(runtime, merchant_id=merchant_id)
-    blocked = [obstacle.block for obstacle in found.obstacles if obstacle.block in BEFORE_SETTLING]
-    if blocked:
-        raise Refused(ErrorCode.CLOSING_BLOCKED, detail=", ".join(blocked))
+    require_clear(found)
     owed_fen = None if found.closing is None else found.closing.owed_fen
     if found.merchant.state != MerchantState.ENDING or not owed_fen:
         raise Refused(ErrorCode.ILLEGAL_STATE, detail="what is payable was not counted yet, or nothing is")

@@ -14,7 +14,7 @@ from mpss.config import Policy
 from mpss.db.database import Connection, Database
 from mpss.desk.desk import Desk
 from mpss.desk.model import Answer, Transaction
-from mpss.kernel.errors import ErrorCode
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.outcome import Approved, InDoubt
 from mpss.ledger.balances import gathered_balance_fen
 from mpss.ledger.chart import RESERVE_AT_BANK
@@ -24,12 +24,15 @@ from mpss.merchants.queries import get_merchant
 from mpss.runtime import Runtime
 from mpss.staff.permissions import Permission
 from mpss.transactions.adjustment import approve_adjustment, propose_adjustment
+from mpss.transactions.purchases.deliver import resend_delivery
 from mpss.transactions.purchases.reversal import reverse
 from mpss.transactions.settlement import approve_settlement, propose_settlement
 from tests.support.bill import answer, assert_sound, intend
 from tests.support.clauses import clause
 from tests.support.closing import begin_closing, webhooks_taken
+from tests.support.eventually import eventually
 from tests.support.house import employee
+from tests.support.instants import TODAY
 from tests.support.market import Market, market
 
 pytestmark = clause("CM 5.2.3.3")
@@ -177,6 +180,45 @@ class TestTheEnd:
         assert told.transaction.refusal is ErrorCode.MERCHANT_NOT_ACTIVE
         assert await payable_fen(town) == 0
         await assert_sound(town.runtime)
+
+
+class TestSettling:
+    async def test_waits_until_a_risk_report_on_the_merchant_is_looked_at(self, town: Market) -> None:
+        await town.buy(amount_fen=900)
+        await begin_closing(town.runtime, town.merchant.id)
+        await finish_merchant_closings(town.runtime)
+        first = await employee(town.runtime, "mc-risk-asks", Permission.MERCHANT_CLOSE)
+        second = await employee(town.runtime, "mc-risk-decides", Permission.MERCHANT_CLOSE)
+        approval_id = await propose_settlement(
+            town.runtime, staff=first, merchant_id=town.merchant.id, amount_fen=900, bank_account="BEIHU 1",
+            bank_reference="R-9",
+        )  # fmt: skip
+        async with town.runtime.database.transaction() as uow:
+            await uow.execute(
+                """
+                INSERT INTO risk_report (id, business_date, pattern, subject_id, merchant_id, movements, amount_fen,
+                                         figures, state, found_at)
+                VALUES (%(id)s, %(day)s, 'refund_share', %(id)s, %(id)s, 1, 900, '{}', 'open', %(now)s)
+                """,
+                {"id": town.merchant.id, "day": TODAY, "now": town.clock.now()},
+            )
+        with pytest.raises(Refused, match="risk_reports"):
+            await approve_settlement(town.runtime, staff=second, approval_id=approval_id)
+        assert (await state(town), await payable_fen(town)) == ("ending", 900)
+
+    async def test_comes_after_no_delivery_can_be_ordered_again(self, town: Market) -> None:
+        sold = await town.buy()
+        async with town.working():
+            await eventually(lambda: delivered(town, sold))
+        await begin_closing(town.runtime, town.merchant.id)
+        await finish_merchant_closings(town.runtime)
+        assert await state(town) == "ending"
+        with pytest.raises(Refused, match="closing"):
+            await resend_delivery(town.runtime, transaction_id=sold.id, by="platform")
+
+
+async def delivered(town: Market, sold: Transaction) -> bool:
+    return bool((await town.outbox(sold.id))["state"] == "done")
 
 
 class TestARace:

@@ -20,6 +20,7 @@ from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import OutboxId, TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.merchants.credentials import endpoint_of
+from mpss.merchants.model import SHUT
 from mpss.observability import log
 from mpss.outbox.model import OutboxItem, notice, webhook
 from mpss.outbox.store import enqueue, resend
@@ -176,7 +177,8 @@ async def resend_delivery(runtime: Runtime, *, transaction_id: UUID, by: str, me
     The CP/SP answers a repeated order as at first, so nothing is delivered twice.
 
     Raises:
-        Refused: UNKNOWN_TRANSACTION (no such sale with goods); ILLEGAL_STATE (its money went back).
+        Refused: UNKNOWN_TRANSACTION (no such sale with goods); ILLEGAL_STATE (its money went back, or its merchant's
+            closing is at the end: what it refused then could not be taken back).
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
@@ -190,6 +192,8 @@ async def resend_delivery(runtime: Runtime, *, transaction_id: UUID, by: str, me
             "expired",
         ):
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="the sale was reversed, or was never paid")
+        if sale.merchant_state in SHUT:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the merchant's closing is at the end")
         if not await resend(uow, transaction_id, now=now):
             raise Refused(ErrorCode.UNKNOWN_TRANSACTION, detail="the sale has nothing to deliver")
         subject = str(TransactionId.from_uuid(transaction_id))

@@ -11,7 +11,8 @@ from mpss.db.database import UnitOfWork
 
 _SALE: LiteralString = """
     SELECT t.id, t.kind, t.state, t.merchant_id, t.merchant_order_no, t.amount_fen, a.phone, a.language,
-           m.name AS merchant, t.funding, t.created_at, coalesce(p.name, '') AS product, d.state AS delivery
+           m.name AS merchant, m.state AS merchant_state, t.funding, t.created_at, coalesce(p.name, '') AS product,
+           d.state AS delivery
       FROM transaction AS t
       JOIN account AS a ON a.id = t.account_id
       JOIN merchant AS m ON m.id = t.merchant_id
@@ -41,6 +42,7 @@ class SoldGoods:
     phone: str
     language: str
     merchant: str
+    merchant_state: str
     product: str
     funding: str
     created_at: datetime

@@ -32,7 +32,7 @@ SUBJECT = Subject("Merchant")
 _B = MerchantBlock
 TEXTS: dict[MerchantBlock, tuple[str, str]] = {
     _B.NOT_DECIDED: ("平台尚未批准销户", "staff have not decided yet"),
-    _B.NOTICE_PERIOD: ("公示期至 {figure}", "the notice period runs until {figure}"),
+    _B.NOTICE_PERIOD: ("销户通知期至 {figure}", "the notice period runs until {figure}"),
     _B.OPEN_SALES: ("{figure} 笔交易尚未完结", "{figure} transactions are not final"),
     _B.UNDELIVERED: ("{figure} 笔交货尚未答复", "{figure} delivery orders are not answered"),
     _B.WEBHOOKS: ("{figure} 条通知尚未送达", "{figure} webhooks are not delivered"),

@@ -128,6 +128,7 @@ async def read_merchant_settlements(request: Request) -> Response:
         ErrorCode.ILLEGAL_STATE,
         ErrorCode.SAME_PERSON,
         ErrorCode.KEY_REUSED,
+        ErrorCode.CLOSING_BLOCKED,
     ),
     clauses=("CM 5.2.3.3",),
 )
