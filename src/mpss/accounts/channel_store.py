@@ -104,8 +104,10 @@ def _named(key: ChannelKey) -> str:
 
 
 def _counted(snapshot: Any, keys: Iterable[ChannelKey]) -> list[str]:
-    tables = snapshot[LIMITS]
-    return [_named(key) for key in keys if is_counted(tables.get(key[1]), key[2])]
+    tables, asked = snapshot[LIMITS], list(keys)
+    kinds = {(operation, channel) for _, operation, channel in asked}
+    counted = {kind for kind in kinds if is_counted(tables.get(kind[0]), kind[1])}
+    return [_named(key) for key in asked if key[1:] in counted] if counted else []
 
 
 CHANNEL_USAGE: RowSet[ChannelKey, Counts] = RowSet(

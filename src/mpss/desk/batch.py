@@ -45,10 +45,14 @@ class Batch:
         self.hook = hook
         self.key_digests = {key: key_digest(*key) for key in ((command.caller, command.key) for command in commands)}
         self.gather: dict[RowSet[Any, Any], dict[Hashable, int]] = {}
-        touched: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
+        named: dict[Any, set[Any]] = defaultdict(set)
         for command in commands:
-            for rows, key in command.touches():
-                touched[rows].add(key)
+            for sets, key in command.touches():
+                named[sets].add(key)
+        touched: dict[RowSet[Any, Any], set[Any]] = defaultdict(set)
+        for sets, keys in named.items():
+            for rows in sets if isinstance(sets, tuple) else (sets,):
+                touched[rows] |= keys
         self.touched = sorted(touched.items(), key=lambda item: item[0].order)
 
     def ask_for_more(self, need: NeedsMore) -> None:

@@ -114,7 +114,8 @@ class Desk:
             raise DeskOverloaded("the desk's queue is full; ask again with the same key")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append((command, future))
-        self._arrived.set()
+        if not self._arrived.is_set():
+            self._arrived.set()
         return await future
 
     async def _serve_forever(self) -> None:

@@ -167,6 +167,10 @@ class Decision:
     recorded: bool = True
 
 
+Touch = tuple[RowSet[Any, Any] | tuple[RowSet[Any, Any], ...], Hashable]
+"""A row that a command needs, by its set and its key; or one of each of several sets with the same key."""
+
+
 class Command(Protocol):
     """A flow's command. `touches` says which rows it needs; `decide` is pure and raises nothing but `NeedsMore`."""
 
@@ -178,7 +182,7 @@ class Command(Protocol):
     def key(self) -> str: ...
     @property
     def digest(self) -> bytes: ...
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]: ...
+    def touches(self) -> Iterable[Touch]: ...
     def decide(self, snapshot: Snapshot) -> Decision: ...
     def declined(self, code: ErrorCode, business_date: date) -> Transaction:
         """This command as a DECLINED transaction with `code`; the desk uses it for KEY_REUSED."""

@@ -7,15 +7,13 @@ Decision: ADR-0008, ADR-0018.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from mpss.accounts.card_model import CardPurpose
-from mpss.db.rows import RowSet
-from mpss.desk.model import Command, Decision, Funding, Snapshot, Transaction, TransactionKind, TransactionState
+from mpss.desk.model import Command, Decision, Funding, Snapshot, Touch, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CardId
 from mpss.kernel.machine import Machine
@@ -73,7 +71,7 @@ class ReplyToPurchase(Replying):
             return None
         return CardId.parse(self.collection.subject, field="card_id")
 
-    def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    def own_rows(self) -> Iterable[Touch]:
         yield from sale_touches(self._sale, self.earlier.channel)
         if self.collection is not None and self.collection.funding is Funding.PHONE_BILL:
             yield BILL_USAGE, self._sale.account_id

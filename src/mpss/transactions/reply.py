@@ -6,13 +6,13 @@ true when the question was sent may not be now; what the question named stands. 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Decision, Snapshot, Transaction, TransactionState
+from mpss.desk.model import Decision, Snapshot, Touch, Transaction, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.machine import Machine
@@ -38,12 +38,12 @@ class Replying(Moving):
     def key(self) -> str:
         return f"{self.earlier.id}/{self.event}"
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    def touches(self) -> Iterable[Touch]:
         yield TRANSACTIONS, self.earlier.id
         yield CONFIRMATIONS, self.earlier.id
         yield from self.own_rows()
 
-    def own_rows(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    def own_rows(self) -> Iterable[Touch]:
         """The rows that a yes needs beside these."""
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ Spec: CT 5.1, 5.3, 6.3.2; CM 6.11.1. Decision: ADR-0008, ADR-0018.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, NamedTuple
@@ -18,12 +18,12 @@ from mpss.accounts.group_model import GroupSource
 from mpss.accounts.group_store import find_source
 from mpss.accounts.store import USAGE
 from mpss.config import Policy
-from mpss.db.rows import RowSet
 from mpss.desk.model import (
     Answer,
     Decision,
     Funding,
     Snapshot,
+    Touch,
     Transaction,
     TransactionKind,
     TransactionState,
@@ -92,7 +92,7 @@ class PurchaseCommand(Asking):
             return None
         return CardId.parse(self.collection.subject, field="card_id")
 
-    def touches(self) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+    def touches(self) -> Iterable[Touch]:
         yield from sale_touches(self.sale, self.asked.channel)
         if self.group is not None:
             yield from group_touches(self.group)

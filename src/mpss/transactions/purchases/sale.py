@@ -5,7 +5,7 @@ Shared by the purchase that is paid at once and the one that waits for its payer
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,8 +21,8 @@ from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.catalog.model import ProductRow, ProductState, StockRow, in_scope
 from mpss.catalog.store import PRODUCTS, STOCK
 from mpss.config import Policy
-from mpss.db.rows import NeedsMore, RowSet
-from mpss.desk.model import Decision, Funding, Snapshot, Transaction, TransactionKind
+from mpss.db.rows import NeedsMore
+from mpss.desk.model import Decision, Funding, Snapshot, Touch, Transaction, TransactionKind
 from mpss.fees.quote import in_force, quote
 from mpss.fees.store import FEES
 from mpss.kernel.errors import ErrorCode
@@ -35,7 +35,8 @@ from mpss.merchants.model import LEAVING, MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
 from mpss.outbox.model import delivery, notice, webhook
 from mpss.outbox.store import OUTBOX
-from mpss.risk.screen import above_grey_limit, risk_touches, screen
+from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS
+from mpss.risk.screen import above_grey_limit, screen
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.by_channel import count_by_channel, put_by_channel
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
@@ -57,6 +58,7 @@ _PURCHASE, _WALLET, _PAY = TransactionKind.PURCHASE, Funding.WALLET, Operation.P
 _SELLING, _ON_SALE = MerchantState.ACTIVE, ProductState.PUBLISHED
 _FEE_KIND, _LIMITED = TransactionKind.PURCHASE.value, LimitOperation.PAYMENT.value
 _NO_STOCK = StockRow(0, False)
+_OF_PAYER, _OF_SELLER, _OF_PRODUCT = (USAGE, ACCOUNTS, LISTED, RECENT), (MERCHANTS, LISTED), (PRODUCTS, STOCK)
 
 
 class Sale(NamedTuple):
@@ -85,20 +87,16 @@ class Parties(NamedTuple):
     group: GroupPayer | None = None
 
 
-def sale_touches(sale: Sale, channel: str) -> Iterable[tuple[RowSet[Any, Any], Hashable]]:
+def sale_touches(sale: Sale, channel: str) -> Iterable[Touch]:
     """The rows that deciding a sale needs."""
-    yield USAGE, sale.account_id
-    yield ACCOUNTS, sale.account_id
-    yield MERCHANTS, sale.merchant_id
-    yield LISTED, sale.account_id
-    yield LISTED, sale.merchant_id
-    yield from risk_touches(sale.account_id)
+    yield _OF_PAYER, sale.account_id
+    yield _OF_SELLER, sale.merchant_id
+    yield RULE_VERSIONS, EVERY_RULE
     yield FEES, _FEE_KIND
     yield LIMITS, _LIMITED
     yield CHANNEL_USAGE, (sale.account_id, _LIMITED, channel)
     if sale.product_id is not None:
-        yield PRODUCTS, sale.product_id
-        yield STOCK, sale.product_id
+        yield _OF_PRODUCT, sale.product_id
     if sale.merchant_order_no is not None:
         yield MERCHANT_ORDERS, order_key(sale.merchant_id, sale.merchant_order_no)
 
