@@ -27,7 +27,7 @@ class Goal(NamedTuple):
 GOALS = (
     Goal("desk.random.ratio", 3.0),
     Goal("desk.hot_to_random", 1.0),
-    Goal("desk.screened_to_random", 0.6),
+    Goal("desk.screened_to_random", 0.7),
     Goal("desk.p99_ms", 50.0, at_most=True),
     Goal("http.amount.ratio", 0.5),
     Goal("http.product.ratio", 0.5),
