@@ -19,11 +19,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from mpss.accounts import token_store
 from mpss.accounts.boss_asking import check_number
+from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.model import AccountRow, Life
 from mpss.accounts.notify import tell, tell_holder
 from mpss.accounts.password_store import clear_login, count_login, lock_login, set_login
 from mpss.accounts.sign_in import Session, SignedIn, start_session
+from mpss.accounts.state import Operation
 from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
@@ -43,7 +45,7 @@ async def set_login_password(runtime: Runtime, *, session: Session, code: str, p
 
     Raises:
         MalformedField: `code`, or `password` is not of 8 to 64 printable ASCII characters.
-        Refused: WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT.
+        Refused: WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with.
 
     Spec: CM 7.4, 8.2.3; CT 12.1.
     """
@@ -55,6 +57,9 @@ async def set_login_password(runtime: Runtime, *, session: Session, code: str, p
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await _lock(uow, session.account_id)
+        refusal = check_state(account, Operation.SET_PASSWORD, at=now)
+        if refusal is not None:
+            raise Refused(refusal)
         await use_code(uow, code_id, now=now)
         await set_login(uow, account.id, hashed=hashed, now=now)
         await token_store.end_sessions(uow, account.id, kept=session.token_digest)

@@ -114,8 +114,9 @@ async def change(runtime: Runtime, *, session: Session, old_password: str, new_p
 
     Raises:
         MalformedField: `old_password` or `new_password` is not six digits.
-        Refused: WEAK_PASSWORD, PASSWORD_REUSED, UNKNOWN_ACCOUNT, PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED,
-            CHALLENGE_REQUIRED (the old password was seen over many numbers: reset it by an SMS code).
+        Refused: WEAK_PASSWORD, PASSWORD_REUSED, UNKNOWN_ACCOUNT, what the state refuses with, PASSWORD_NOT_SET,
+            WRONG_PASSWORD, PASSWORD_LOCKED, CHALLENGE_REQUIRED (the old password was seen over many numbers: reset it
+            by an SMS code).
 
     Spec: CT 5.2; CM 7.4.
     """
@@ -129,6 +130,7 @@ async def change(runtime: Runtime, *, session: Session, old_password: str, new_p
     challenged = await hot(runtime, tried, source)
     async with runtime.database.transaction() as uow:
         account, usage = await _lock(uow, session.account_id)
+        _refuse_stopped(account, now)
         refusal = await count_try(
             uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=challenged,
             source=source, now=now,
@@ -147,8 +149,8 @@ async def unlock(runtime: Runtime, *, phone: str, code: str) -> None:
 
     Raises:
         MalformedField: `phone` or `code`.
-        Refused: WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT; PASSWORD_LOCKED, so many tries in a row were wrong that
-            the password must be reset.
+        Refused: WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with; PASSWORD_LOCKED, so many tries
+            in a row were wrong that the password must be reset.
 
     Spec: CT 5.2; CM 7.5.
     """
@@ -157,6 +159,7 @@ async def unlock(runtime: Runtime, *, phone: str, code: str) -> None:
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, usage = await _lock_wallet(uow, phone)
+        _refuse_stopped(account, now)
         if must_reset(usage, runtime.policy):
             raise Refused(ErrorCode.PASSWORD_LOCKED, detail="set a new password")
         await use_code(uow, code_id, now=now)

@@ -66,7 +66,7 @@ MEANINGS: dict[Operation, str] = {
     Operation.UNBIND_CARD: "unbinding one, dissolving a directed relation",
     Operation.SET_PAYEE: "setting up or changing a directed relation",
     Operation.SET_LIMIT: "changing the holder's own limits",
-    Operation.SET_PASSWORD: "setting or resetting the payment password by what the phone was sent",
+    Operation.SET_PASSWORD: "setting, changing or unlocking the payment password; setting the login password",
     Operation.UPGRADE: "from weak real-name to real-name",
     Operation.REPORT_LOSS: "reporting loss, by voice, portal or in writing",
     Operation.LIFT_LOSS: "lifting a loss report",

@@ -134,6 +134,16 @@ class TestLoss:
         code = await sms_code(shop.runtime, PHONE, Purpose.SET_PASSWORD)
         body = {"phone": PHONE, "code": code, "password": "520943"}
         problem(await payer.post("/v1/account/password/reset", body), 403, "loss_oral")
+        code = await sms_code(shop.runtime, PHONE, Purpose.UNLOCK)
+        problem(await payer.post("/v1/account/password/unlock", {"phone": PHONE, "code": code}), 403, "loss_oral")
+        code = await sms_code(shop.runtime, PHONE, Purpose.LOGIN_PASSWORD)
+        login = {"password": "blue-heron-41", "code": code}
+        problem(await payer.put("/v1/account/login-password", login), 403, "loss_oral")
+        changed = {"old_password": PASSWORD, "new_password": "520943"}
+        problem(await payer.put("/v1/account/password", changed), 403, "loss_oral")
+        # A number is sent five codes an hour.
+        shop.market.clock.advance(timedelta(hours=2))
+        payer = await shop.subscriber()
         assert (await payer.post("/v1/account/loss/lift", await proofs(shop))).status_code == 204
 
     async def test_in_writing_is_for_the_clerk_of_a_hall(self, shop: Counter) -> None:

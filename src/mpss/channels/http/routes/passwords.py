@@ -80,6 +80,7 @@ class LinkBody(Body):
         ErrorCode.WRONG_PASSWORD,
         ErrorCode.PASSWORD_LOCKED,
         ErrorCode.CHALLENGE_REQUIRED,
+        *refusals_of(Operation.SET_PASSWORD),
     ),
     clauses=("CT 5.2", "CM 7.4"),
 )
@@ -135,7 +136,13 @@ async def reset_password(request: Request, body: ResetBody) -> Response:
     summary="Set the login password",
     access=Access.SUBSCRIBER,
     says={204: Said("Set; other sessions of the account have ended")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.WEAK_PASSWORD, ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED),
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        ErrorCode.WEAK_PASSWORD,
+        ErrorCode.WRONG_CODE,
+        ErrorCode.CODE_EXPIRED,
+        *refusals_of(Operation.SET_PASSWORD),
+    ),
     clauses=("CM 7.4", "CM 8.2.3", "CT 12.1"),
 )
 async def set_own_login_password(request: Request, body: LoginPasswordBody) -> Response:
@@ -173,7 +180,13 @@ async def reset_for_customer(request: Request, body: CustomerShownBody) -> Respo
     summary="Release a day's lock by an SMS code",
     access=Access.OPEN,
     says={204: Said("Released; the password stays")},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.PASSWORD_LOCKED, ErrorCode.WRONG_CODE, ErrorCode.CODE_EXPIRED),
+    errors=(
+        ErrorCode.UNKNOWN_ACCOUNT,
+        ErrorCode.PASSWORD_LOCKED,
+        ErrorCode.WRONG_CODE,
+        ErrorCode.CODE_EXPIRED,
+        *refusals_of(Operation.SET_PASSWORD),
+    ),
     clauses=("CT 5.2", "CM 7.5"),
 )
 async def unlock_password(request: Request, body: UnlockBody) -> Response:
