@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from mpss.accounts.identity import parse_credit_code
+from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import MerchantId
 from mpss.kernel.phone import PROVINCES
@@ -24,6 +25,8 @@ from mpss.merchants.machine import MERCHANT, MerchantEvent
 from mpss.merchants.model import Merchant, MerchantState
 from mpss.merchants.queries import get_merchant
 from mpss.merchants.store import insert, move, set_credit_code
+from mpss.risk.lists import person_digest, refuse_black
+from mpss.risk.model import Scope
 from mpss.runtime import Runtime
 from mpss.security.networks import Network, literal_address, may_be_called, parse_networks
 from mpss.security.signing import new_webhook_secret
@@ -63,7 +66,7 @@ async def register_merchant(
 
     Raises:
         MalformedField: a field is out of form, or the name or the company's code is taken by another merchant.
-        Refused: FORBIDDEN.
+        Refused: FORBIDDEN; BLACKLISTED, the company.
     """
     actor = _actor(by)
     now = runtime.clock.now()
@@ -79,6 +82,7 @@ async def register_merchant(
     webhook_secret = new_webhook_secret()
     sealed = runtime.ports.key_store.seal(webhook_secret.encode())
     async with runtime.database.transaction() as uow:
+        await _refuse_black(uow, runtime, credit_code)
         ledger_account_id = await open_ledger_account(uow, Code.MERCHANT_PAYABLE, name=name, now=now)
         merchant = await insert(
             uow,
@@ -103,7 +107,7 @@ async def name_company(runtime: Runtime, *, merchant_id: UUID, credit_code: str,
 
     Raises:
         MalformedField: `credit_code`, out of form or another merchant's.
-        Refused: FORBIDDEN, UNKNOWN_MERCHANT; ILLEGAL_STATE, it is closed.
+        Refused: FORBIDDEN, UNKNOWN_MERCHANT; ILLEGAL_STATE, it is closed; BLACKLISTED, the company.
     """
     actor, now = _actor(by), runtime.clock.now()
     credit_code = parse_credit_code(credit_code)
@@ -113,9 +117,16 @@ async def name_company(runtime: Runtime, *, merchant_id: UUID, credit_code: str,
             raise Refused(ErrorCode.UNKNOWN_MERCHANT)
         if merchant.state == MerchantState.CLOSED:
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="the merchant is closed")
+        await _refuse_black(uow, runtime, credit_code)
         await set_credit_code(uow, merchant_id, credit_code)
         subject, detail = str(MerchantId.from_uuid(merchant_id)), {"credit_code": credit_code}
         await record(uow, at=now, actor=actor, action="merchant.name_company", subject=subject, detail=detail)
+
+
+async def _refuse_black(uow: UnitOfWork, runtime: Runtime, credit_code: str | None) -> None:
+    """A company is a person of the lists by its code."""
+    if credit_code is not None:
+        await refuse_black(uow, Scope.PERSON, person_digest(runtime.ports.key_store, credit_code))
 
 
 async def suspend_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMember | None = None) -> None:

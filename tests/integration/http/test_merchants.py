@@ -61,6 +61,21 @@ class TestAMerchant:
         assert [rest["items"][0]["name"], rest["next_cursor"]] == ["好运彩票", None]
         assert [each["items"][0]["credit_code"] for each in (listed, rest)] == [None, CODE]
 
+    @clause("CM 9.8")
+    async def test_is_no_company_on_the_black_list(self, shop: Counter) -> None:
+        rights = (Permission.MERCHANT_REGISTER, Permission.RISK_MANAGE, Permission.RISK_APPROVE)
+        one, other = [await shop.staff(*rights, name=name) for name in ("one", "other")]
+        entry = {"colour": "black", "scope": "person", "value": CODE, "reason": "fraud"}
+        made = (await one.post("/v1/staff/risk/entries", entry)).json()
+        assert (await other.post(f"/v1/staff/risk/entries/{made['entry_id']}/approve")).json()["state"] == "listed"
+        body = {
+            "name": "好运彩票", "province": "GD", "public_key": raw(Ed25519PrivateKey.generate()),
+            "notify_url": "https://x.example", "credit_code": CODE,
+        }  # fmt: skip
+        problem(await one.post("/v1/staff/merchants", body), 403, "blacklisted")
+        old = f"/v1/staff/merchants/{MerchantId.from_uuid(shop.market.merchant.id)}/credit-code"
+        problem(await one.put(old, {"credit_code": CODE}), 403, "blacklisted")
+
     async def test_is_one_company_and_one_company_is_one_merchant(self, shop: Counter) -> None:
         staff = await shop.staff(Permission.MERCHANT_REGISTER)
         key = raw(Ed25519PrivateKey.generate())

@@ -86,6 +86,7 @@ class PhoneBody(Body):
     access=Access.STAFF,
     permission=Permission.MERCHANT_REGISTER,
     says={201: Said("The merchant, active, with its secrets", RegisteredView)},
+    errors=(ErrorCode.BLACKLISTED,),
     clauses=("CT 7.1",),
 )
 async def register(request: Request, body: RegisterBody) -> Response:
@@ -146,7 +147,7 @@ async def _moved(
     access=Access.STAFF,
     permission=Permission.MERCHANT_REGISTER,
     says={200: Said("The merchant", MerchantView)},
-    errors=(ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE),
+    errors=(ErrorCode.UNKNOWN_MERCHANT, ErrorCode.ILLEGAL_STATE, ErrorCode.BLACKLISTED),
     clauses=("CT 7.1",),
 )
 async def set_merchant_company(
