@@ -18,7 +18,7 @@ from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, MalformedField
-from mpss.kernel.ids import ApprovalId, OutboxId
+from mpss.kernel.ids import ApprovalId
 from mpss.kernel.money import MAX_FEN
 from mpss.ledger.model import Balance, JournalEntry, Part, Posting
 from mpss.ledger.open import floors
@@ -26,8 +26,6 @@ from mpss.ledger.post import BALANCES
 from mpss.merchants.model import SHUT
 from mpss.merchants.queries import merchants_of_ledger
 from mpss.merchants.store import MERCHANTS
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
 from mpss.staff.approvals import decide, find, propose, waiting
 from mpss.staff.audit import audit_row
@@ -36,6 +34,7 @@ from mpss.staff.permissions import Permission
 from mpss.staff.store import APPROVALS, AUDIT
 from mpss.transactions.approving import approval_asked
 from mpss.transactions.model import Asking, transaction
+from mpss.transactions.notify import tell
 
 KIND = "adjustment"
 MAX_LEGS = 20
@@ -119,19 +118,9 @@ class AdjustmentCommand(Asking):
         for account_id in self.accounts:
             account = snapshot[ACCOUNTS][account_id]
             wallet = account.ledger_account_id
-            told = notice(
-                OutboxId.new(self.asked.at),
-                reference=done.id,
-                phone=account.phone,
-                event="adjusted",
-                language=account.language,
-                params={
-                    "amount_fen": after[wallet].balance_fen - snapshot[BALANCES][wallet].balance_fen,
-                    "balance_fen": after[wallet].balance_fen,
-                },
-                now=self.asked.at,
-            )
-            decision.inserts.append((OUTBOX, told))
+            balance_fen = after[wallet].balance_fen
+            facts = {"amount_fen": balance_fen - snapshot[BALANCES][wallet].balance_fen, "balance_fen": balance_fen}
+            tell(decision, account, "adjusted", facts, at=self.asked.at)
         return decision
 
     def _transaction(

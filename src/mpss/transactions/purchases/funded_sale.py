@@ -35,7 +35,7 @@ from mpss.ledger.model import JournalEntry, Posting
 from mpss.ledger.post import BALANCES
 from mpss.merchants.limit_store import MERCHANT_USAGE
 from mpss.merchants.store import MERCHANTS
-from mpss.outbox.model import delivery, notice, webhook
+from mpss.outbox.model import delivery, webhook
 from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
 from mpss.transactions.by_channel import give_channel_back, put_by_channel
@@ -43,6 +43,7 @@ from mpss.transactions.funding.bank_request import NewRequest
 from mpss.transactions.funding.model import FundingRow, give_back_to_bill
 from mpss.transactions.funding.store import BILL_USAGE, FUNDING_REQUESTS
 from mpss.transactions.machine import FUNDED, REFUND, Event
+from mpss.transactions.notify import tell
 from mpss.transactions.postings import funded_legs, purchase_legs, turned_round
 from mpss.transactions.purchases.allowance import give_merchant_back
 from mpss.transactions.purchases.funded_request import Collection, to_complete, to_give_up, to_refund, to_take
@@ -224,20 +225,10 @@ class Step:
     def tell(self, event: str, facts: dict[str, str | int], *, reference: UUID | None = None) -> None:
         """The notice of this event, by the source that pays."""
         whole = event.startswith("refunded")
-        told = notice(
-            OutboxId.new(self.at),
-            reference=reference or self.sale.id,
-            phone=self.account.phone,
-            event=event if event == "refunded_to_wallet" else f"{_SOURCES[self.sale.funding]}_{event}",
-            language=self.account.language,
-            params={
-                "amount_fen": self.sale.amount_fen + (self.sale.fee_fen if whole else 0),
-                "merchant": self.merchant.name,
-                **facts,
-            },
-            now=self.at,
-        )
-        self.decision.inserts.append((OUTBOX, told))
+        named = event if event == "refunded_to_wallet" else f"{_SOURCES[self.sale.funding]}_{event}"
+        amount_fen = self.sale.amount_fen + (self.sale.fee_fen if whole else 0)
+        told = {"amount_fen": amount_fen, "merchant": self.merchant.name, **facts}
+        tell(self.decision, self.account, named, told, at=self.at, about=reference or self.sale.id)
 
     def put_back(self) -> None:
         """Limits and stock, as they were before the purchase."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from mpss.accounts.cards import card_in_hand
@@ -32,10 +32,8 @@ from mpss.desk.model import (
 from mpss.fees.quote import quote
 from mpss.fees.store import schedule_at
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import CardId, OutboxId, TransactionId
+from mpss.kernel.ids import CardId, TransactionId
 from mpss.observability import TRANSACTIONS
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankProfile
 from mpss.risk.screen import remember
 from mpss.risk.store import LISTED
@@ -43,6 +41,7 @@ from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import new_request
 from mpss.transactions.funding.store import BILL_USAGE
 from mpss.transactions.model import Asked, Asking, Proof, transaction
+from mpss.transactions.notify import tell
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.purchases.collect import ask
 from mpss.transactions.purchases.funded_request import Collection, from_bank_card, from_phone_bill
@@ -176,24 +175,9 @@ class PurchaseCommand(Asking):
             "code": code,
             "bill_code": code if self.bill_offered else "",
         }
-        return Decision(
-            waiting,
-            puts=[(CONFIRMATIONS, self.asked.id, row)],
-            inserts=[(OUTBOX, self._notice(parties, "confirm_purchase", question))],
-        )
-
-    def _notice(self, parties: Parties, event: str, params: dict[str, str | int]) -> tuple[Any, ...]:
-        at = self.asked.at
-        account = parties.account
-        return notice(
-            OutboxId.new(at),
-            reference=self.asked.id,
-            phone=account.phone,
-            event=event,
-            language=account.language,
-            params=params,
-            now=at,
-        )
+        decision = Decision(waiting, puts=[(CONFIRMATIONS, self.asked.id, row)])
+        tell(decision, parties.account, "confirm_purchase", question, at=self.asked.at)
+        return decision
 
     def _transaction(
         self,

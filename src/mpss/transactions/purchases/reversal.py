@@ -41,7 +41,7 @@ from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.merchants.model import SHUT
 from mpss.merchants.store import MERCHANTS
-from mpss.outbox.model import notice, webhook
+from mpss.outbox.model import webhook
 from mpss.outbox.store import OUTBOX
 from mpss.runtime import Runtime
 from mpss.transactions.by_channel import channel_touches, give_channel_back
@@ -50,6 +50,7 @@ from mpss.transactions.funding.model import FundingRow
 from mpss.transactions.funding.store import taking_request
 from mpss.transactions.machine import WAITING, Event
 from mpss.transactions.model import Asked, Asking, transaction
+from mpss.transactions.notify import Facts, tell
 from mpss.transactions.postings import purchase_legs, turned_round
 from mpss.transactions.purchases.allowance import give_merchant_back
 from mpss.transactions.purchases.collect import ask, funded_touches, next_request
@@ -242,7 +243,7 @@ class ReversalCommand(Asking):
     def _to_wallet(self, decision: Decision, original: Transaction, snapshot: Snapshot) -> None:
         """The payer's own counters, and their notice."""
         assert original.account_id is not None
-        account, done, now = snapshot[ACCOUNTS][original.account_id], decision.transaction, self.asked.at
+        account = snapshot[ACCOUNTS][original.account_id]
         total_fen = original.amount_fen + original.fee_fen
         usage = give_back(snapshot[USAGE][account.id], original.amount_fen, original.business_date)
         decision.puts.append((USAGE, account.id, usage))
@@ -252,21 +253,13 @@ class ReversalCommand(Asking):
         if customer is not None:
             left = uncount_customer(customer, original.amount_fen, original.business_date)
             decision.puts.append((CUSTOMER_USAGE, customer_id, left))
-        told = notice(
-            OutboxId.new(now),
-            reference=done.id,
-            phone=account.phone,
-            event="reversed",
-            language=account.language,
-            params={
-                "amount_fen": total_fen,
-                "merchant": snapshot[MERCHANTS][self.merchant_id].name,
-                "balance_fen": snapshot[BALANCES][account.ledger_account_id].balance_fen + total_fen,
-                "reason": self.reason,
-            },
-            now=now,
-        )
-        decision.inserts.append((OUTBOX, told))
+        facts: Facts = {
+            "amount_fen": total_fen,
+            "merchant": snapshot[MERCHANTS][self.merchant_id].name,
+            "balance_fen": snapshot[BALANCES][account.ledger_account_id].balance_fen + total_fen,
+            "reason": self.reason,
+        }
+        tell(decision, account, "reversed", facts, at=self.asked.at)
 
     def _transaction(
         self,

@@ -33,7 +33,7 @@ from mpss.merchants.limit_model import MerchantUsageRow
 from mpss.merchants.limit_store import MERCHANT_USAGE
 from mpss.merchants.model import LEAVING, MerchantRow, MerchantState
 from mpss.merchants.store import MERCHANTS
-from mpss.outbox.model import delivery, notice, webhook
+from mpss.outbox.model import delivery, webhook
 from mpss.outbox.store import OUTBOX
 from mpss.risk.rule_store import EVERY_RULE, RECENT, RULE_VERSIONS
 from mpss.risk.screen import above_grey_limit, screen
@@ -41,6 +41,7 @@ from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.by_channel import count_by_channel, put_by_channel
 from mpss.transactions.funding.model import BillUsageRow, spend_from_bill
 from mpss.transactions.funding.store import BILL_USAGE
+from mpss.transactions.notify import Facts, tell
 from mpss.transactions.postings import purchase_legs
 from mpss.transactions.purchases.allowance import pay_merchant
 from mpss.transactions.purchases.group import (
@@ -298,7 +299,7 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
             decision, parties.group, terms.group, member=account, merchant=merchant.name, product=goods
         )  # fmt: skip
     else:
-        decision.inserts.append((OUTBOX, _paid(paid, parties, terms)))
+        _tell_payer(decision, parties, terms, now)
     if product is not None:
         ordered = delivery(
             paid.id,
@@ -316,25 +317,17 @@ def carry_out(decision: Decision, parties: Parties, terms: Terms) -> Decision:
     return decision
 
 
-def _paid(paid: Transaction, parties: Parties, terms: Terms) -> tuple[Any, ...]:
+def _tell_payer(decision: Decision, parties: Parties, terms: Terms, now: datetime) -> None:
     """The notice of a purchase from the payer's own wallet."""
-    account, now = parties.account, paid.finished_at or paid.created_at
-    return notice(
-        OutboxId.new(now),
-        reference=paid.id,
-        phone=account.phone,
-        event="paid",
-        language=account.language,
-        params={
-            "amount_fen": terms.amount_fen,
-            "fee_fen": terms.fee_fen,
-            "merchant": parties.merchant.name,
-            "product": parties.product.name if parties.product is not None else "",
-            "balance_fen": parties.balance.balance_fen - terms.amount_fen - terms.fee_fen,
-            "transaction": str(paid.id),
-        },
-        now=now,
-    )
+    facts: Facts = {
+        "amount_fen": terms.amount_fen,
+        "fee_fen": terms.fee_fen,
+        "merchant": parties.merchant.name,
+        "product": parties.product.name if parties.product is not None else "",
+        "balance_fen": parties.balance.balance_fen - terms.amount_fen - terms.fee_fen,
+        "transaction": str(decision.transaction.id),
+    }
+    tell(decision, parties.account, "paid", facts, at=now)
 
 
 def tell_merchant(transaction: Transaction, event: str, phone: str) -> tuple[Any, ...]:

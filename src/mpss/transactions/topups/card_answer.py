@@ -69,7 +69,7 @@ class AnswerCardTopup(AnswerTopup):
                 event = FundingEvent.APPROVE
                 if reversal:
                     decision = give_back_topup(self._moved(topup, Event.APPROVE), topup, snapshot)
-                    decision.inserts.append(self._tell("topup_failed", topup, account, {}))
+                    self._tell(decision, account, "topup_failed")
                 else:
                     decision = self._paid(topup, account, snapshot)
             case Declined(reason=reason) if not reversal and self.give_up is None:

@@ -21,16 +21,15 @@ from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import CardId, OutboxId, TransactionId
+from mpss.kernel.ids import CardId, TransactionId
 from mpss.kernel.machine import Machine
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.risk.screen import remember, risk_touches
 from mpss.risk.store import LISTED
 from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import NewRequest, first_card, new_request
 from mpss.transactions.machine import TOPUP, Event
 from mpss.transactions.model import Asked, Asking, transaction
+from mpss.transactions.notify import Facts, tell
 from mpss.transactions.reply import Replying
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
 from mpss.transactions.store import CONFIRMATIONS, ConfirmationRow, key_taken
@@ -89,17 +88,11 @@ class AskForCardTopup(Asking):
             return Decision(self.declined(counts, today))
         waiting = self._transaction(TransactionState.CONFIRMING, today)
         expires_at = at + timedelta(seconds=self.policy.confirmation_ttl_seconds)
-        question = notice(
-            OutboxId.new(at),
-            reference=waiting.id,
-            phone=account.phone,
-            event="confirm_card_topup",
-            language=account.language,
-            params={"amount_fen": order.amount_fen, "card": order.last_digits, "code": self.code},
-            now=at,
-        )
         confirmation = ConfirmationRow(account.phone, self.code, expires_at, None)
-        return Decision(waiting, puts=[(CONFIRMATIONS, waiting.id, confirmation)], inserts=[(OUTBOX, question)])
+        decision = Decision(waiting, puts=[(CONFIRMATIONS, waiting.id, confirmation)])
+        question: Facts = {"amount_fen": order.amount_fen, "card": order.last_digits, "code": self.code}
+        tell(decision, account, "confirm_card_topup", question, at=at)
+        return decision
 
     def _transaction(
         self, state: TransactionState, business_date: date, *, refusal: ErrorCode | None = None

@@ -19,22 +19,21 @@ from uuid import UUID
 
 from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS
-from mpss.db.rows import InsertSet, RowSet
+from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.desk.store import TRANSACTIONS
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import OutboxId, TransactionId
+from mpss.kernel.ids import TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow, FundingState
 from mpss.transactions.funding.store import FUNDING_REQUESTS
 from mpss.transactions.machine import TOPUP, Event
 from mpss.transactions.model import Moving
+from mpss.transactions.notify import NO_FACTS, Facts, tell
 from mpss.transactions.postings import bank_card_legs, online_bank_legs, recharge_card_legs
 from mpss.transactions.topups.limits import give_back_topup, topup_touches
 
@@ -135,8 +134,7 @@ class AnswerTopup(Moving):
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + topup.amount_fen
         decision = self._moved(topup, Event.APPROVE)
         decision.entry = JournalEntry(topup.id, topup.kind, legs)
-        facts: dict[str, str | int] = {"balance_fen": balance_fen, "source": COUNTERPARTS[topup.kind]}
-        decision.inserts.append(self._tell("topped_up", topup, account, facts))
+        self._tell(decision, account, "topped_up", {"balance_fen": balance_fen, "source": COUNTERPARTS[topup.kind]})
         return decision
 
     def _refused(self, topup: Transaction, account: AccountRow, reason: str, snapshot: Snapshot) -> Decision:
@@ -144,14 +142,14 @@ class AnswerTopup(Moving):
         code = REFUSALS.get(reason, ErrorCode.FUNDING_DECLINED) if card else ErrorCode.FUNDING_DECLINED
         decision = self._moved(topup, Event.DECLINE, refusal=code)
         if topup.state is TransactionState.IN_DOUBT:
-            decision.inserts.append(self._tell("topup_failed", topup, account, {}))
+            self._tell(decision, account, "topup_failed")
         return give_back_topup(decision, topup, snapshot)
 
     def _unanswered(self, topup: Transaction, account: AccountRow) -> Decision:
         if topup.state is TransactionState.IN_DOUBT:
             return Decision(topup, recorded=False)
         decision = self._moved(topup, Event.NO_ANSWER)
-        decision.inserts.append(self._tell("topup_in_doubt", topup, account, {}))
+        self._tell(decision, account, "topup_in_doubt")
         return decision
 
     def _moved(self, topup: Transaction, event: Event, *, refusal: ErrorCode | None = None) -> Decision:
@@ -160,16 +158,5 @@ class AnswerTopup(Moving):
             moved = moved._replace(finished_at=self.at)
         return Decision(moved, puts=[(TRANSACTIONS, moved.id, moved)], recorded=False)
 
-    def _tell(
-        self, event: str, topup: Transaction, account: AccountRow, facts: dict[str, str | int]
-    ) -> tuple[InsertSet, tuple[Any, ...]]:
-        row = notice(
-            OutboxId.new(self.at),
-            reference=topup.id,
-            phone=account.phone,
-            event=event,
-            language=account.language,
-            params={"amount_fen": topup.amount_fen, **facts},
-            now=self.at,
-        )
-        return OUTBOX, row
+    def _tell(self, decision: Decision, account: AccountRow, event: str, facts: Facts = NO_FACTS) -> None:
+        tell(decision, account, event, {"amount_fen": self.earlier.amount_fen, **facts}, at=self.at)

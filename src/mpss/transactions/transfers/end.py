@@ -33,10 +33,11 @@ from mpss.runtime import Runtime
 from mpss.transactions.by_channel import channel_touches
 from mpss.transactions.machine import TRANSFER, Event
 from mpss.transactions.model import Asked, Asking, transaction
+from mpss.transactions.notify import Facts, tell, tell_number
 from mpss.transactions.postings import transfer_claim_legs, transfer_held_legs, turned_round
 from mpss.transactions.transfers.queries import get_transfer
 from mpss.transactions.transfers.store import SENT, TRANSFERS, TransferRow, claimable, returnable
-from mpss.transactions.transfers.terms import UNKNOWN_LANGUAGE, add_notice, give_back_sent
+from mpss.transactions.transfers.terms import UNKNOWN_LANGUAGE, give_back_sent
 
 CALLER = "platform:transfer"
 CHANNEL = "job"
@@ -89,28 +90,25 @@ class EndCommand(Asking):
         if claiming:
             legs = transfer_claim_legs(payee=account.ledger_account_id, amount_fen=row.amount_fen)
             decision.entry = JournalEntry(done.id, done.kind, legs)
-            add_notice(
-                decision, account.phone, account.language, "transfer_received", {**got, "counterpart": payer}, at=at
-            )
-            told = {"amount_fen": row.amount_fen, "counterpart": payee}
-            add_notice(
+            tell(decision, account, "transfer_received", {**got, "counterpart": payer}, at=at)
+            told: Facts = {"amount_fen": row.amount_fen, "counterpart": payee}
+            tell_number(
                 decision, row.payer_phone, snapshot[ACCOUNTS][row.payer_id].language, "transfer_claimed", told, at=at
             )
             row = row._replace(payee_id=account.id, ended_at=at)
         else:
             legs = turned_round(transfer_held_legs(payer=account.ledger_account_id, amount_fen=row.amount_fen))
             decision.entry = JournalEntry(done.id, done.kind, legs, reverses_id=waiting.id)
-            add_notice(
+            tell(
                 decision,
-                account.phone,
-                account.language,
+                account,
                 self._told("transfer_returned", "transfer_cancelled"),
                 {**got, "counterpart": payee},
                 at=at,
             )
             told = {"amount_fen": row.amount_fen, "counterpart": payer}
             lapsed = self._told("transfer_lapsed", "transfer_withdrawn")
-            add_notice(decision, row.payee_phone, UNKNOWN_LANGUAGE, lapsed, told, at=at)
+            tell_number(decision, row.payee_phone, UNKNOWN_LANGUAGE, lapsed, told, at=at)
             give_back_sent(decision, waiting, row, snapshot)
             row = row._replace(ended_at=at)
         event = Event.CLAIM if claiming else Event.RETURN

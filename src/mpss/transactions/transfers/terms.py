@@ -34,16 +34,14 @@ from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import OutboxId
 from mpss.kernel.masking import mask_phone
 from mpss.ledger.model import Balance, JournalEntry
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.risk.rules import Finding
 from mpss.risk.screen import above_grey_limit, risk_touches, screen_or_hold
 from mpss.risk.store import LISTED, blacklisted
 from mpss.transactions.by_channel import channel_touches, count_by_channel, give_channel_back, put_by_channel
+from mpss.transactions.notify import Facts, tell, tell_number
 from mpss.transactions.postings import transfer_held_legs, transfer_legs
 from mpss.transactions.review import hold_for_review
 from mpss.transactions.transfers.store import SENT, TRANSFERS, SentRow, TransferRow
@@ -247,19 +245,19 @@ def carry_out(
         legs = transfer_held_legs(payer=payer.ledger_account_id, amount_fen=amount_fen)
         return_at = at + timedelta(days=policy.transfer_hold_days)
         days = policy.transfer_hold_days
-        told = {"amount_fen": amount_fen, "counterpart": to, "days": days, "balance_fen": left_fen}
-        add_notice(decision, payer.phone, payer.language, "transfer_held", told, at=at)
-        waits = {"amount_fen": amount_fen, "counterpart": from_, "days": days}
-        add_notice(decision, order.payee_phone, UNKNOWN_LANGUAGE, "transfer_waiting", waits, at=at)
+        told: Facts = {"amount_fen": amount_fen, "counterpart": to, "days": days, "balance_fen": left_fen}
+        tell(decision, payer, "transfer_held", told, at=at)
+        waits: Facts = {"amount_fen": amount_fen, "counterpart": from_, "days": days}
+        tell_number(decision, order.payee_phone, UNKNOWN_LANGUAGE, "transfer_waiting", waits, at=at)
     else:
         assert parties.payee_balance is not None
         legs = transfer_legs(payer=payer.ledger_account_id, payee=payee.ledger_account_id, amount_fen=amount_fen)
         return_at = None
         told = {"amount_fen": amount_fen, "counterpart": to, "balance_fen": left_fen}
-        add_notice(decision, payer.phone, payer.language, "transfer_sent", told, at=at)
+        tell(decision, payer, "transfer_sent", told, at=at)
         has_fen = parties.payee_balance.balance_fen + amount_fen
-        got = {"amount_fen": amount_fen, "counterpart": from_, "balance_fen": has_fen}
-        add_notice(decision, payee.phone, payee.language, "transfer_received", got, at=at)
+        got: Facts = {"amount_fen": amount_fen, "counterpart": from_, "balance_fen": has_fen}
+        tell(decision, payee, "transfer_received", got, at=at)
     decision.entry = JournalEntry(done.id, done.kind, legs)
     decision.puts += [(SENT, payer.id, terms.sent), (USAGE, payer.id, terms.usage)]
     if terms.customer is not None:
@@ -299,19 +297,3 @@ def give_back_sent(decision: Decision, transfer: Transaction, row: TransferRow, 
     customer = None if payer.customer_id is None else snapshot[CUSTOMER_USAGE].get(payer.customer_id)
     if customer is not None:
         decision.puts.append((CUSTOMER_USAGE, payer.customer_id, uncount_customer(customer, fen, day)))
-
-
-def add_notice(
-    decision: Decision, phone: str, language: str, event: str, params: dict[str, Any], *, at: datetime
-) -> None:
-    """One SMS that speaks of the decision's transaction."""
-    row = notice(
-        OutboxId.new(at),
-        reference=decision.transaction.id,
-        phone=phone,
-        event=event,
-        language=language,
-        params=params,
-        now=at,
-    )
-    decision.inserts.append((OUTBOX, row))

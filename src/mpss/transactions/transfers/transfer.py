@@ -32,6 +32,7 @@ from mpss.observability import TRANSACTIONS
 from mpss.risk.screen import remember
 from mpss.runtime import Runtime
 from mpss.transactions.model import Asked, Asking, Proof, transaction
+from mpss.transactions.notify import Facts, tell
 from mpss.transactions.pay import with_password
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
@@ -40,7 +41,6 @@ from mpss.transactions.transfers.store import TRANSFERS, TransferRow
 from mpss.transactions.transfers.terms import (
     Order,
     Parties,
-    add_notice,
     carry_out,
     find_parties,
     keep_for_review,
@@ -115,8 +115,8 @@ class TransferCommand(Asking):
                 (TRANSFERS, waiting.id, row),
             ],
         )
-        question = {"amount_fen": order.amount_fen, "counterpart": mask_phone(order.payee_phone), "code": code}
-        add_notice(decision, payer.phone, payer.language, "confirm_transfer", question, at=at)
+        question: Facts = {"amount_fen": order.amount_fen, "counterpart": mask_phone(order.payee_phone), "code": code}
+        tell(decision, payer, "confirm_transfer", question, at=at)
         return decision
 
     def _transaction(

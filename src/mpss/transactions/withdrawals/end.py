@@ -29,10 +29,10 @@ from mpss.ledger.post import BALANCES
 from mpss.transactions.by_channel import channel_touches, give_channel_back
 from mpss.transactions.machine import WITHDRAWAL, Event
 from mpss.transactions.model import Asking, Moving, transaction
+from mpss.transactions.notify import tell
 from mpss.transactions.postings import turned_round, withdrawal_legs
 from mpss.transactions.withdrawals.model import WithdrawalRow
 from mpss.transactions.withdrawals.store import WITHDRAWALS
-from mpss.transactions.withdrawals.terms import add_notice
 from mpss.wire.pain import OrderStatus
 
 
@@ -75,7 +75,7 @@ class OfWithdrawal(Moving):
         legs = withdrawal_legs(wallet=account.ledger_account_id, amount_fen=row.amount_fen, fee_fen=row.fee_fen)
         decision.entry = JournalEntry(withdrawal.id, withdrawal.kind, legs)
         facts = _facts(row) | {"balance_fen": balance.balance_fen - row.total_fen}
-        add_notice(decision, withdrawal, account, "withdrawal_paid", facts, at=self.at)
+        tell(decision, account, "withdrawal_paid", facts, at=self.at)
         return decision
 
     def refused(self, withdrawal: Transaction, snapshot: Snapshot, reason: str) -> Decision:
@@ -85,7 +85,7 @@ class OfWithdrawal(Moving):
         decision = self._moved(withdrawal, Event.DECLINE, snapshot, reason=reason)
         decision.puts += release(snapshot[HOLDS][self.hold_id], balance, at=self.at)
         _give_back(decision, withdrawal, row, snapshot)
-        add_notice(decision, withdrawal, account, "withdrawal_failed", _facts(row), at=self.at)
+        tell(decision, account, "withdrawal_failed", _facts(row), at=self.at)
         return decision
 
     def unanswered(self, withdrawal: Transaction, snapshot: Snapshot) -> Decision:
@@ -96,7 +96,7 @@ class OfWithdrawal(Moving):
         decision = Decision(moved, puts=[(TRANSACTIONS, moved.id, moved)], recorded=False)
         account = snapshot[ACCOUNTS][self.row.account_id]
         facts = _facts(self.row_in(snapshot))
-        add_notice(decision, withdrawal, account, "withdrawal_in_doubt", facts, at=self.at)
+        tell(decision, account, "withdrawal_in_doubt", facts, at=self.at)
         return decision
 
     def _moved(self, withdrawal: Transaction, event: Event, snapshot: Snapshot, *, reason: str = "") -> Decision:
@@ -148,7 +148,7 @@ class ReturnWithdrawal(Asking):
         decision = Decision(done, entry, puts)
         _give_back(decision, withdrawal, row, snapshot)
         balance_fen = snapshot[BALANCES][account.ledger_account_id].balance_fen + row.total_fen
-        add_notice(decision, done, account, "withdrawal_returned", _facts(row) | {"balance_fen": balance_fen}, at=at)
+        tell(decision, account, "withdrawal_returned", _facts(row) | {"balance_fen": balance_fen}, at=at)
         return decision
 
     def _transaction(

@@ -17,16 +17,14 @@ from mpss.accounts.model import AccountRow
 from mpss.accounts.store import ACCOUNTS, USAGE
 from mpss.config import Policy
 from mpss.db.rows import RowSet
-from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind
+from mpss.desk.model import Decision, Snapshot, TransactionKind
 from mpss.fees.quote import in_force, quote
 from mpss.fees.store import FEES
 from mpss.kernel.errors import ErrorCode
-from mpss.kernel.ids import CardId, OutboxId
+from mpss.kernel.ids import CardId
 from mpss.ledger.holds import reserve
 from mpss.ledger.model import Balance
 from mpss.ledger.post import BALANCES
-from mpss.outbox.model import notice
-from mpss.outbox.store import OUTBOX
 from mpss.ports.bank import BankOperation
 from mpss.risk.rules import Finding
 from mpss.risk.screen import above_grey_limit, risk_touches, screen, screen_or_hold
@@ -35,6 +33,7 @@ from mpss.transactions.by_channel import channel_touches, count_by_channel, put_
 from mpss.transactions.funding.again import leased_until
 from mpss.transactions.funding.bank_request import NewRequest, new_bank_request
 from mpss.transactions.funding.store import FUNDING_REQUESTS
+from mpss.transactions.notify import Facts, tell
 from mpss.transactions.review import hold_for_review
 from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, WithdrawalRow
 from mpss.transactions.withdrawals.store import WITHDRAWALS
@@ -200,22 +199,6 @@ def hold_back(
         request = request._replace(amount_fen=order.amount_fen)
         decision.puts.append((FUNDING_REQUESTS, credit.id, request))
     else:
-        facts = {"amount_fen": order.amount_fen, "fee_fen": terms.fee_fen, "card": order.card}
-        add_notice(decision, withdrawal, account, "withdrawal_ordered", facts, at=at)
+        facts: Facts = {"amount_fen": order.amount_fen, "fee_fen": terms.fee_fen, "card": order.card}
+        tell(decision, account, "withdrawal_ordered", facts, at=at)
     return decision
-
-
-def add_notice(
-    decision: Decision, about: Transaction, account: AccountRow, event: str, facts: dict[str, Any], *, at: datetime
-) -> None:
-    """One SMS to the account's phone that speaks of a transaction."""
-    row = notice(
-        OutboxId.new(at),
-        reference=about.id,
-        phone=account.phone,
-        event=event,
-        language=account.language,
-        params=facts,
-        now=at,
-    )
-    decision.inserts.append((OUTBOX, row))

@@ -36,6 +36,7 @@ from mpss.risk.screen import remember
 from mpss.runtime import Runtime
 from mpss.transactions.funding.bank_request import NewRequest, new_request
 from mpss.transactions.model import Asked, Asking, Proof, transaction
+from mpss.transactions.notify import Facts, tell
 from mpss.transactions.pay import with_password
 from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.reply_code import NO_CODE, with_reply_code
@@ -45,7 +46,6 @@ from mpss.transactions.withdrawals.model import Mode, WithdrawalOrder, Withdrawa
 from mpss.transactions.withdrawals.store import WITHDRAWALS
 from mpss.transactions.withdrawals.terms import (
     FEE_KIND,
-    add_notice,
     hold_back,
     keep_for_review,
     order_touches,
@@ -122,10 +122,10 @@ class WithdrawCommand(Asking):
                 (CONFIRMATIONS, waiting.id, ConfirmationRow(account.phone, self.confirm_code, expires_at, None)),
                 (WITHDRAWALS, waiting.id, row),
             ]
-            facts = {
+            facts: Facts = {
                 "amount_fen": order.amount_fen, "fee_fen": terms.fee_fen, "card": order.card, "code": self.confirm_code,
             }  # fmt: skip
-            add_notice(decision, waiting, account, "confirm_withdrawal", facts, at=asked.at)
+            tell(decision, account, "confirm_withdrawal", facts, at=asked.at)
         elif terms.finding is not None:
             held = Decision(self._transaction(TransactionState.REVIEWING, today, fee_fen=terms.fee_fen))
             decision = keep_for_review(held, order, account, terms, terms.finding, self.policy, at=asked.at)
