@@ -41,8 +41,9 @@ async def test_sms_has_a_daily_amount_of_its_own_and_http_goes_on(phones: Phones
     async with counter(phones.market) as shop:
         assert (await buy_by_sms(20)).startswith("您已向Kiosk支付20.00元")
         await limit_channels(shop, phones)
+        before = await phones.li.last_id()
         payer = await shop.subscriber()
-        await phones.li.wait_for("验证码")
+        await phones.li.wait_for("验证码", after=before)
         # What went by SMS before there was a limit counts too.
         assert (await buy_by_sms(31)).startswith("超过短信渠道限额，发送XE可查询")
         assert (await buy_by_sms(30)).startswith("您已向Kiosk支付30.00元")
