@@ -77,6 +77,12 @@ BREACHES: dict[str, list[LiteralString]] = {
         "INSERT INTO customer_usage (customer_id, day, year_fen) VALUES (gen_random_uuid(), '2026-03-01', 1)",
     ],
     "top-up counters equal the top-ups": ["UPDATE topup_usage SET day_count = 0", "DELETE FROM topup_usage"],
+    "channels' counters equal what they let through": [
+        "INSERT INTO channel_usage SELECT account_id, 'payment', 'http', day, 0, 0, 0 FROM account_usage",
+        "INSERT INTO channel_usage SELECT account_id, 'transfer', 'http', day, 0, 0, 0 FROM account_usage",
+        "INSERT INTO channel_usage SELECT account_id, 'topup', 'hall', day, 0, 0, 0 FROM account_usage",
+        "INSERT INTO channel_usage SELECT account_id, 'payment', 'sms', day, 1, 1, 1 FROM account_usage",
+    ],
     "vouchers sold equal the unredeemed ones": [
         "INSERT INTO voucher_batch (id, face_fen, quantity, state, valid_until, created_by, created_at)"
         " VALUES ('00000000-0000-0000-0000-000000000001', 100, 1, 'activated', '2030-01-01', 'x', now());"
