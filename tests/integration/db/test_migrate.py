@@ -64,6 +64,32 @@ class TestMigrate:
     async def test_leaves_the_next_release_migrations_alone(self, database_urls: DatabaseUrls) -> None:
         assert await migrate(database_urls.owner_url, run_role=RUN_ROLE, migrations=packaged_migrations()[:2]) == ()
 
+    async def test_has_merchants_that_were_closed_owing_close_again(self, empty_database_urls: DatabaseUrls) -> None:
+        before = tuple(each for each in packaged_migrations() if each.name < "0047")
+        await migrate(empty_database_urls.owner_url, run_role=RUN_ROLE, migrations=before)
+        merchants = """
+            INSERT INTO merchant (id, name, province, state, ledger_account_id, api_key_digest, public_key, notify_url,
+                                  webhook_secret, created_at, credit_code)
+            SELECT md5(n::text)::uuid, 'Shop ' || n, 'GD', CASE WHEN n < 3 THEN 'closed' ELSE 'active' END, 200000 + n,
+                   n::text::bytea, '', '', '', now(), CASE WHEN n > 0 THEN '91110000600037341L' END
+              FROM generate_series(0, 3) AS n
+        """
+        async with await psycopg.AsyncConnection.connect(empty_database_urls.owner_url, autocommit=True) as connection:
+            await connection.execute(merchants)
+        await migrate(empty_database_urls.owner_url, run_role=RUN_ROLE)
+        found = await query(
+            empty_database_urls.run_url,
+            "SELECT m.name, m.state, m.credit_code IS NULL, m.api_key_digest = right(m.name, 1)::bytea, c.reason"
+            " FROM merchant AS m LEFT JOIN merchant_closing AS c ON c.merchant_id = m.id ORDER BY m.name",
+        )
+        coded = "closed before, credit code 91110000600037341L"
+        assert found == [
+            ("Shop 0", "closing", True, False, "closed before"),
+            ("Shop 1", "closing", True, False, coded),
+            ("Shop 2", "closing", True, False, coded),
+            ("Shop 3", "active", False, True, None),
+        ]
+
     async def test_gives_up_soon_on_a_table_that_is_locked(
         self, database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -21,8 +21,14 @@ CREATE TABLE merchant_closing (
 );
 
 -- Merchants were closed with what we owe them; those are closing now, and closed by the job once they are owed nothing.
+-- A company that has registered anew keeps its code; the earlier merchant's stands in the reason.
 INSERT INTO merchant_closing (merchant_id, reason, asked_by, asked_at, begun_at, ends_at)
-SELECT id, 'closed before', 'platform', now(), now(), now() FROM merchant WHERE state = 'closed';
+SELECT id, 'closed before' || coalesce(', credit code ' || credit_code, ''), 'platform', now(), now(), now()
+  FROM merchant WHERE state = 'closed';
+UPDATE merchant AS m SET credit_code = NULL
+ WHERE m.state = 'closed'
+   AND EXISTS (SELECT FROM merchant AS o
+                WHERE o.credit_code = m.credit_code AND (o.state <> 'closed' OR o.id > m.id));
 UPDATE merchant SET state = 'closing', api_key_digest = sha256((id::text || gen_random_uuid()::text)::bytea)
  WHERE state = 'closed';
 
