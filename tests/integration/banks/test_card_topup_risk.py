@@ -74,6 +74,23 @@ async def test_a_listed_number_or_card_tops_nothing_up_by_sms(scene: Scene, scop
     await scene.agrees(gained=0)
 
 
+@clause("CM 9.8")
+async def test_a_listed_card_named_in_a_reply_pays_nothing(scene: Scene) -> None:
+    asked = {"phone": PHONE, "amount_fen": 2_500, "currency": "CNY", "merchant_order_no": "L-1"}
+    assert (await scene.shop.merchant().post("/v1/purchases", asked)).status_code == 202
+    told = await notices(scene.shop.runtime, PHONE)
+    code = next(str(facts["code"]) for event, facts in told if event == "confirm_purchase")
+    rights = (Permission.RISK_MANAGE, Permission.RISK_APPROVE)
+    one, other = [await scene.shop.staff(*rights, name=name) for name in ("one", "other")]
+    body = {"colour": "black", "scope": "bank_card", "value": CARD, "reason": "fraud"}
+    made = (await one.post("/v1/staff/risk/entries", body)).json()
+    assert (await other.post(f"/v1/staff/risk/entries/{made['entry_id']}/approve")).json()["state"] == "listed"
+    before = len(scene.connected.bank.store.requests())
+    assert "暂不能办理" in str(await sent(scene, f"Y {code} YHK"))
+    assert len(scene.connected.bank.store.requests()) == before
+    await scene.agrees(gained=0)
+
+
 @clause("CM 9.6")
 async def test_a_grey_card_tops_up_a_share_of_the_limit_at_once(scene: Scene) -> None:
     officer = await scene.shop.staff(Permission.RISK_MANAGE, name="officer")
