@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mpss.simulators.sqlite_file import one_change
+from mpss.simulators.sqlite_file import one_change, open_store
 from mpss.wire.iso8583.messages import BankMessage, Service
 
 _SCHEMA = """
@@ -89,12 +89,7 @@ class BankStore:
     """The SQLite file `path`; made with its folder where there is none. One thread only."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; only a power cut could, which a town does not mind.
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db = open_store(path, _SCHEMA)
 
     def close(self) -> None:
         self._db.close()

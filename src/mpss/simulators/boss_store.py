@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mpss.simulators.sqlite_file import one_change
+from mpss.simulators.sqlite_file import one_change, open_store
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS subscription (
@@ -96,8 +95,7 @@ class BossStore:
 
     def __init__(self, path: Path | None, *, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _TABLES)
+        self._db = open_store(path, _TABLES)
 
     def close(self) -> None:
         self._db.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mpss.simulators.sqlite_file import open_store
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -49,8 +50,7 @@ class OrderBook:
     """`path` None keeps it in memory."""
 
     def __init__(self, path: Path | None) -> None:
-        self._database = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
-        self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _TABLES)
+        self._database = open_store(path, _TABLES)
 
     def close(self) -> None:
         self._database.close()

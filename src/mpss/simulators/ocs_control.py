@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.phone import parse_phone
+from mpss.simulators.faults import asked_fault
 from mpss.simulators.http_server import Handler, Misbehavior, Request, Response
 from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
 from mpss.simulators.ocs_store import LARGEST_AMOUNT_FEN, Subscriber
@@ -137,21 +138,7 @@ def _whole(text: str, name: str) -> int:
 
 
 def _fault(asked: dict[str, Any]) -> OcsFault:
-    kinds = [kind.value for kind in OcsFaultKind]
-    if asked.get("kind") not in kinds:
-        raise MalformedField(field="kind", problem=f"must be one of {', '.join(kinds)}")
-    count, seconds = asked.get("count"), asked.get("seconds", 0)
-    phone, request = asked.get("phone"), asked.get("request")
-    if count is not None and (type(count) is not int or count < 1):
-        raise MalformedField(field="count", problem="must be a whole number from 1 up, or null")
-    if type(seconds) not in (int, float) or not 0 <= seconds <= 3600:
-        raise MalformedField(field="seconds", problem="must be a number from 0 to 3600")
+    fault, request = asked_fault(asked, OcsFaultKind), asked.get("request")
     if request not in (None, "initial", "termination", "event"):
         raise MalformedField(field="request", problem="must be initial, termination or event")
-    return OcsFault(
-        OcsFaultKind(asked["kind"]),
-        count,
-        float(seconds),
-        None if phone is None else parse_phone(str(phone)),
-        request,
-    )
+    return OcsFault(*fault, request)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mpss.simulators.sqlite_file import one_change
+from mpss.simulators.sqlite_file import one_change, open_store
 from mpss.wire.diameter import Action, CreditAnswer, CreditRequest, RequestType, Result
 
 DEFAULT_BALANCE_FEN = 100_000
@@ -89,13 +89,8 @@ class OcsStore:
 
     def __init__(self, path: Path, *, validity_seconds: float = VALIDITY_SECONDS) -> None:
         self.validity_seconds = validity_seconds
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+        self._db = open_store(path, _SCHEMA, timeout_seconds=_BUSY_SECONDS)
         self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; only a power cut could, which a town does not mind.
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         self._db.close()

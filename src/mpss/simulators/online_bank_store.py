@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from mpss.simulators.sqlite_file import open_store
 
 _SAME = ("amount_fen", "currency", "return_url", "notify_url")
 _TABLES = """
@@ -53,8 +54,7 @@ class OnlineBankStore:
     """`path` None keeps it in memory."""
 
     def __init__(self, path: Path | None) -> None:
-        self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _TABLES)
+        self._db = open_store(path, _TABLES)
 
     def close(self) -> None:
         self._db.close()

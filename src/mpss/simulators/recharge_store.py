@@ -7,13 +7,12 @@ that was closed before it came is refused when it comes.
 from __future__ import annotations
 
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mpss.simulators.sqlite_file import one_change
+from mpss.simulators.sqlite_file import one_change, open_store
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS card (
@@ -61,8 +60,7 @@ class RechargeStore:
     """`path` None keeps it in memory."""
 
     def __init__(self, path: Path | None) -> None:
-        self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _TABLES)
+        self._db = open_store(path, _TABLES)
 
     def close(self) -> None:
         self._db.close()

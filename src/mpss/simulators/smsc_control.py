@@ -27,6 +27,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.phone import parse_phone
+from mpss.simulators.faults import asked_fault
 from mpss.simulators.page import POLICY
 from mpss.simulators.smsc_faults import Fault, FaultKind
 from mpss.simulators.smsc_pages import handset_page, handsets_page
@@ -169,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET", ["faults"]:
                 self._json({"faults": self.call(_faults(self.smsc))})
             case "POST", ["faults"]:
-                self.call(self.smsc.set_fault(_fault(_object(body))))
+                self.call(self.smsc.set_fault(Fault(*asked_fault(_object(body), FaultKind))))
                 self._json({"faults": self.call(_faults(self.smsc))}, HTTPStatus.CREATED)
             case "DELETE", ["faults"]:
                 self.call(self.smsc.clear_faults())
@@ -244,15 +245,3 @@ def _number(query: dict[str, list[str]], name: str) -> float:
     if not 0 <= value < 2**53:
         raise MalformedField(field=name, problem="must be a number from 0 up")
     return value
-
-
-def _fault(asked: dict[str, Any]) -> Fault:
-    kinds = [kind.value for kind in FaultKind]
-    if asked.get("kind") not in kinds:
-        raise MalformedField(field="kind", problem=f"must be one of {', '.join(kinds)}")
-    count, seconds, phone = asked.get("count"), asked.get("seconds", 0), asked.get("phone")
-    if count is not None and (type(count) is not int or count < 1):
-        raise MalformedField(field="count", problem="must be a whole number from 1 up, or null")
-    if type(seconds) not in (int, float) or not 0 <= seconds <= 3600:
-        raise MalformedField(field="seconds", problem="must be a number from 0 to 3600")
-    return Fault(FaultKind(asked["kind"]), count, float(seconds), None if phone is None else parse_phone(str(phone)))

@@ -5,14 +5,13 @@ Kept in one SQLite file, so that a second start finds yesterday's handsets. A ca
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mpss.simulators.sqlite_file import one_change
+from mpss.simulators.sqlite_file import one_change, open_store
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS handset (
@@ -74,12 +73,7 @@ class HandsetStore:
     """The SQLite file `path`; made with its folder where there is none."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; only a power cut could, which a town does not mind.
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db = open_store(path, _SCHEMA)
 
     def close(self) -> None:
         self._db.close()
