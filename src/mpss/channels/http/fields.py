@@ -7,7 +7,7 @@ that code; every other is MALFORMED_REQUEST.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
@@ -199,6 +199,12 @@ def _paragraphs(value: str) -> str:
 def text(longest: int) -> tuple[Any, ...]:
     """For `Annotated[str, *text(60)]`: one line of at most that many characters, none of them a control character."""
     return Field(min_length=1, max_length=longest), AfterValidator(_printable)
+
+
+def one_of(names: Iterable[str]) -> tuple[Any, ...]:
+    """For `Annotated[str, *one_of(RULES)]`: one of these names, told as an enumeration."""
+    known = tuple(names)
+    return Field(pattern=f"^({'|'.join(known)})$"), WithJsonSchema({"type": "string", "enum": list(known)})
 
 
 def paragraphs(longest: int) -> tuple[Any, ...]:

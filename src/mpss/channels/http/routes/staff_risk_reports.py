@@ -13,7 +13,17 @@ from starlette.responses import Response
 
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Body, BusinessDate, LeastFen, PageLimit, Phone, RiskReportIdField, View, text
+from mpss.channels.http.fields import (
+    Body,
+    BusinessDate,
+    LeastFen,
+    PageLimit,
+    Phone,
+    RiskReportIdField,
+    View,
+    one_of,
+    text,
+)
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, cut, decode_ranked, encode_ranked
 from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
@@ -31,7 +41,7 @@ from mpss.staff.permissions import Permission
 
 SUBJECT = Subject("Staff")
 
-_PatternName = Annotated[str, Field(pattern=f"^({'|'.join(PATTERNS)})$", max_length=32)] | None
+_PatternName = Annotated[str, *one_of(PATTERNS)] | None
 _EXPORTED = (
     "report_id", "business_date", "pattern", "phone", "account_id", "merchant_id", "merchant_name", "movements",
     "amount_fen", "state", "found_at", "reviewed_by", "reviewed_at", "reason",

@@ -11,7 +11,17 @@ from starlette.responses import Response
 
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Body, BusinessDate, LeastFen, PageLimit, Phone, TransactionIdField, View, text
+from mpss.channels.http.fields import (
+    Body,
+    BusinessDate,
+    LeastFen,
+    PageLimit,
+    Phone,
+    TransactionIdField,
+    View,
+    one_of,
+    text,
+)
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.paging import Cursor, cut, decode_ranked, encode_ranked
 from mpss.channels.http.routes.staff_vouchers import STAFF_EXAMPLE
@@ -33,7 +43,7 @@ _EXPORTED = (
     "transaction_id", "kind", "account_id", "phone", "held_fen", "rule", "state", "transaction_state", "held_at",
     "expires_at", "decided_by", "decided_at", "reason",
 )  # fmt: skip
-_RuleName = Annotated[str, Field(pattern=f"^({'|'.join(RULES)})$", max_length=32)] | None
+_RuleName = Annotated[str, *one_of(RULES)] | None
 
 
 class HeldFilters(Body):
