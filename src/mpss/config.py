@@ -77,6 +77,9 @@ class Policy:
     payees_per_account: int = _setting(20, "Directed relations one wallet may have")
     payee_cooling_hours: int = _setting(24, "Cooling period of a new directed relation", "h")
     payee_counter_cooling_hours: int = _setting(24, "Cooling period of one set up at a service hall; 0: none", "h")
+    sim_cooling_hours: int = _setting(
+        24, "How long after another SIM card or number the phone alone proves nothing that matters; 0: none", "h"
+    )
     recharge_timeout_seconds: int = _setting(5, "How long one call to the recharge platform waits for the answer", "s")
     online_bank_timeout_seconds: int = _setting(5, "How long one inquiry at the online bank waits for the answer", "s")
     boss_timeout_seconds: int = _setting(3, "How long one question to BOSS waits for the answer", "s")

@@ -26,6 +26,7 @@ from mpss.accounts.boss_store import (
     save_subscription,
     set_boss_stopped,
     set_phone,
+    set_sim_changed,
 )
 from mpss.accounts.change import changed
 from mpss.accounts.model import AccountRow, Life
@@ -168,6 +169,9 @@ async def _apply(
         await leave_number(uow, account.id, now=now)
     if effect.aspect is Aspect.CARD and bound.sim_serial != (event.sim_serial or ""):
         await insert_replaced_sim(uow, account.id, sim_serial=bound.sim_serial, event_id=event.event_id, now=now)
+    if effect.aspect in (Aspect.CARD, Aspect.NUMBER):
+        # From when it is heard of: the holder learns no earlier.
+        await set_sim_changed(uow, account.id, now=now)
     if effect.sessions_ended:
         await end_sessions(uow, account.id)
     await save_subscription(uow, _moved(bound, effect, event.sequence), sim_serial=event.sim_serial)

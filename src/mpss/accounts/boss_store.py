@@ -49,6 +49,11 @@ _SAVE: LiteralString = """
            card_sequence = %(card_sequence)s, sim_serial = coalesce(%(sim_serial)s, sim_serial)
      WHERE account_id = %(account_id)s
 """
+_SIM_CHANGED: LiteralString = "UPDATE account_subscription SET sim_changed_at = %(now)s WHERE account_id = %(id)s"
+_SIM_CHANGED_AT: LiteralString = """
+    SELECT s.sim_changed_at FROM account_subscription AS s JOIN account AS a ON a.id = s.account_id
+     WHERE s.account_id = %(id)s AND a.password_digest IS NOT NULL
+"""
 _SIM_REPLACED: LiteralString = """
     INSERT INTO replaced_sim (account_id, sim_serial, event_id, replaced_at)
     VALUES (%(account_id)s, %(sim_serial)s, %(event_id)s, %(now)s) ON CONFLICT DO NOTHING
@@ -163,6 +168,17 @@ async def lock_subscription(
 
 async def save_subscription(uow: UnitOfWork, subscription: Subscription, *, sim_serial: str | None) -> None:
     await uow.execute(_SAVE, {**subscription._asdict(), "sim_serial": sim_serial})
+
+
+async def set_sim_changed(uow: UnitOfWork, account_id: UUID, *, now: datetime) -> None:
+    """The subscription got another card or another number."""
+    await uow.execute(_SIM_CHANGED, {"id": account_id, "now": now})
+
+
+async def sim_changed_at(uow: UnitOfWork, account_id: UUID) -> datetime | None:
+    """When it last did; None: never, or the account has no payment password."""
+    found: datetime | None = await uow.value(_SIM_CHANGED_AT, {"id": account_id})
+    return found
 
 
 async def insert_replaced_sim(

@@ -21,6 +21,7 @@ from mpss.accounts.customer_store import count_mismatches, find_customers, inser
 from mpss.accounts.customers import document_digests
 from mpss.accounts.identity import parse_document_number
 from mpss.accounts.model import AccountRow
+from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, MalformedField
@@ -96,12 +97,14 @@ async def not_the_holder(
 
     Raises:
         MalformedField: `document_number` or `code` is needed and missing.
-        Refused: CODE_EXPIRED, another request used it meanwhile.
+        Refused: CODE_EXPIRED, another request used it meanwhile; SIM_COOLING, the phone may be another's.
     """
     holder = None
     if account.customer_id is not None:
         holder = (await find_customers(uow, [account.customer_id])).get(account.customer_id)
     if holder is None:
+        if by_phone:
+            await refuse_new_sim(uow, runtime, account.id, now=now)
         if checked.code_id is not None:
             await use_code(uow, checked.code_id, now=now)
         elif by_phone:

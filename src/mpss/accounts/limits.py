@@ -23,8 +23,8 @@ async def change_daily_limit(
 
     Raises:
         MalformedField: `payment_password` is missing where the limit is raised, or its form.
-        Refused: AMOUNT_OUT_OF_RANGE, UNKNOWN_ACCOUNT; what the state refuses with; PASSWORD_NOT_SET, WRONG_PASSWORD,
-            PASSWORD_LOCKED.
+        Refused: AMOUNT_OUT_OF_RANGE, UNKNOWN_ACCOUNT; what the state refuses with; SIM_COOLING, PASSWORD_NOT_SET,
+            WRONG_PASSWORD, PASSWORD_LOCKED.
 
     Spec: CT 5.2.
     """

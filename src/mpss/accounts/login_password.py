@@ -25,6 +25,7 @@ from mpss.accounts.model import AccountRow, Life
 from mpss.accounts.notify import tell, tell_holder
 from mpss.accounts.password_store import clear_login, count_login, lock_login, set_login
 from mpss.accounts.sign_in import Session, SignedIn, start_session
+from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.accounts.state import Operation
 from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
@@ -45,7 +46,7 @@ async def set_login_password(runtime: Runtime, *, session: Session, code: str, p
 
     Raises:
         MalformedField: `code`, or `password` is not of 8 to 64 printable ASCII characters.
-        Refused: WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with.
+        Refused: WEAK_PASSWORD, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with; SIM_COOLING.
 
     Spec: CM 7.4, 8.2.3; CT 12.1.
     """
@@ -60,6 +61,7 @@ async def set_login_password(runtime: Runtime, *, session: Session, code: str, p
         refusal = check_state(account, Operation.SET_PASSWORD, at=now)
         if refusal is not None:
             raise Refused(refusal)
+        await refuse_new_sim(uow, runtime, account.id, now=now)
         await use_code(uow, code_id, now=now)
         await set_login(uow, account.id, hashed=hashed, now=now)
         await token_store.end_sessions(uow, account.id, kept=session.token_digest)

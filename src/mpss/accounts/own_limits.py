@@ -20,6 +20,7 @@ from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import NO_PARAMS
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
 from mpss.accounts.password_tries import count_try
+from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.accounts.spray import noticed
 from mpss.accounts.state import Operation
 from mpss.accounts.store import find_wallet, lock_account, set_own_limits
@@ -131,7 +132,7 @@ async def change_own_limits(
     Raises:
         MalformedField: `password` is missing where a limit is raised, or its form.
         Refused: AMOUNT_OUT_OF_RANGE, above the table, naming the field; UNKNOWN_ACCOUNT; what the state refuses with;
-            PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED.
+            SIM_COOLING, PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED.
 
     Spec: CM 9.5.
     """
@@ -170,8 +171,8 @@ async def carry_out(
 
     Raises:
         MalformedField: `password` is missing where a limit is raised, or its form.
-        Refused: UNKNOWN_ACCOUNT; what the state refuses with; what `change` raises; PASSWORD_NOT_SET, WRONG_PASSWORD,
-            PASSWORD_LOCKED.
+        Refused: UNKNOWN_ACCOUNT; what the state refuses with; what `change` raises; SIM_COOLING, a limit is raised;
+            PASSWORD_NOT_SET, WRONG_PASSWORD, PASSWORD_LOCKED.
     """
     if password is not None:
         check_form(password, field="payment_password")
@@ -189,6 +190,7 @@ async def carry_out(
         if made is None:
             return
         if made.raises:
+            await refuse_new_sim(uow, runtime, account.id, now=now)
             if password is None:
                 raise MalformedField(field="payment_password", problem="is asked for where a limit is raised")
             wrong = await count_try(

@@ -28,6 +28,7 @@ from mpss.accounts.password_rules import (
 from mpss.accounts.password_store import Retired, retire_password, retired_passwords
 from mpss.accounts.password_tries import count_try
 from mpss.accounts.sign_in import Session
+from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.accounts.spray import hot, noticed
 from mpss.accounts.state import Operation
 from mpss.accounts.store import find_wallet, lock_account, save_usage, set_password
@@ -43,7 +44,7 @@ async def request_link(runtime: Runtime, *, phone: str) -> None:
 
     Raises:
         MalformedField: `phone` is no mobile number of the mainland.
-        Refused: UNKNOWN_ACCOUNT, what the state refuses with; RATE_LIMITED.
+        Refused: UNKNOWN_ACCOUNT, what the state refuses with; SIM_COOLING; RATE_LIMITED.
 
     Spec: CT 5.2; CM 7.5.
     """
@@ -51,6 +52,7 @@ async def request_link(runtime: Runtime, *, phone: str) -> None:
     async with runtime.database.transaction() as uow:
         account, _ = await _lock_wallet(uow, parse_phone(phone))
         _refuse_stopped(account, now)
+        await refuse_new_sim(uow, runtime, account.id, now=now)
         await send_link(uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now)
 
 
@@ -62,18 +64,20 @@ async def set_by_link(runtime: Runtime, *, token: str, password: str, identity_t
     Raises:
         MalformedField: `password` is not six digits.
         Refused: CODE_EXPIRED (the link ran out, was used, or never was), WEAK_PASSWORD, PASSWORD_REUSED, what
-            the state refuses with; as `prove_holder`. A password that will not do leaves the link as it was.
+            the state refuses with; SIM_COOLING; as `prove_holder`. What will not do leaves the link as it was.
 
     Spec: CT 5.2; CM 7.4.
     """
     check_form(password)
     account_id = await find_link(runtime, token=token)
+    await _refuse_new_sim(runtime, account_id)
     if await asks_holder(runtime, account_id=account_id):
         await prove_holder(runtime, account_id=account_id, tail=identity_tail)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, usage = await _lock(uow, account_id)
         _refuse_stopped(account, now)
+        await refuse_new_sim(uow, runtime, account.id, now=now)
         check_new(password, phone=account.phone)
         if not await token_store.use_link(uow, token_digest(token), now=now):
             raise Refused(ErrorCode.CODE_EXPIRED, detail="ask for a new link")
@@ -90,7 +94,7 @@ async def set_by_code(
     Raises:
         MalformedField: `phone`, `code` or `password`.
         Refused: WEAK_PASSWORD, PASSWORD_REUSED, WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with;
-            as `prove_holder`.
+            SIM_COOLING; as `prove_holder`.
 
     Spec: CT 5.2; CM 7.4, 7.5.
     """
@@ -100,11 +104,14 @@ async def set_by_code(
     async with runtime.database.read() as uow:
         account_id = await find_wallet(uow, phone=phone)
     if account_id is not None:
+        # Before the document's number: who has another's card is told nothing about it.
+        await _refuse_new_sim(runtime, account_id)
         await prove_holder(runtime, account_id=account_id, tail=identity_tail)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account, usage = await _lock_wallet(uow, phone)
         _refuse_stopped(account, now)
+        await refuse_new_sim(uow, runtime, account.id, now=now)
         await use_code(uow, code_id, now=now)
         await _replace(uow, runtime, account, usage, password, now)
 
@@ -149,8 +156,8 @@ async def unlock(runtime: Runtime, *, phone: str, code: str) -> None:
 
     Raises:
         MalformedField: `phone` or `code`.
-        Refused: WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with; PASSWORD_LOCKED, so many tries
-            in a row were wrong that the password must be reset.
+        Refused: WRONG_CODE, CODE_EXPIRED, UNKNOWN_ACCOUNT, what the state refuses with; SIM_COOLING; PASSWORD_LOCKED,
+            so many tries in a row were wrong that the password must be reset.
 
     Spec: CT 5.2; CM 7.5.
     """
@@ -160,6 +167,7 @@ async def unlock(runtime: Runtime, *, phone: str, code: str) -> None:
     async with runtime.database.transaction() as uow:
         account, usage = await _lock_wallet(uow, phone)
         _refuse_stopped(account, now)
+        await refuse_new_sim(uow, runtime, account.id, now=now)
         if must_reset(usage, runtime.policy):
             raise Refused(ErrorCode.PASSWORD_LOCKED, detail="set a new password")
         await use_code(uow, code_id, now=now)
@@ -208,6 +216,11 @@ async def _replace(
 
 async def _tell(uow: UnitOfWork, event: str, account: AccountRow, now: datetime) -> None:
     await tell_holder(uow, account, event, now=now)
+
+
+async def _refuse_new_sim(runtime: Runtime, account_id: UUID) -> None:
+    async with runtime.database.read() as uow:
+        await refuse_new_sim(uow, runtime, account_id, now=runtime.clock.now())
 
 
 def _refuse_stopped(account: AccountRow, now: datetime) -> None:

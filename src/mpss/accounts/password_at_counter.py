@@ -12,6 +12,7 @@ from mpss.accounts.counter_check import Shown, look_at, not_the_holder
 from mpss.accounts.links import send_link
 from mpss.accounts.model import Life
 from mpss.accounts.password_store import clear_password, retire_password
+from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.accounts.store import find_wallet, lock_account, save_usage
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId
@@ -25,12 +26,13 @@ from mpss.staff.permissions import Permission
 async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, shown: Shown) -> AccountId:
     """Take the payment password of the wallet of `phone` away and send a link for a new one; the account.
 
-    Sessions of the account end. The link goes to the phone, which proves the holder where no document is on record.
+    Sessions of the account end. The link goes to the phone, which proves the holder where no document is on record;
+    not for a while after another SIM card.
 
     Raises:
         MalformedField: `phone`; as `look_at` and `not_the_holder`.
-        Refused: FORBIDDEN, needs password_reset and a hall; UNKNOWN_ACCOUNT; IDENTITY_MISMATCH; RATE_LIMITED, too many
-            links or wrong documents.
+        Refused: FORBIDDEN, needs password_reset and a hall; UNKNOWN_ACCOUNT; SIM_COOLING; IDENTITY_MISMATCH;
+            RATE_LIMITED, too many links or wrong documents.
 
     Spec: CM 7.5.
     """
@@ -45,6 +47,8 @@ async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, 
         if locked is None or locked[0].life is Life.CLOSED:
             raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
         account, usage = locked
+        if account.customer_id is None:
+            await refuse_new_sim(uow, runtime, account.id, now=now)
         refusal = await not_the_holder(uow, runtime, account, checked, staff=staff, now=now, by_phone=False)
         if refusal is None:
             await retire_password(uow, account.id, now=now)

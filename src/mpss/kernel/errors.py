@@ -81,6 +81,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_PAYEES = "too_many_payees"
     PAYEE_REQUIRED = "payee_required"
     PAYEE_COOLING = "payee_cooling"
+    SIM_COOLING = "sim_cooling"
     # authentication
     PASSWORD_NOT_SET = "password_not_set"  # noqa: S105 - a code, not a password
     WEAK_PASSWORD = "weak_password"  # noqa: S105

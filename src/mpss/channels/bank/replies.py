@@ -70,6 +70,7 @@ RESPONSES: dict[ErrorCode, str] = {
     ErrorCode.TOO_MANY_PAYEES: "12",
     ErrorCode.PAYEE_REQUIRED: "57",
     ErrorCode.PAYEE_COOLING: "57",
+    ErrorCode.SIM_COOLING: "57",
     ErrorCode.PASSWORD_NOT_SET: "62",
     ErrorCode.WEAK_PASSWORD: "55",
     ErrorCode.PASSWORD_REUSED: "55",

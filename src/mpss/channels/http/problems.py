@@ -90,6 +90,11 @@ REPLIES: dict[ErrorCode, Reply] = {
     _C.TOO_MANY_PAYEES: Reply(409, "定向转账关系数量已达上限", "There are as many directed relations as may be"),
     _C.PAYEE_REQUIRED: Reply(403, "须先建立定向转账关系", "A directed relation to the payee must be set up first"),
     _C.PAYEE_COOLING: Reply(409, "定向转账关系尚在冷静期", "The directed relation's cooling period is not over"),
+    _C.SIM_COOLING: Reply(
+        409,
+        "SIM卡或号码更换不久，暂不能凭短信验证办理，请稍后再试或到营业厅办理",
+        "The SIM card or the number was changed too lately for the phone to prove this",
+    ),
     _C.PASSWORD_NOT_SET: Reply(409, "尚未设置支付密码", "No payment password is set"),
     _C.WEAK_PASSWORD: Reply(422, "密码过于简单", "The password is too weak"),
     _C.PASSWORD_REUSED: Reply(422, "该支付密码近期用过", "The payment password was used lately"),

@@ -110,6 +110,10 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.PAYEE_COOLING: text(
         "与该号码的定向转账关系尚在冷静期，请稍后再试。", "This payee is too new on your list. Try again later."
     ),
+    ErrorCode.SIM_COOLING: text(
+        "您更换SIM卡或号码不久，暂不能凭短信办理，请稍后再试或持证件到营业厅办理。",
+        "Your SIM card or number is too new for this. Try again later, or bring your ID to a service hall.",
+    ),
     ErrorCode.PASSWORD_NOT_SET: text(
         "请先设置支付密码，发送MM获取设置链接。", "Set the payment password first. Send MM for a link."
     ),

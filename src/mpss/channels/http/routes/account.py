@@ -183,6 +183,7 @@ async def read_account(request: Request) -> Response:
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.SET_LIMIT),
+        ErrorCode.SIM_COOLING,
         *PAYMENT_PASSWORD,
     ),
     clauses=("CT 5.2", "CM 9.5"),

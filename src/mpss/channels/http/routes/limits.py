@@ -106,6 +106,7 @@ async def read_own_limits(request: Request) -> Response:
         ErrorCode.UNKNOWN_ACCOUNT,
         ErrorCode.AMOUNT_OUT_OF_RANGE,
         *refusals_of(Operation.SET_LIMIT),
+        ErrorCode.SIM_COOLING,
         *PAYMENT_PASSWORD,
     ),
     clauses=("CM 9.5", "CT 5.2"),

@@ -107,6 +107,7 @@ async def change_password(request: Request, body: ChangeBody) -> Response:
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.SET_PASSWORD),
+        ErrorCode.SIM_COOLING,
         ErrorCode.WEAK_PASSWORD,
         ErrorCode.PASSWORD_REUSED,
         ErrorCode.WRONG_CODE,
@@ -120,7 +121,7 @@ async def reset_password(request: Request, body: ResetBody) -> Response:
     """For a password that was forgotten, locked or never set.
 
     A real-name account asks for `identity_tail` beside the code: `identity_required` without it. A few wrong ones in a
-    day, and only a service hall resets until the next.
+    day, and only a service hall resets until the next; nor for a while after another SIM card or number does a code.
     """
     told = exchange(request)
     await set_by_code(
@@ -142,6 +143,7 @@ async def reset_password(request: Request, body: ResetBody) -> Response:
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
         *refusals_of(Operation.SET_PASSWORD),
+        ErrorCode.SIM_COOLING,
     ),
     clauses=("CM 7.4", "CM 8.2.3", "CT 12.1"),
 )
@@ -186,6 +188,7 @@ async def reset_for_customer(request: Request, body: CustomerShownBody) -> Respo
         ErrorCode.WRONG_CODE,
         ErrorCode.CODE_EXPIRED,
         *refusals_of(Operation.SET_PASSWORD),
+        ErrorCode.SIM_COOLING,
     ),
     clauses=("CT 5.2", "CM 7.5"),
 )
@@ -204,6 +207,7 @@ async def unlock_password(request: Request, body: UnlockBody) -> Response:
     errors=(
         ErrorCode.UNKNOWN_ACCOUNT,
         *refusals_of(Operation.SET_PASSWORD),
+        ErrorCode.SIM_COOLING,
         ErrorCode.WEAK_PASSWORD,
         ErrorCode.PASSWORD_REUSED,
         ErrorCode.CODE_EXPIRED,

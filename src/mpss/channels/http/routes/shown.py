@@ -16,6 +16,7 @@ SHOWN_ERRORS = (
     ErrorCode.RATE_LIMITED,
     ErrorCode.WRONG_CODE,
     ErrorCode.CODE_EXPIRED,
+    ErrorCode.SIM_COOLING,
 )
 """What the check of the holder may answer."""
 
