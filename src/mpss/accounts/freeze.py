@@ -41,11 +41,11 @@ _LONGEST = 200
 async def freeze_by_user(runtime: Runtime, *, account_id: UUID, until: date | None, channel: str) -> datetime | None:
     """Freeze one's own account, until 00:00 in Shanghai of `until` or until one unfreezes it; when it ends.
 
-    Freezing a frozen account sets the date anew.
+    Freezing a frozen account puts the date off. To have it end earlier is to unfreeze it, which takes the password.
 
     Raises:
         MalformedField: `until` is not after today, or further than `policy.user_freeze_days`.
-        Refused: UNKNOWN_ACCOUNT, what the state refuses with.
+        Refused: UNKNOWN_ACCOUNT, what the state refuses with; ILLEGAL_STATE, it is frozen for longer already.
 
     Spec: CT 5.2, 6.1.3.
     """
@@ -57,6 +57,10 @@ async def freeze_by_user(runtime: Runtime, *, account_id: UUID, until: date | No
         if locked is None or refusal is not None:
             raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
         account = locked[0]
+        if _ends_earlier(ends_at, account, now):
+            raise Refused(
+                ErrorCode.ILLEGAL_STATE, detail="it is frozen for longer already; unfreeze it first", field="until"
+            )
         await release_of_user(uow, account.id, by=SUBSCRIBER, now=now)
         made = Freeze(FreezeId.new(now), account.id, FreezeKind.USER, None, None, channel, "", ends_at, SUBSCRIBER, now)
         await insert_freeze(uow, made)
@@ -247,6 +251,14 @@ async def end_dated_freezes(runtime: Runtime) -> int:
         owners = await end_due_freezes(uow, now=now)
         await changed_by_clock(uow, owners, "unfrozen", now=now)
     return len(owners)
+
+
+def _ends_earlier(ends_at: datetime | None, account: AccountRow, now: datetime) -> bool:
+    """Whether one's own freeze stands, and beyond that instant."""
+    if FreezeKind.USER not in account.freezes or ends_at is None:
+        return False
+    standing = account.user_freeze_until
+    return standing is None or (now < standing and ends_at < standing)
 
 
 def _ends_at(until: date | None, now: datetime, *, within_days: int) -> datetime | None:

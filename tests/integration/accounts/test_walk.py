@@ -151,8 +151,10 @@ class Walk:
         model, days = self.model, self.chance.choice((None, 1, 2))
         until = None if days is None else model.now.astimezone(SHANGHAI).date() + timedelta(days=days)
         step = freeze_by_user(self.market.runtime, account_id=self.account_id, until=until, channel="http")
-        if await self.done(model.refusal(Operation.FREEZE), step):
-            ends = None if until is None else datetime.combine(until, time(0, 0), SHANGHAI).astimezone(UTC)
+        ends = None if until is None else datetime.combine(until, time(0, 0), SHANGHAI).astimezone(UTC)
+        standing = (model.now,) if model.user_freeze is None else model.user_freeze
+        earlier = ends is not None and (standing[0] is None or ends < standing[0])
+        if await self.done(model.refusal(Operation.FREEZE) or (C.ILLEGAL_STATE if earlier else None), step):
             model.user_freeze = (ends,)
 
     async def unfreezes(self) -> None:

@@ -186,6 +186,29 @@ class TestAFreeze:
         async with shop.runtime.database.read() as uow:
             assert await freezes_differ(uow) == 0
 
+    @clause("CT 6.1.3")
+    async def test_of_the_holder_is_put_off_without_the_password_and_never_made_shorter(self, shop: Counter) -> None:
+        payer, clock = await shop.subscriber(), shop.market.clock
+        today = clock.now().date()
+
+        async def freeze(days: int | None) -> Any:
+            until = {} if days is None else {"until": (today + timedelta(days=days)).isoformat()}
+            return await payer.post("/v1/account/freeze", until)
+
+        assert (await freeze(30)).status_code == 201
+        problem(await freeze(1), 409, "illegal_state")
+        assert (await freeze(30)).status_code == 201
+        assert (await freeze(31)).status_code == 201
+        assert (await freeze(None)).status_code == 201
+        problem(await freeze(365), 409, "illegal_state")
+        assert (await payer.post("/v1/account/unfreeze", await proofs(shop))).status_code == 204
+        # What ran out by the clock stands in nobody's way, though the job is late.
+        assert (await freeze(2)).status_code == 201
+        clock.advance(timedelta(days=2))
+        payer, today = await shop.subscriber(), clock.now().date()
+        assert (await freeze(1)).status_code == 201
+        assert await state_of(payer) == "frozen_by_user"
+
     @clause("CM 7.6")
     @pytest.mark.parametrize(("kind", "code"), [("risk", "frozen_for_risk"), ("law", "frozen_by_law")])
     async def test_for_a_risk_or_by_law_takes_two_people_both_ways(self, shop: Counter, kind: str, code: str) -> None:

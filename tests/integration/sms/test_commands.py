@@ -143,6 +143,7 @@ class TestOwnAccount:
     async def test_freezes_until_a_day(self, phones: Phones) -> None:
         assert (await phones.ask(phones.li, "DJ 7")).text.startswith("您的账户已冻结至2026-03-08，期间不参与交易。")
         assert "状态本人冻结（至2026-03-08 00:00）" in (await phones.ask(phones.li, "ZT")).text
+        assert (await phones.ask(phones.li, "DJ 1")).text.startswith("您的账户已冻结更长时间，不能缩短")
         assert (await phones.ask(phones.li, "DJ 366")).text.startswith("冻结天数应为1至365，例如：DJ 7")
         assert (await phones.ask(phones.li, "冻结")).text.startswith("您的账户已冻结，期间不参与交易。")
         phones.market.clock.advance(timedelta(days=8))

@@ -68,6 +68,10 @@ FREEZE_TOO_LONG = text(
     "冻结天数应为1至{days}，例如：DJ 7；只发DJ则冻结至您解冻为止。",
     "Freeze for 1 to {days} days, as in: DJ 7. DJ alone freezes until you release it.",
 )
+FROZEN_FOR_LONGER = text(
+    "您的账户已冻结更长时间，不能缩短；解冻请发JD。",
+    "Your wallet is frozen for longer already. To release it send UNFREEZE.",
+)
 LOST_ALREADY = text("您的账户已挂失。", "Loss of this wallet is reported already.")
 NOTHING_TO_DO = {
     Operation.UNFREEZE: text("您没有冻结账户，无需解冻。", "You have not frozen your wallet."),

@@ -20,6 +20,7 @@ from mpss.accounts.state import EffectiveState, Operation
 from mpss.accounts.upgrade import identity_of
 from mpss.channels.sms.account_replies import (
     FREEZE_TOO_LONG,
+    FROZEN_FOR_LONGER,
     LANGUAGE_SET,
     LIMIT_OUT_OF_RANGE,
     LOST_ALREADY,
@@ -129,7 +130,12 @@ async def _freeze(runtime: Runtime, account: AccountOverview, days: int | None, 
         if days > most:
             return FREEZE_TOO_LONG[language].format(days=most)
         until = runtime.clock.now().astimezone(SHANGHAI).date() + timedelta(days=days)
-    await freeze_by_user(runtime, account_id=account.id, until=until, channel=CHANNEL)
+    try:
+        await freeze_by_user(runtime, account_id=account.id, until=until, channel=CHANNEL)
+    except Refused as refused:
+        if refused.code is ErrorCode.ILLEGAL_STATE:
+            return FROZEN_FOR_LONGER[language]
+        raise
     return None
 
 

@@ -100,11 +100,11 @@ async def lift_own_loss(request: Request, body: ProofsBody) -> Response:
     summary="Freeze one's account",
     access=Access.SUBSCRIBER,
     says={201: Said("The account takes no part in transactions", FreezeView)},
-    errors=(ErrorCode.UNKNOWN_ACCOUNT, *refusals_of(Operation.FREEZE)),
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, *refusals_of(Operation.FREEZE)),
     clauses=("CT 5.2", "CT 6.1.3"),
 )
 async def freeze_own_account(request: Request, body: FreezeBody) -> Response:
-    """At once, until a day or until it is released. Freezing again sets the day anew."""
+    """At once, until a day or until it is released. Freezing again puts the day off, never forward."""
     told = exchange(request)
     until = await freeze_by_user(told.runtime, account_id=told.account_id, until=body.until, channel="http")
     return reply(FreezeView(until=until), 201)
