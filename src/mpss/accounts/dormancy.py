@@ -2,7 +2,8 @@
 
     active ──no movement for policy.dormancy_days less the warning's──► warned ──still none──► dormant ──woken──► active
 
-Dormancy stops money going out, not coming in; a payment after the warning takes it back. Spec: CM 7.7.
+Dormancy stops money going out, not coming in; a payment after the warning, whatever pays it, takes it back.
+Spec: CM 7.7.
 """
 
 from __future__ import annotations

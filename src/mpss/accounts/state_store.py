@@ -45,36 +45,53 @@ _END_LOSSES: LiteralString = """
      WHERE a.id = due.id AND a.loss = 'oral' AND a.loss_until <= %(now)s
     RETURNING a.id, a.phone, a.language
 """
-# Opened, woken and moved before the date. The first two are on the account; the newest posting is its index's last.
-_WARN: LiteralString = """
+# Money moved in the wallet, or what its holder bought was paid from outside or with the company's money: each by an
+# index of its own, whose last entry tells.
+_USED: LiteralString = """
+    (EXISTS (SELECT FROM posting AS p WHERE p.ledger_account_id = a.ledger_account_id
+                AND p.part IS NOT NULL AND p.entry_id >= %(first)s)
+     OR EXISTS (SELECT FROM transaction AS t WHERE t.account_id = a.id AND t.id >= %(first)s
+                   AND t.funding NOT IN ('wallet', 'group') AND t.state <> 'DECLINED')
+     OR EXISTS (SELECT FROM group_purchase AS g
+                 WHERE g.member_account_id = a.id AND g.transaction_id >= %(first)s))
+"""
+# Opened, woken and used before the date. The first two are on the account.
+_WARN: LiteralString = (
+    """
     WITH due AS (
         SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
          WHERE a.life = 'active' AND a.dormant_since IS NULL AND a.dormancy_warned_at IS NULL
            AND a.opened_at < %(before)s AND coalesce(a.woken_at, a.opened_at) < %(before)s
-           AND NOT EXISTS (SELECT FROM posting AS p WHERE p.ledger_account_id = a.ledger_account_id
-                              AND p.part IS NOT NULL AND p.entry_id >= %(first)s)
+           AND NOT """
+    + _USED
+    + """
          ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
     UPDATE account AS a SET dormancy_warned_at = %(now)s FROM due
      WHERE a.id = due.id AND a.dormancy_warned_at IS NULL
     RETURNING a.id, a.phone, a.language
 """
-_UNWARN: LiteralString = """
+)
+_UNWARN: LiteralString = (
+    """
     UPDATE account AS a SET dormancy_warned_at = NULL
      WHERE a.life = 'active' AND a.dormant_since IS NULL AND a.dormancy_warned_at <= %(warned)s
-       AND EXISTS (SELECT FROM posting AS p WHERE p.ledger_account_id = a.ledger_account_id
-                      AND p.part IS NOT NULL AND p.entry_id >= %(first)s)
-"""
-_FALL_DORMANT: LiteralString = """
+       AND """
+    + _USED
+)
+_FALL_DORMANT: LiteralString = (
+    """
     WITH due AS (
         SELECT a.id FROM account AS a JOIN account_usage AS u ON u.account_id = a.id
          WHERE a.life = 'active' AND a.dormant_since IS NULL AND a.dormancy_warned_at <= %(warned)s
-           AND NOT EXISTS (SELECT FROM posting AS p WHERE p.ledger_account_id = a.ledger_account_id
-                              AND p.part IS NOT NULL AND p.entry_id >= %(first)s)
+           AND NOT """
+    + _USED
+    + """
          ORDER BY a.id LIMIT 500 FOR UPDATE OF u SKIP LOCKED)
     UPDATE account AS a SET dormant_since = %(now)s FROM due
      WHERE a.id = due.id AND a.dormant_since IS NULL
     RETURNING a.id, a.phone, a.language
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +152,14 @@ async def end_losses(uow: UnitOfWork, *, now: datetime) -> list[Owner]:
 
 
 async def warn_of_dormancy(uow: UnitOfWork, *, now: datetime, before: datetime) -> list[Owner]:
-    """Active accounts without a movement since `before`, not yet warned, at most 500; they are marked as warned."""
+    """Active accounts that were not used since `before`, not yet warned, at most 500; they are marked as warned."""
     return _owners(await uow.dicts(_WARN, {"now": now, "before": before, "first": _first_id(before)}))
 
 
 async def fall_dormant(uow: UnitOfWork, *, now: datetime, warned: datetime, before: datetime) -> list[Owner]:
-    """Those warned before `warned` and still without a movement since `before`, at most 500, become dormant.
+    """Those warned before `warned` and not used since `before` either, at most 500, become dormant.
 
-    Who moved money after the warning is free of it.
+    Who used the account after the warning is free of it.
     """
     params = {"now": now, "warned": warned, "first": _first_id(before)}
     await uow.execute(_UNWARN, params)

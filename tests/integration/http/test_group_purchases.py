@@ -8,6 +8,7 @@ import io
 from datetime import timedelta
 from typing import Any
 
+from mpss.accounts.dormancy import find_dormant
 from mpss.kernel.ids import ProductId
 from mpss.ledger.day_close import close_day
 from mpss.simulators.merchant_shop import Fault
@@ -15,7 +16,7 @@ from mpss.staff.permissions import Permission
 from mpss.transactions.verify import verify
 from tests.integration.http.test_identity import COMPANY, NEW, clerk_of
 from tests.support.clauses import clause
-from tests.support.house import notices
+from tests.support.house import events, notices
 from tests.support.http import Caller, Counter, problem
 from tests.support.market import PHONE
 
@@ -89,6 +90,15 @@ class TestAMember:
         assert [event for event, _ in await told(shop, PHONE)][-1] == "group_reversed"
         assert [event for event, _ in await told(shop, MASTER)] == ["group_spent", "group_refunded"]
         await sound(shop)
+
+    async def test_falls_not_dormant_who_pays_with_the_companys_money(self, shop: Counter) -> None:
+        member, _ = await group(shop)
+        policy, clock = shop.runtime.policy, shop.market.clock
+        clock.advance(timedelta(days=policy.dormancy_days - policy.dormancy_warning_days + 1))
+        member = await shop.subscriber()
+        assert (await member.post("/v1/purchases", shop.purchase(funding="group"))).status_code == 201
+        await find_dormant(shop.runtime)
+        assert "dormancy_near" not in await events(shop.runtime, PHONE)
 
     async def test_is_seen_in_both_statements_and_lists(self, shop: Counter) -> None:
         member, clerk = await group(shop)
