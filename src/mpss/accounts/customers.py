@@ -23,7 +23,7 @@ from mpss.accounts.customer_model import (
     class_earned,
     higher_class,
 )
-from mpss.accounts.identity import Identity, Image, check_images
+from mpss.accounts.identity import Identity, Image, check_images, is_one_name
 from mpss.accounts.model import AccountClass, AccountRow
 from mpss.accounts.person_store import numbers_without_digest, set_person_digests
 from mpss.db.database import UnitOfWork
@@ -167,7 +167,7 @@ async def verify_customer(
     found_by = document_digests(key_store, told.document_kind, number)
     await store.lock_document(uow, found_by[0])
     known = await store.find_real(uow, found_by)
-    if known is not None and key_store.unseal(known.name_sealed).decode() != name:
+    if known is not None and not is_one_name(key_store.unseal(known.name_sealed).decode(), name):
         raise Refused(ErrorCode.IDENTITY_MISMATCH, detail="the document is known with another name")
     target_id = told.id if known is None else known.id
     if holder_id is not None and holder_id != target_id:

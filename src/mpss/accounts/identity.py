@@ -26,7 +26,15 @@ MAX_IMAGE_BYTES = 240_000
 _LONGEST_NAME = {CustomerKind.INDIVIDUAL: 50, CustomerKind.CORPORATE: 100}
 _LONGEST_TEXT = 40
 _LONGEST_ADDRESS = 200
-_IN_NAMES = frozenset("·•. '-’")
+_IN_NAMES = frozenset("·. '-〇")
+_WRITTEN_ALIKE = str.maketrans(
+    {
+        **dict.fromkeys("\u2022\u30fb\uff65\u2027\u2219\u22c5\uff0e", "·"),
+        **dict.fromkeys("\u2019\u2018\u02bc\uff07", "'"),
+        **dict.fromkeys("\u2010\u2011\uff0d", "-"),
+    }
+)
+"""What keyboards and fonts make of the signs in names: a document's name is one, however it was keyed in."""
 _NATIONALITY = re.compile(r"[A-Z]{3}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _RESIDENT = frozenset({DocumentKind.RESIDENT_ID, DocumentKind.TEMPORARY_ID})
@@ -129,12 +137,14 @@ def parse_identity(claim: IdentityClaim, *, today: date) -> Identity:
 
 
 def parse_name(text: str, kind: CustomerKind, *, field: str = "name") -> str:
-    """The name in Unicode's composed form, one blank between its parts.
+    """The name in Unicode's composed form, one blank between its parts, each sign in it written one way.
 
     Raises:
         MalformedField: empty, too long or with signs that are in no name of a person (of a company: not printable).
     """
     name = " ".join(unicodedata.normalize("NFC", text).split())
+    if kind is CustomerKind.INDIVIDUAL:
+        name = name.translate(_WRITTEN_ALIKE)
     longest = _LONGEST_NAME[kind]
     if not (2 if kind is CustomerKind.INDIVIDUAL else 4) <= len(name) <= longest or not name.isprintable():
         raise MalformedField(field=field, problem=f"must be a whole name of at most {longest} characters")
@@ -143,6 +153,11 @@ def parse_name(text: str, kind: CustomerKind, *, field: str = "name") -> str:
     ):
         raise MalformedField(field=field, problem="must hold letters and · . ' - alone")
     return name
+
+
+def is_one_name(one: str, other: str) -> bool:
+    """Whether two names, as `parse_name` gives them, are one: a passport has capitals alone, a form has not."""
+    return one.casefold() == other.casefold()
 
 
 def parse_document_number(kind: DocumentKind, text: str, *, today: date, field: str = "document_number") -> str:

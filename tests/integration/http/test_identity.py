@@ -95,6 +95,13 @@ class TestTheCounter:
             classes.append((await clerk.post("/v1/staff/accounts", body)).json()["account_class"])
         assert classes == ["class_3", "class_2"]
 
+    async def test_knows_a_name_again_that_another_clerk_keyed_in(self, shop: Counter) -> None:
+        clerk = await clerk_of(shop)
+        body = {**PAPERS, "real_name": True}
+        for phone, name in ((NEW, "买买提·阿不都拉"), (OTHER, "买买提•阿不都拉")):
+            opened = await clerk.post("/v1/staff/accounts", {**body, "phone": phone, "name": name})
+            assert opened.status_code == 201, opened.text
+
     async def test_refuses_a_document_that_is_known_with_another_name(self, shop: Counter) -> None:
         clerk = await clerk_of(shop)
         body = {**PAPERS, "phone": NEW, "real_name": True}

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from mpss.accounts.customer_model import CustomerKind, DocumentKind, ImageKind, Sex, Verification, class_earned
-from mpss.accounts.identity import IdentityClaim, check_images, parse_identity, parse_image
+from mpss.accounts.identity import IdentityClaim, check_images, is_one_name, parse_identity, parse_image
 from mpss.accounts.model import AccountClass
 from mpss.kernel.errors import MalformedField
 from tests.support.clauses import clause
@@ -59,9 +59,24 @@ class TestAnIdentity:
         with pytest.raises(MalformedField, match="document_number"):
             parse_identity(COMPANY._replace(document_number="91110000600037342L"), today=TODAY)
 
-    @pytest.mark.parametrize("name", ["欧阳·娜", "Anne-Marie O'Neill", "买买提·阿不都拉", "𠮷田"])
+    @pytest.mark.parametrize(
+        "name",
+        ["欧阳·娜", "Anne-Marie O'Neill", "买买提·阿不都拉", "𠮷田", "张〇", "L\u01ceo", "龘" * 50],
+    )
     def test_may_have_any_name_of_a_person(self, name: str) -> None:
         assert parse_identity(GOOD._replace(name=name), today=TODAY).name == name
+
+    @pytest.mark.parametrize("dot", "·\u2022\u30fb\uff65\u2027\uff0e")
+    def test_has_one_name_however_it_was_keyed_in(self, dot: str) -> None:
+        assert parse_identity(GOOD._replace(name=f"欧阳{dot}娜"), today=TODAY).name == "欧阳·娜"
+        passport = parse_identity(GOOD._replace(name="ANNE\u2011MARIE O\u2019NEILL"), today=TODAY).name
+        assert is_one_name(passport, "Anne-Marie O'Neill")
+        assert not is_one_name(passport, "Anne Marie O'Neill")
+
+    @pytest.mark.parametrize("name", ["李\u200b小明", "李小\ud800明", "龘" * 51, "李小明\u0000"])
+    def test_of_signs_that_nobody_sees_is_refused(self, name: str) -> None:
+        with pytest.raises(MalformedField, match="name"):
+            parse_identity(GOOD._replace(name=name), today=TODAY)
 
     def test_needs_the_images_of_its_document(self) -> None:
         front, back = parse_image(ImageKind.FRONT, PNG), parse_image(ImageKind.BACK, b"\xff\xd8\xff\xe0")
