@@ -119,7 +119,7 @@ _MERCHANT_SUMS: LiteralString = """
 """
 _VERSIONS: LiteralString = """
     SELECT rule, action, enabled, figures, effective_from FROM risk_rule_version
-     WHERE state = 'approved' AND action = 'report'
+     WHERE state = 'approved' AND action = 'report' ORDER BY decided_at, id
 """
 _INSERT: LiteralString = """
     INSERT INTO risk_report (id, business_date, pattern, subject_id, account_id, merchant_id, movements, amount_fen,

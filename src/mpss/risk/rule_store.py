@@ -87,8 +87,10 @@ RULE_VERSIONS: RowSet[str, RuleBook] = RowSet(
     order=38,
     # All that were approved, few in a lifetime: which is in force is told by the command's own instant.
     load="""
-        SELECT k.key, array_agg(v.rule), array_agg(v.action), array_agg(v.enabled), array_agg(v.figures),
-               array_agg(v.effective_from)
+        -- In the order they were approved: of two that begin at one instant the later counts.
+        SELECT k.key, array_agg(v.rule ORDER BY v.decided_at, v.id), array_agg(v.action ORDER BY v.decided_at, v.id),
+               array_agg(v.enabled ORDER BY v.decided_at, v.id), array_agg(v.figures ORDER BY v.decided_at, v.id),
+               array_agg(v.effective_from ORDER BY v.decided_at, v.id)
           FROM unnest(%(keys)b::text[]) AS k (key), risk_rule_version AS v
          WHERE v.state = 'approved' AND v.action <> 'report' GROUP BY k.key
     """,

@@ -66,6 +66,24 @@ class TestARule:
         assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
         await assert_books_balance(shop.runtime)
 
+    async def test_of_two_versions_that_begin_at_once_the_one_approved_later_counts(self, shop: Counter) -> None:
+        rights = (Permission.RISK_VIEW, Permission.RISK_MANAGE, Permission.RISK_APPROVE)
+        one, other = [await shop.staff(*rights, name=f"tie {name}") for name in ("one", "other")]
+        begins = shop.market.clock.now() + timedelta(hours=1)
+        made = []
+        for amount_fen in (2_000, 3_000):
+            rule = {"rule": "first_day_large", "action": "refuse", "figures": {"amount_fen": amount_fen}}
+            answer = await one.post(PATH, {"enabled": True, **rule, "effective_from": begins.isoformat()})
+            made.append(answer.json()["version_id"])
+        for version_id in reversed(made):
+            assert (await other.post(f"{PATH}/{version_id}/approve")).status_code == 200
+        async with shop.runtime.database.transaction() as uow:
+            # Where a row stands in its table says nothing of when it was approved.
+            await uow.execute("UPDATE risk_rule_version SET enabled = enabled WHERE figures ~ '3000'")
+        shop.market.clock.advance(timedelta(hours=2))
+        payer = await shop.subscriber()
+        problem(await payer.post("/v1/purchases", shop.purchase(amount_fen=2_000)), 403, "risk_refused")
+
     async def test_refuses_two_provinces_in_a_short_time(self, shop: Counter) -> None:
         payer = await shop.subscriber()
         await switch_on(shop, rule="far_provinces", action="refuse", figures={"minutes": 30})
