@@ -19,7 +19,8 @@ from mpss.transactions.statements.model import Format, Line
 from mpss.transactions.statements.words import COLUMNS, KINDS, SOURCES, STATES
 
 _WIDTHS = (12, 20, 40, 16, 12, 20, 16, 12, 12, 10, 24, 12, 16)
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""A spreadsheet set to Chinese takes the full-width signs for the others."""
 
 
 class StatementFile(Protocol):
