@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +11,18 @@ from rich.table import Table
 from mpss.accounts.corporate import add_member, members_of, remove_member, set_quota
 from mpss.accounts.password_at_counter import reset_at_counter
 from mpss.cli.account_people import accounts_app as accounts_app
-from mpss.cli.account_states import CodeOption, DocumentOption, KindOption, NumberOption, shown_of
+from mpss.cli.account_states import shown_of
 from mpss.cli.acting import as_staff, say
+from mpss.cli.options import (
+    CodeOption,
+    DataOption,
+    DocumentOption,
+    JsonOption,
+    KeyOption,
+    KindOption,
+    NumberOption,
+    PhoneArgument,
+)
 from mpss.kernel.clock import business_date
 from mpss.kernel.ids import AccountId, TransactionId
 from mpss.kernel.money import Money
@@ -21,26 +30,21 @@ from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.transactions.closings.close import pay_out_cash
 
-_PhoneArgument = Annotated[str, typer.Argument(help="The subscriber's number")]
 _MasterArgument = Annotated[str, typer.Argument(help="The company's number")]
 _MemberArgument = Annotated[str, typer.Argument(help="The member's number")]
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 
 
 @accounts_app.command("pay-out")
 def pay_out(
-    phone: _PhoneArgument,
+    phone: PhoneArgument,
     document: DocumentOption,
-    key: Annotated[str, typer.Option(help="The command's key: with the same one nothing is paid twice")],
+    key: KeyOption,
     account: Annotated[str | None, typer.Option(help="One that the number has left (`mpss accounts left`)")] = None,
     document_kind: KindOption = None,
     document_number: NumberOption = None,
     code: CodeOption = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Pay the rest of an account that is being closed as cash, at a hall; it is closed then."""
     shown = shown_of(document, document_kind, document_number, code)
@@ -63,12 +67,12 @@ def pay_out(
 
 @accounts_app.command("reset-password")
 def reset_password(
-    phone: _PhoneArgument,
+    phone: PhoneArgument,
     document: DocumentOption,
     document_kind: KindOption = None,
     document_number: NumberOption = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Take the payment password away, at a hall; the phone gets a link for a new one."""
     shown = shown_of(document, document_kind, document_number, None)
@@ -83,8 +87,8 @@ def set_member(
     month_fen: Annotated[int, typer.Option("--month-fen", min=0, help="The quota of a month, in fen")],
     single_fen: Annotated[int, typer.Option("--single-fen", min=0, help="The quota of one purchase, in fen")],
     change: Annotated[bool, typer.Option("--change", help="Change the quotas of a member")] = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a wallet a member of a corporate account, or change its quotas."""
     flow = set_quota if change else add_member
@@ -101,7 +105,7 @@ def set_member(
 
 @accounts_app.command("remove-member")
 def end_membership(
-    company: _MasterArgument, member: _MemberArgument, data: _DataOption = None, as_json: _JsonOption = False
+    company: _MasterArgument, member: _MemberArgument, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """End a membership; the member is told."""
     as_staff(data, lambda runtime, staff: remove_member(runtime, by=staff, master_phone=company, member_phone=member))
@@ -112,8 +116,8 @@ def end_membership(
 def members(
     company: _MasterArgument,
     most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, the oldest first")] = 50,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the members of a corporate account, their quotas and what they used this month."""
 

@@ -5,7 +5,6 @@ A name is looked at in clear over HTTP alone, with its images; each look is audi
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,22 +15,19 @@ from mpss.accounts.customer_model import SubmissionState, Verification
 from mpss.accounts.identity_review import approve, list_for_review, refuse
 from mpss.cli.account_law import accounts_app as accounts_app
 from mpss.cli.acting import as_staff, local, say
+from mpss.cli.options import DataOption, JsonOption, MostOption
 from mpss.kernel.ids import SubmissionId
 from mpss.kernel.masking import mask_phone
 
 _SubmissionArgument = Annotated[str, typer.Argument(help="The submission, as `mpss accounts identities` shows it")]
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 
 
 @accounts_app.command("identities")
 def identities(
     state: Annotated[SubmissionState | None, typer.Option(help="Only in this state")] = SubmissionState.SUBMITTED,
-    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")] = 50,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    most: MostOption = 50,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the names and documents that wait to be reviewed, masked."""
     found = as_staff(
@@ -57,8 +53,8 @@ def identities(
 def approve_identity(
     submission: _SubmissionArgument,
     verified: Annotated[list[Verification], typer.Option("--verified", help="A channel that confirmed the name")],
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make the submitter's account real-name."""
     found = SubmissionId.parse(submission, field="submission")
@@ -70,8 +66,8 @@ def approve_identity(
 def refuse_identity(
     submission: _SubmissionArgument,
     reason: Annotated[str, typer.Option(help="What the subscriber is told")],
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Refuse a submission; the subscriber is told why."""
     found = SubmissionId.parse(submission, field="submission")

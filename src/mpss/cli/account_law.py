@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,8 +13,22 @@ from mpss.accounts.freeze import propose_extension
 from mpss.accounts.freeze_change import Proposed
 from mpss.accounts.voucher_bar import release_voucher_bar
 from mpss.cli.account_counter import accounts_app as accounts_app
-from mpss.cli.account_states import CodeOption, DocumentOption, KindOption, NumberOption, proposed, shown_of
+from mpss.cli.account_states import proposed, shown_of
 from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.options import (
+    ApprovalArgument,
+    CodeOption,
+    DataOption,
+    DocumentOption,
+    FreezeArgument,
+    JsonOption,
+    KeyOption,
+    KindOption,
+    NumberOption,
+    PhoneArgument,
+    ReasonOption,
+    RefuseOption,
+)
 from mpss.desk.model import Answer
 from mpss.kernel.ids import AccountId, ApprovalId, FreezeId, TransactionId
 from mpss.kernel.money import Money
@@ -23,25 +36,19 @@ from mpss.transactions.closings.close import accounts_left
 from mpss.transactions.closings.rest import pay_rest, rests_by_phone
 from mpss.transactions.deduction import approve_deduction, propose_deduction, refuse_deduction, waiting_deductions
 
-_PhoneArgument = Annotated[str, typer.Argument(help="The subscriber's number")]
 _OldPhoneArgument = Annotated[str, typer.Argument(help="The number that the account had")]
-_FreezeArgument = Annotated[str, typer.Argument(help="The freeze, as `mpss accounts state` shows it")]
 _PaperOption = Annotated[str, typer.Option("--document", help="The court's or authority's document")]
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 
 
 @accounts_app.command("extend-freeze")
 def extend_freeze(
-    phone: _PhoneArgument,
-    freeze_id: _FreezeArgument,
+    phone: PhoneArgument,
+    freeze_id: FreezeArgument,
     until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day on which it ends then")],
-    reason: Annotated[str, typer.Option(help="Why; it is in the record")],
+    reason: ReasonOption,
     document: _PaperOption = "",
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose that a freeze with a date ends later; another member of staff approves it (`mpss accounts approve`)."""
     found = FreezeId.parse(freeze_id, field="freeze_id")
@@ -56,13 +63,13 @@ def extend_freeze(
 
 @accounts_app.command("deduct")
 def deduct(
-    phone: _PhoneArgument,
-    freeze_id: _FreezeArgument,
+    phone: PhoneArgument,
+    freeze_id: FreezeArgument,
     yuan: Annotated[str, typer.Option(help="How much is taken of what is frozen")],
     authority: Annotated[str, typer.Option(help="Who takes the money, and the account it goes to")],
     document: _PaperOption,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose a deduction of what is frozen by law; another approves it (`mpss accounts decide-deduction`)."""
     found, amount_fen = FreezeId.parse(freeze_id, field="freeze_id"), Money.cny(yuan).fen
@@ -78,7 +85,7 @@ def deduct(
 
 
 @accounts_app.command("deductions")
-def deductions(data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def deductions(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show the deductions that wait for a second person, oldest first."""
     items = [
         {"approval_id": ApprovalId.outside(row.id), **asked.payload(), "proposed_at": local(row.proposed_at)}
@@ -95,10 +102,10 @@ def deductions(data: _DataOption = None, as_json: _JsonOption = False) -> None:
 
 @accounts_app.command("decide-deduction")
 def decide_deduction(
-    approval_id: Annotated[str, typer.Argument(help="What was proposed")],
-    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead")] = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    approval_id: ApprovalArgument,
+    refuse: RefuseOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve, or refuse, a deduction that another member of staff proposed."""
     found = ApprovalId.parse(approval_id, field="approval_id")
@@ -110,7 +117,7 @@ def decide_deduction(
 
 
 @accounts_app.command("left")
-def left(phone: _OldPhoneArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def left(phone: _OldPhoneArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show accounts that the number has left and that wait to be paid out: `mpss accounts pay-out --account …`."""
     found = as_staff(data, lambda runtime, staff: accounts_left(runtime, staff=staff, phone=phone))
     items = [
@@ -128,7 +135,7 @@ def left(phone: _OldPhoneArgument, data: _DataOption = None, as_json: _JsonOptio
 
 
 @accounts_app.command("rests")
-def rests(phone: _OldPhoneArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def rests(phone: _OldPhoneArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show what came back after accounts of the number were closed, and waits to be fetched."""
     found = as_staff(data, lambda runtime, staff: rests_by_phone(runtime, staff=staff, phone=phone))
     items = [
@@ -149,12 +156,12 @@ def rests(phone: _OldPhoneArgument, data: _DataOption = None, as_json: _JsonOpti
 def pay_out_rest(
     rest: Annotated[str, typer.Argument(help="The rest, as `mpss accounts rests` shows it")],
     document: DocumentOption,
-    key: Annotated[str, typer.Option(help="The command's key: with the same one nothing is paid twice")],
+    key: KeyOption,
     document_kind: KindOption = None,
     document_number: NumberOption = None,
     code: CodeOption = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Pay what came back after an account was closed as cash, at a hall."""
     shown = shown_of(document, document_kind, document_number, code)
@@ -164,7 +171,7 @@ def pay_out_rest(
 
 
 @accounts_app.command("release-vouchers")
-def release_vouchers(phone: _PhoneArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def release_vouchers(phone: PhoneArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Let a number enter voucher passwords again, after too many wrong ones barred it."""
     as_staff(data, lambda runtime, staff: release_voucher_bar(runtime, staff=staff, phone=phone))
     say(as_json, {"barred": False}, f"{phone} may enter voucher passwords again.")

@@ -25,6 +25,7 @@ from mpss.accounts.queries import find_wallet_id
 from mpss.accounts.upgrade import AccountIdentity, identity_at_counter, upgrade_at_counter
 from mpss.cli.account_states import accounts_app as accounts_app
 from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.options import DataOption, JsonOption
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.language import LANGUAGES
@@ -49,10 +50,6 @@ _VerifiedOption = Annotated[
     list[Verification] | None, typer.Option("--verified", help="A channel that confirmed the name; may be repeated")
 ]
 _LanguageOption = Annotated[str, typer.Option("--language", help="Of what is printed: zh-CN or en")]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
 _FIELDS = ("name", "document_number", "valid_until", "nationality", "occupation", "address", "contact")
 _WORDS = {
     "en": {
@@ -82,8 +79,8 @@ def open_account(
     company: Annotated[bool, typer.Option("--company", help="A company's master account; needs its licence")] = False,
     language: _LanguageOption = "en",
     sms_language: Annotated[str, typer.Option("--sms-language", help="Of the holder's notices")] = "zh-CN",
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Open an account at a hall, weak real-name, real-name or a company's; the holder sets the password by a link."""
     words = _words(language)
@@ -112,8 +109,8 @@ def upgrade(
     image: _ImagesOption = None,
     verified: _VerifiedOption = None,
     language: _LanguageOption = "en",
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make an account real-name at a hall, add channels that confirmed the name, or renew the document."""
     words, claim, images = _words(language), _claim(papers, CustomerKind.INDIVIDUAL), _images(image)
@@ -129,7 +126,7 @@ def upgrade(
 
 @accounts_app.command("show")
 def show(
-    phone: _PhoneArgument, language: _LanguageOption = "en", data: _DataOption = None, as_json: _JsonOption = False
+    phone: _PhoneArgument, language: _LanguageOption = "en", data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Show who holds an account, masked, and the group it is a member of. The look is audited."""
     words = _words(language)

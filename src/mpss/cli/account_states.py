@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +26,20 @@ from mpss.accounts.model import Freeze, FreezeKind
 from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.accounts.state import ALLOWED
 from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.options import (
+    ApprovalArgument,
+    CodeOption,
+    DataOption,
+    DocumentOption,
+    FreezeArgument,
+    JsonOption,
+    KindOption,
+    MostOption,
+    NumberOption,
+    PhoneArgument,
+    ReasonOption,
+    RefuseOption,
+)
 from mpss.kernel.ids import ApprovalId, FreezeId
 from mpss.kernel.money import Money
 from mpss.runtime import Runtime
@@ -35,31 +48,17 @@ from mpss.transactions.closings.close import close_at_counter
 from mpss.transactions.closings.model import Payout
 
 accounts_app = typer.Typer(help="The life of subscribers' accounts.", no_args_is_help=True)
-_PhoneArgument = Annotated[str, typer.Argument(help="The subscriber's number")]
-DocumentOption = Annotated[str, typer.Option(help="What the customer showed, or the authority's document")]
-KindOption = Annotated[DocumentKind | None, typer.Option("--document-kind", help="Of the document that is on record")]
-NumberOption = Annotated[
-    str | None, typer.Option("--document-number", help="Its number; - reads it from the standard input")
-]
-CodeOption = Annotated[
-    str | None, typer.Option("--code", help="The SMS code of the customer's phone, where no document is on record")
-]
-_ReasonOption = Annotated[str, typer.Option(help="Why; it is in the record")]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
 
 
 @accounts_app.command("loss")
 def report_loss(
-    phone: _PhoneArgument,
+    phone: PhoneArgument,
     note: Annotated[str, typer.Option(help="An oral report: how the caller was identified")] = "",
     document: Annotated[str, typer.Option(help="A report in writing: what the customer showed")] = "",
     document_kind: KindOption = None,
     document_number: NumberOption = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Report loss: orally with --note, until a date; in writing with --document, at a hall, until it is lifted."""
     if bool(note) == bool(document):
@@ -79,13 +78,13 @@ def report_loss(
 
 @accounts_app.command("lift-loss")
 def lift_loss(
-    phone: _PhoneArgument,
+    phone: PhoneArgument,
     document: DocumentOption,
     document_kind: KindOption = None,
     document_number: NumberOption = None,
     code: CodeOption = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Lift a report of loss of either kind, at a hall."""
     shown = shown_of(document, document_kind, document_number, code)
@@ -95,14 +94,14 @@ def lift_loss(
 
 @accounts_app.command("freeze")
 def freeze(
-    phone: _PhoneArgument,
+    phone: PhoneArgument,
     kind: Annotated[FreezeKind, typer.Option(help="risk or law")],
-    reason: _ReasonOption,
+    reason: ReasonOption,
     document: DocumentOption = "",
     yuan: Annotated[str | None, typer.Option(help="Only so much; default: the whole account")] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day on which it ends")] = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose a freeze; another member of staff approves it (`mpss accounts approve`)."""
     amount_fen = None if yuan is None else Money.cny(yuan).fen
@@ -119,12 +118,12 @@ def freeze(
 
 @accounts_app.command("unfreeze")
 def unfreeze(
-    phone: _PhoneArgument,
-    freeze_id: Annotated[str, typer.Argument(help="The freeze, as `mpss accounts state` shows it")],
-    reason: _ReasonOption,
+    phone: PhoneArgument,
+    freeze_id: FreezeArgument,
+    reason: ReasonOption,
     yuan: Annotated[str | None, typer.Option(help="Only so much of a freeze of an amount")] = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose the release of a freeze for a risk or by law; another member of staff approves it."""
     amount_fen = None if yuan is None else Money.cny(yuan).fen
@@ -140,11 +139,11 @@ def unfreeze(
 
 @accounts_app.command("approve")
 def approve(
-    approval_id: Annotated[str, typer.Argument(help="What was proposed")],
+    approval_id: ApprovalArgument,
     kind: Annotated[Proposed, typer.Option(help="What kind of proposal it is")],
-    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead")] = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    refuse: RefuseOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve, or refuse, what another member of staff proposed."""
     found = ApprovalId.parse(approval_id, field="approval_id")
@@ -158,8 +157,8 @@ def approve(
 @accounts_app.command("proposals")
 def proposals(
     kind: Annotated[Proposed, typer.Option(help="Which kind")] = Proposed.FREEZE,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what waits for a second person, oldest first."""
     rows = as_platform(data, lambda runtime: open_proposals(runtime, kind=kind))
@@ -181,14 +180,14 @@ _PROPOSAL_COLUMNS = ("approval_id", "account_id", "kind", "reason", "document", 
 
 @accounts_app.command("close")
 def close(
-    phone: _PhoneArgument,
+    phone: PhoneArgument,
     document: DocumentOption,
     document_kind: KindOption = None,
     document_number: NumberOption = None,
     code: CodeOption = None,
     payout: Annotated[Payout, typer.Option(help="What becomes of the balance: cash or phone_bill")] = Payout.CASH,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Close an account at a hall; what is left of it is paid as cash there, or to the phone bill at once."""
     shown = shown_of(document, document_kind, document_number, code)
@@ -201,7 +200,7 @@ def close(
 
 
 @accounts_app.command("state")
-def state(phone: _PhoneArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def state(phone: PhoneArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show an account's state, what it allows, and the freezes that stand."""
 
     async def flow(runtime: Runtime) -> tuple[AccountOverview, list[Freeze]]:
@@ -241,10 +240,10 @@ def state(phone: _PhoneArgument, data: _DataOption = None, as_json: _JsonOption 
 
 @accounts_app.command("events")
 def events(
-    phone: _PhoneArgument,
-    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")] = 50,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    phone: PhoneArgument,
+    most: MostOption = 50,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what happened to an account, newest first. The look is audited."""
     found = as_platform(data, lambda runtime: history_by_phone(runtime, by=None, phone=phone, before=None, limit=most))

@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 import mpss
+from mpss.cli.options import JsonOption
 
 _PACKAGES = Path(mpss.__file__).resolve().parent.parent
 
 
 def bench_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    as_json: JsonOption = False,
     quick: Annotated[bool, typer.Option("--quick", help="Within a minute; the figures mean nothing")] = False,
     part: Annotated[
         list[str] | None, typer.Option(help="Only desk, http, funded or growth; may be repeated", metavar="PART")

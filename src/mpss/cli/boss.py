@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,20 +18,16 @@ from mpss.accounts.boss_comparison_store import (
 )
 from mpss.accounts.boss_settlement import Settling, settle_question
 from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.options import DataOption, JsonOption, MostOption
 from mpss.kernel.ids import BossQuestionId
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 
 boss_app = typer.Typer(help="BOSS: its events, and how its subscriptions compare.", no_args_is_help=True)
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
-_MostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")]
 
 
 @boss_app.command("compare")
-def compare(data: _DataOption = None) -> None:
+def compare(data: DataOption = None) -> None:
     """Compare every account with BOSS now; exits 1 where a question is open or BOSS fell silent."""
 
     async def run(runtime: Runtime) -> Comparison:
@@ -49,10 +44,10 @@ def compare(data: _DataOption = None) -> None:
 
 @boss_app.command("events")
 def events(
-    data: _DataOption = None,
+    data: DataOption = None,
     phone: Annotated[str | None, typer.Option(help="Of this number alone")] = None,
     result: Annotated[str | None, typer.Option(help="applied, stale, no_account, number_taken or ended")] = None,
-    most: _MostOption = 50,
+    most: MostOption = 50,
 ) -> None:
     """Show what BOSS told, and what became of it."""
     number = None if phone is None else parse_phone(phone)
@@ -71,7 +66,7 @@ def events(
 
 
 @boss_app.command("questions")
-def show_questions(data: _DataOption = None, most: _MostOption = 50, as_json: _JsonOption = False) -> None:
+def show_questions(data: DataOption = None, most: MostOption = 50, as_json: JsonOption = False) -> None:
     """Show what BOSS has differently and no event explains."""
 
     async def read(runtime: Runtime) -> list[AskedQuestion]:
@@ -102,8 +97,8 @@ def settle(
         Settling, typer.Option(help="Let BOSS's take effect, keep ours, or ask BOSS about the account again")
     ],
     reason: Annotated[str, typer.Option(help="Why; needed to keep ours")] = "",
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Settle a question, as a member of staff; exits 1 where it is still open after asking again."""
     found = BossQuestionId.parse(question, field="question")

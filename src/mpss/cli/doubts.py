@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,22 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.options import ApprovalArgument, DataOption, JsonOption
 from mpss.kernel.ids import ApprovalId, FundingId, TransactionId
 from mpss.runtime import Runtime
 from mpss.transactions.closings.bill_doubt import approve_ending, propose_ending, refuse_ending, waiting_endings
 from mpss.transactions.funding.store import OpenRequest, open_requests
 
 doubts_app = typer.Typer(help="Calls to banks and the charging system that are not settled.")
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 
 
 @doubts_app.callback(invoke_without_command=True)
 def show(
     context: typer.Context,
-    data: _DataOption = None,
+    data: DataOption = None,
     most: Annotated[int, typer.Option(min=1, help="Show at most this many, oldest first")] = 100,
 ) -> None:
     """Show the calls to banks and the charging system that are not settled."""
@@ -58,8 +54,8 @@ def end(
     ],
     evidence: Annotated[str, typer.Option(help="Who was asked, and what they showed")],
     reference: Annotated[str, typer.Option(help="The credit's, where there is one")] = "",
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose how a payout to a phone bill ended; it is asked about no more until another member of staff decides."""
     found = FundingId.parse(request, field="request")
@@ -73,7 +69,7 @@ def end(
 
 
 @doubts_app.command("endings")
-def endings(data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def endings(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show what waits for a second person, oldest first."""
     items = [
         {"approval_id": ApprovalId.outside(row.id), **ending.payload(), "proposed_at": row.proposed_at}
@@ -90,10 +86,10 @@ def endings(data: _DataOption = None, as_json: _JsonOption = False) -> None:
 
 @doubts_app.command("approve")
 def approve(
-    approval_id: Annotated[str, typer.Argument(help="What was proposed")],
+    approval_id: ApprovalArgument,
     refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it: the charging system is asked again")] = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve, or refuse, how another member of staff says that a payout ended."""
     found = ApprovalId.parse(approval_id, field="approval_id")

@@ -28,21 +28,18 @@ from mpss.accounts.limit_versions import (
 )
 from mpss.accounts.own_limits import Measured, limits_by_phone
 from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.options import DataOption, JsonOption, PhoneArgument
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.ids import ApprovalId
 from mpss.runtime import Runtime
 
 limits_app = typer.Typer(help="The versions of the table of limits.", no_args_is_help=True)
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 _ProposalArgument = Annotated[str, typer.Argument(help="The proposal, apv_…")]
 
 
 @limits_app.command("list")
-def list_versions(data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def list_versions(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show every version and what waits for a second person."""
 
     async def flow(runtime: Runtime) -> tuple[list[LimitVersion], list[Proposal], int | None]:
@@ -70,7 +67,7 @@ def list_versions(data: _DataOption = None, as_json: _JsonOption = False) -> Non
 
 @limits_app.command("show")
 def show_version(
-    version: Annotated[int, typer.Argument(help="Its number")], data: _DataOption = None, as_json: _JsonOption = False
+    version: Annotated[int, typer.Argument(help="Its number")], data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Show the rules of a version; its JSON is what `propose` reads."""
     found, rules = as_platform(data, lambda runtime: read_limits(runtime, version=version))
@@ -85,10 +82,10 @@ def show_version(
 
 @limits_app.command("of")
 def show_account(
-    phone: Annotated[str, typer.Argument(help="The subscriber's number")],
+    phone: PhoneArgument,
     channel: Annotated[str, typer.Option(help="Whose limits are shown")] = "http",
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what limits one account, and what is used of it. The look is audited."""
     found = as_platform(data, lambda runtime: limits_by_phone(runtime, by=None, phone=phone, channel=channel))
@@ -116,8 +113,8 @@ def show_account(
 def propose_table(
     file: Annotated[Path, typer.Argument(exists=True, help='JSON: {"note", "rules": [{"account_class", …}]}')],
     begins: Annotated[datetime, typer.Option("--from", help="When it begins, Asia/Shanghai; in the future")],
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose a whole table; another member of staff approves it."""
     try:
@@ -137,7 +134,7 @@ def propose_table(
 
 
 @limits_app.command("approve")
-def approve_table(proposal: _ProposalArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def approve_table(proposal: _ProposalArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Approve what another proposed; it begins at its date."""
     made = _decide(data, proposal, approve=True)
     assert made is not None
@@ -145,7 +142,7 @@ def approve_table(proposal: _ProposalArgument, data: _DataOption = None, as_json
 
 
 @limits_app.command("refuse")
-def refuse_table(proposal: _ProposalArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def refuse_table(proposal: _ProposalArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Refuse what another proposed; it never counts."""
     _decide(data, proposal, approve=False)
     say(as_json, {"version": None}, "Refused.")

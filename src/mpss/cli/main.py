@@ -27,6 +27,7 @@ from mpss.cli.demo import demo as play_demo
 from mpss.cli.doubts import doubts_app
 from mpss.cli.limits import limits_app
 from mpss.cli.merchants import merchants_app
+from mpss.cli.options import DataOption, JsonOption
 from mpss.cli.payment_orders import payment_orders_app, withdrawals_app
 from mpss.cli.processes import ProcessEnded, follow
 from mpss.cli.reference import reference_command
@@ -75,10 +76,6 @@ app.add_typer(accounts_app, name="accounts")
 app.add_typer(merchants_app, name="merchants")
 console = Console()
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-
 
 @app.command()
 def migrate(data: DataOption = None) -> None:
@@ -121,7 +118,7 @@ def serve(
 @app.command()
 def verify(
     data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Recompute every invariant from the books; exits 1 on a breach."""
     checks = read(data, verify_all)

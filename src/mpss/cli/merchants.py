@@ -7,7 +7,6 @@ platform itself.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.options import ApprovalArgument, DataOption, JsonOption, RefuseOption
 from mpss.kernel.ids import ApprovalId, MerchantId, TransactionId
 from mpss.kernel.money import Money
 from mpss.merchants.close import (
@@ -36,13 +36,7 @@ from mpss.transactions.settlement import (
 
 merchants_app = typer.Typer(help="The closing of merchants.", no_args_is_help=True)
 _MerchantArgument = Annotated[str, typer.Argument(help="The merchant's id")]
-_ApprovalArgument = Annotated[str, typer.Argument(help="What was proposed")]
-_RefuseOption = Annotated[bool, typer.Option("--refuse", help="Refuse it instead")]
 _ReasonOption = Annotated[str, typer.Option(help="Why; it is in the record, and the merchant is told")]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
 
 
 def _merchant(text: str) -> MerchantId:
@@ -54,7 +48,7 @@ def _approval(text: str) -> ApprovalId:
 
 
 @merchants_app.command("closings")
-def closings(data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def closings(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show which merchants asked to be closed or are closing, and what waits for a second person."""
 
     async def flow(runtime: Runtime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -85,7 +79,7 @@ def closings(data: _DataOption = None, as_json: _JsonOption = False) -> None:
 
 
 @merchants_app.command("closing")
-def closing(merchant: _MerchantArgument, data: _DataOption = None, as_json: _JsonOption = False) -> None:
+def closing(merchant: _MerchantArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show how a merchant's closing stands, and everything that is in its way."""
     found = as_platform(data, lambda runtime: merchant_closing(runtime, merchant_id=_merchant(merchant)))
     obstacles = [
@@ -106,7 +100,7 @@ def closing(merchant: _MerchantArgument, data: _DataOption = None, as_json: _Jso
 
 @merchants_app.command("close")
 def close(
-    merchant: _MerchantArgument, reason: _ReasonOption, data: _DataOption = None, as_json: _JsonOption = False
+    merchant: _MerchantArgument, reason: _ReasonOption, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Propose to close a merchant; another member of staff approves it."""
     approval = as_staff(
@@ -119,10 +113,10 @@ def close(
 
 @merchants_app.command("approve-closing")
 def approve_close(
-    approval_id: _ApprovalArgument,
-    refuse: _RefuseOption = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    approval_id: ApprovalArgument,
+    refuse: RefuseOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve the closing that another proposed: the merchant sells no more, and its notice period begins."""
     found = _approval(approval_id)
@@ -138,7 +132,7 @@ def approve_close(
 
 @merchants_app.command("call-off")
 def call_off(
-    merchant: _MerchantArgument, reason: _ReasonOption, data: _DataOption = None, as_json: _JsonOption = False
+    merchant: _MerchantArgument, reason: _ReasonOption, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Call a closing off that has begun; the merchant is suspended then, until it is resumed."""
     as_staff(
@@ -154,8 +148,8 @@ def settle(
     yuan: Annotated[str, typer.Option(help="What was transferred")],
     account: Annotated[str, typer.Option(help="The merchant's bank account")],
     reference: Annotated[str, typer.Option(help="The bank's number of the transfer")],
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose to write down a transfer with a closing merchant; another member of staff approves it."""
     approval = as_staff(
@@ -171,10 +165,10 @@ def settle(
 
 @merchants_app.command("approve-settlement")
 def approve_settle(
-    approval_id: _ApprovalArgument,
-    refuse: _RefuseOption = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    approval_id: ApprovalArgument,
+    refuse: RefuseOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve the settlement that another proposed; it is posted at once."""
     found = _approval(approval_id)

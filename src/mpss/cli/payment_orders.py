@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mpss.cli.acting import as_platform, local, read
+from mpss.cli.options import DataOption, MostOption
 from mpss.kernel.ids import PaymentBatchId, TransactionId
 from mpss.kernel.money import Money
 from mpss.transactions.withdrawals.payment_answer import read_answers
@@ -18,20 +18,16 @@ from mpss.transactions.withdrawals.payment_queries import Search, answers, batch
 
 payment_orders_app = typer.Typer(help="Files of payment orders to banks, and their answers.", no_args_is_help=True)
 withdrawals_app = typer.Typer(help="Withdrawals to bank cards.", no_args_is_help=True)
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_MostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")]
 _BankOption = Annotated[str | None, typer.Option("--bank", help="Of this bank alone, by its code")]
 
 
 @withdrawals_app.command("list")
 def list_withdrawals(
-    data: _DataOption = None,
+    data: DataOption = None,
     bank: _BankOption = None,
     state: Annotated[str | None, typer.Option(help="FUNDING, IN_DOUBT, SUCCEEDED, DECLINED or RETURNED")] = None,
     phone: Annotated[str | None, typer.Option(help="Of this number, E.164")] = None,
-    most: _MostOption = 50,
+    most: MostOption = 50,
 ) -> None:
     """Show withdrawals, newest first."""
     search = Search(state=state, bank=bank, phone=phone)
@@ -47,7 +43,7 @@ def list_withdrawals(
 
 
 @payment_orders_app.command("list")
-def list_files(data: _DataOption = None, bank: _BankOption = None, most: _MostOption = 50) -> None:
+def list_files(data: DataOption = None, bank: _BankOption = None, most: MostOption = 50) -> None:
     """Show the files that were made and how many of their orders are answered, and the answers that were read."""
     made = read(data, lambda uow: batches(uow, bank=bank, before=None, limit=most))
     table = Table("file", "batch", "orders", "yuan", "placed", "open", "paid", "rejected", "returned")
@@ -68,14 +64,14 @@ def list_files(data: _DataOption = None, bank: _BankOption = None, most: _MostOp
 
 
 @payment_orders_app.command("make")
-def make_files(data: _DataOption = None, bank: _BankOption = None) -> None:
+def make_files(data: DataOption = None, bank: _BankOption = None) -> None:
     """Make and place the file of what waits now, without waiting for the cut."""
     made = as_platform(data, lambda runtime: make_batches_now(runtime, bank=bank))
     Console().print("\n".join(PaymentBatchId.outside(each) for each in made) or "Nothing waits.")
 
 
 @payment_orders_app.command("read")
-def read_files(data: _DataOption = None, bank: _BankOption = None) -> None:
+def read_files(data: DataOption = None, bank: _BankOption = None) -> None:
     """Read the answers that banks have placed now; exits 1 where one was refused."""
     found = as_platform(data, lambda runtime: read_answers(runtime, bank=bank))
     for answer in found:

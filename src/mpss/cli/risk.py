@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mpss.cli.acting import on_database, read
+from mpss.cli.options import DataOption, MostOption
 from mpss.db.database import Database
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
@@ -27,19 +27,18 @@ from mpss.risk.rules import RULES, Action, RuleVersion
 risk_app = typer.Typer(
     help="The grey and black lists, the reports, and the risk rules over history.", no_args_is_help=True
 )
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
+OrderOption = Annotated[Order, typer.Option(help="Which first")]
+SortedMostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many")]
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @risk_app.command("list")
 def list_entries(
-    data: _DataOption = None,
+    data: DataOption = None,
     colour: Annotated[str | None, typer.Option(help="grey or black")] = None,
     scope: Annotated[str | None, typer.Option(help="number, person, account, merchant, bank_card …")] = None,
     state: Annotated[str | None, typer.Option(help="proposed, listed, leaving, released or refused")] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many, newest first")] = 50,
+    most: MostOption = 50,
 ) -> None:
     """Show entries of the grey and black lists, newest first."""
 
@@ -55,11 +54,11 @@ def list_entries(
 
 @risk_app.command("reports")
 def list_reports(
-    data: _DataOption = None,
+    data: DataOption = None,
     pattern: Annotated[str | None, typer.Option(help=f"of: {', '.join(PATTERNS)}")] = None,
     state: Annotated[str | None, typer.Option(help="open, reported or dismissed")] = "open",
-    order: Annotated[Order, typer.Option(help="Which first")] = Order.NEWEST,
-    most: Annotated[int, typer.Option("--most", min=1, help="Show at most this many")] = 50,
+    order: OrderOption = Order.NEWEST,
+    most: SortedMostOption = 50,
 ) -> None:
     """Show large-value and suspicious transactions that wait to be reported or dismissed."""
 
@@ -76,6 +75,15 @@ def list_reports(
     Console().print(table)
 
 
+def figures_of(told: list[str] | None) -> dict[str, int]:
+    """The figures of a rule, from texts as count=5.
+
+    Raises:
+        ValueError: one has no whole number.
+    """
+    return {name: int(number) for name, _, number in (each.partition("=") for each in told or [])}
+
+
 def _of_whom(report: Report) -> str:
     return mask_phone(report.phone) if report.phone is not None else report.merchant_name or ""
 
@@ -84,7 +92,7 @@ def _of_whom(report: Report) -> str:
 def replay_rules(
     since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day")],
     until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The day after the last")],
-    data: _DataOption = None,
+    data: DataOption = None,
     rule: Annotated[str | None, typer.Option(help=f"This one alone: {', '.join((*RULES, *PATTERNS))}")] = None,
     figure: Annotated[
         list[str] | None, typer.Option("--figure", help="A figure of the rule, as count=5; else its default")
@@ -92,7 +100,7 @@ def replay_rules(
 ) -> None:
     """Say how many payments and top-ups the rules, and how many days the patterns, would have caught."""
     try:
-        figures = {name: int(number) for name, _, number in (each.partition("=") for each in figure or [])}
+        figures = figures_of(figure)
         chosen = [*RULES, *PATTERNS] if rule is None else [rule]
         told = {name: check_figures(name, figures) for name in chosen}
     except (ValueError, MalformedField) as problem:

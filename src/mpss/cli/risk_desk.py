@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.options import DataOption, JsonOption, MostOption, ReasonOption, RefuseOption
+from mpss.cli.risk import OrderOption, SortedMostOption, figures_of
 from mpss.cli.risk import risk_app as risk_app
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
@@ -33,14 +34,7 @@ from mpss.risk.rules import Action
 from mpss.runtime import Runtime
 from mpss.transactions.reviews import decide_review
 
-_DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
-_ReasonOption = Annotated[str, typer.Option(help="Why; it is in the record")]
 _EntryArgument = Annotated[str, typer.Argument(help="The entry, rke_…")]
-_RefuseOption = Annotated[bool, typer.Option("--refuse", help="Refuse it instead")]
-_MostOption = Annotated[int, typer.Option("--most", min=1, help="Show at most this many")]
 
 
 @risk_app.command("enter")
@@ -48,11 +42,11 @@ def enter_list(
     colour: Annotated[Colour, typer.Argument(help="The list")],
     scope: Annotated[Scope, typer.Argument(help="What the value is")],
     value: Annotated[str, typer.Argument(help="Its value; - reads it from the standard input")],
-    reason: _ReasonOption,
+    reason: ReasonOption,
     evidence: Annotated[str, typer.Option(help="What shows it")] = "",
     until: Annotated[datetime | None, typer.Option(help="Until when, Asia/Shanghai; else until it is released")] = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Put a number, a person, a card … on a list; the black one waits for another member of staff."""
     # A person's document and a card's number are secret: a command line is seen by everybody on the machine.
@@ -69,7 +63,7 @@ def enter_list(
 
 @risk_app.command("release")
 def release_entry(
-    entry: _EntryArgument, reason: _ReasonOption, data: _DataOption = None, as_json: _JsonOption = False
+    entry: _EntryArgument, reason: ReasonOption, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Take an entry off its list; from the black one another member of staff lets it go."""
     entry_id = RiskEntryId.parse(entry, field="entry")
@@ -80,7 +74,7 @@ def release_entry(
 
 @risk_app.command("decide")
 def decide_listing(
-    entry: _EntryArgument, refuse: _RefuseOption = False, data: _DataOption = None, as_json: _JsonOption = False
+    entry: _EntryArgument, refuse: RefuseOption = False, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Approve, or refuse, what another asked for: an entry of the black list, or its release."""
     entry_id = RiskEntryId.parse(entry, field="entry")
@@ -89,7 +83,7 @@ def decide_listing(
 
 
 @risk_app.command("rules")
-def list_rules(data: _DataOption = None, most: _MostOption = 50, as_json: _JsonOption = False) -> None:
+def list_rules(data: DataOption = None, most: MostOption = 50, as_json: JsonOption = False) -> None:
     """Show every version of the rules, newest first."""
 
     async def read(runtime: Runtime) -> list[RuleLine]:
@@ -119,12 +113,12 @@ def propose_version(
     begins: Annotated[
         datetime | None, typer.Option("--from", help="When it begins, Asia/Shanghai; else once approved")
     ] = None,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Propose a rule's figures; another member of staff approves them."""
     try:
-        figures = {name: int(number) for name, _, number in (each.partition("=") for each in figure or [])}
+        figures = figures_of(figure)
     except ValueError:
         raise MalformedField(field="figure", problem="must be a name, = and a whole number") from None
     start = None if begins is None else begins.replace(tzinfo=SHANGHAI)
@@ -140,9 +134,9 @@ def propose_version(
 @risk_app.command("decide-rule")
 def decide_version(
     version: Annotated[str, typer.Argument(help="The version, rrv_…")],
-    refuse: _RefuseOption = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    refuse: RefuseOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve, or refuse, a version that another proposed."""
     version_id = RiskRuleId.parse(version, field="version")
@@ -154,11 +148,11 @@ def decide_version(
 
 @risk_app.command("reviews")
 def list_reviews(
-    data: _DataOption = None,
+    data: DataOption = None,
     state: Annotated[str | None, typer.Option(help="open, released, refused or expired")] = "open",
-    order: Annotated[Order, typer.Option(help="Which first")] = Order.NEWEST,
-    most: _MostOption = 50,
-    as_json: _JsonOption = False,
+    order: OrderOption = Order.NEWEST,
+    most: SortedMostOption = 50,
+    as_json: JsonOption = False,
 ) -> None:
     """Show transfers and withdrawals that a rule holds until somebody has looked at them."""
 
@@ -189,10 +183,10 @@ def list_reviews(
 @risk_app.command("review")
 def decide_held(
     transaction: Annotated[str, typer.Argument(help="What is held, txn_…")],
-    reason: _ReasonOption,
-    refuse: _RefuseOption = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    reason: ReasonOption,
+    refuse: RefuseOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Release a transfer or withdrawal that is held, or refuse it."""
     transaction_id = TransactionId.parse(transaction, field="transaction")
@@ -210,10 +204,10 @@ def decide_held(
 @risk_app.command("review-report")
 def decide_report(
     report: Annotated[str, typer.Argument(help="The report, as `mpss risk reports` names it")],
-    reason: _ReasonOption,
+    reason: ReasonOption,
     dismiss: Annotated[bool, typer.Option("--dismiss", help="It is none; else it was made to the authority")] = False,
-    data: _DataOption = None,
-    as_json: _JsonOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Say that a report was made to the authority, or why it is none."""
     report_id = RiskReportId.parse(report, field="report")

@@ -13,6 +13,7 @@ import typer
 from mpss.accounts.queries import overview_by_phone
 from mpss.bootstrap import make_runtime, running
 from mpss.cli.center import settled
+from mpss.cli.options import DataOption, PhoneArgument
 from mpss.config import Settings
 from mpss.db.readiness import check_current
 from mpss.observability import configure_logging
@@ -24,7 +25,7 @@ _DAY = ["%Y-%m-%d"]
 
 
 def statement_command(
-    phone: Annotated[str, typer.Argument(help="The subscriber's number")],
+    phone: PhoneArgument,
     output: Annotated[Path, typer.Option(help="The file to make; must not exist")],
     since: Annotated[
         datetime | None, typer.Option("--from", formats=_DAY, help="First business date (default: thirty days back)")
@@ -33,9 +34,7 @@ def statement_command(
         datetime | None, typer.Option("--to", formats=_DAY, help="Last business date, included (default: today)")
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="csv or xlsx")] = Format.CSV,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Data folder (default: MPSS_DATA_DIR, else ./var)")
-    ] = None,
+    data: DataOption = None,
 ) -> None:
     """Write a subscriber's statement to a file, in the account's language. The look is audited."""
     configure_logging("WARNING")
