@@ -12,7 +12,7 @@ from mpss.accounts.corporate import add_member, members_of, remove_member, set_q
 from mpss.accounts.password_at_counter import reset_at_counter
 from mpss.cli.account_people import accounts_app as accounts_app
 from mpss.cli.account_states import shown_of
-from mpss.cli.acting import as_staff, say
+from mpss.cli.acting import as_staff, moved, say
 from mpss.cli.options import (
     CodeOption,
     DataOption,
@@ -24,7 +24,7 @@ from mpss.cli.options import (
     PhoneArgument,
 )
 from mpss.kernel.clock import business_date
-from mpss.kernel.ids import AccountId, TransactionId
+from mpss.kernel.ids import AccountId
 from mpss.kernel.money import Money
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
@@ -53,16 +53,7 @@ def pay_out(
         data,
         lambda runtime, staff: pay_out_cash(runtime, staff=staff, key=key, phone=phone, shown=shown, left_id=left_id),
     )
-    paid = answer.transaction
-    identity, amount = TransactionId.outside(paid.id), Money(paid.amount_fen)
-    facts = {
-        "transaction": identity, "state": paid.state, "refusal": paid.refusal, "amount_fen": paid.amount_fen,
-        "repeated": answer.repeated,
-    }  # fmt: skip
-    if paid.refusal is not None:
-        say(as_json, facts, f"Not paid: {paid.refusal}.")
-        raise typer.Exit(1)
-    say(as_json, facts, f"Pay {amount} CNY: {identity}{' (was paid before)' if answer.repeated else ''}")
+    moved(as_json, answer, "Pay")
 
 
 @accounts_app.command("reset-password")

@@ -14,7 +14,7 @@ from mpss.accounts.freeze_change import Proposed
 from mpss.accounts.voucher_bar import release_voucher_bar
 from mpss.cli.account_counter import accounts_app as accounts_app
 from mpss.cli.account_states import proposed, shown_of
-from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.acting import as_platform, as_staff, local, moved, say, waits
 from mpss.cli.options import (
     ApprovalArgument,
     CodeOption,
@@ -29,7 +29,6 @@ from mpss.cli.options import (
     ReasonOption,
     RefuseOption,
 )
-from mpss.desk.model import Answer
 from mpss.kernel.ids import AccountId, ApprovalId, FreezeId, TransactionId
 from mpss.kernel.money import Money
 from mpss.transactions.closings.close import accounts_left
@@ -80,8 +79,7 @@ def deduct(
             document=document,
         ),
     )  # fmt: skip
-    text = f"{approval} waits for another member of staff: mpss accounts decide-deduction {approval}"
-    say(as_json, {"approval_id": str(approval)}, text)
+    waits(as_json, approval, f"accounts decide-deduction {approval}")
 
 
 @accounts_app.command("deductions")
@@ -113,7 +111,7 @@ def decide_deduction(
         as_staff(data, lambda runtime, staff: refuse_deduction(runtime, staff=staff, approval_id=found))
         return say(as_json, {"approved": False}, "Refused.")
     answer = as_staff(data, lambda runtime, staff: approve_deduction(runtime, staff=staff, approval_id=found))
-    return _moved(as_json, answer, "Deducted")
+    return moved(as_json, answer, "Deducted")
 
 
 @accounts_app.command("left")
@@ -167,7 +165,7 @@ def pay_out_rest(
     shown = shown_of(document, document_kind, document_number, code)
     found = TransactionId.parse(rest, field="rest")
     answer = as_staff(data, lambda runtime, staff: pay_rest(runtime, staff=staff, key=key, rest_id=found, shown=shown))
-    _moved(as_json, answer, "Pay")
+    moved(as_json, answer, "Pay")
 
 
 @accounts_app.command("release-vouchers")
@@ -175,20 +173,3 @@ def release_vouchers(phone: PhoneArgument, data: DataOption = None, as_json: Jso
     """Let a number enter voucher passwords again, after too many wrong ones barred it."""
     as_staff(data, lambda runtime, staff: release_voucher_bar(runtime, staff=staff, phone=phone))
     say(as_json, {"barred": False}, f"{phone} may enter voucher passwords again.")
-
-
-def _moved(as_json: bool, answer: Answer, done: str) -> None:
-    moved = answer.transaction
-    identity = TransactionId.outside(moved.id)
-    facts = {
-        "transaction": identity, "state": moved.state, "refusal": moved.refusal, "amount_fen": moved.amount_fen,
-        "repeated": answer.repeated,
-    }  # fmt: skip
-    again = " (was done before)" if answer.repeated else ""
-    say(
-        as_json,
-        facts,
-        f"Refused: {moved.refusal}." if moved.refusal else f"{done} {Money(moved.amount_fen)} CNY: {identity}{again}",
-    )
-    if moved.refusal is not None:
-        raise typer.Exit(1)

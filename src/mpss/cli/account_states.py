@@ -25,7 +25,7 @@ from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, repor
 from mpss.accounts.model import Freeze, FreezeKind
 from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.accounts.state import ALLOWED
-from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.acting import as_platform, as_staff, local, say, waits
 from mpss.cli.options import (
     ApprovalArgument,
     CodeOption,
@@ -267,5 +267,4 @@ def shown_of(document: str, kind: DocumentKind | None, number: str | None, code:
 
 def proposed(as_json: bool, approval: ApprovalId, kind: Proposed) -> None:
     """Say what waits for another member of staff."""
-    text = f"{approval} waits for another member of staff: mpss accounts approve {approval} --kind {kind}"
-    say(as_json, {"approval_id": str(approval), "kind": kind}, text)
+    waits(as_json, approval, f"accounts approve {approval} --kind {kind}", kind=kind)

@@ -1,4 +1,4 @@
-"""Who acts when a command changes or shows something: a member of staff by their key, or the platform itself."""
+"""Who acts when a command changes or shows something: staff by their key, or the platform; and how it is told."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import typer
+
 from mpss.bootstrap import make_runtime, running
 from mpss.cli.center import settled
 from mpss.config import Settings
 from mpss.db.database import Database, UnitOfWork, opened
 from mpss.db.readiness import check_current
+from mpss.desk.model import Answer
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.ids import ApprovalId, TransactionId
+from mpss.kernel.money import Money
 from mpss.observability import configure_logging
 from mpss.runtime import Runtime
 from mpss.staff.members import authenticate_member
@@ -35,6 +40,27 @@ def say(as_json: bool, facts: dict[str, Any], text: str) -> None:
 def local(instant: datetime | None, none: str = "") -> str:
     """The minute in Asia/Shanghai, as people read it; `none` for None."""
     return none if instant is None else f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
+def waits(as_json: bool, approval: ApprovalId, decide: str, **facts: Any) -> None:
+    """Say that a proposal waits, and the command, without `mpss`, by which another member of staff decides on it."""
+    text = f"{approval} waits for another member of staff: mpss {decide}"
+    say(as_json, {"approval_id": str(approval), **facts}, text)
+
+
+def moved(as_json: bool, answer: Answer, done: str) -> None:
+    """Say how a movement of money was answered, `done` being what happened to the money; exits 1 on a refusal."""
+    transaction = answer.transaction
+    identity = TransactionId.outside(transaction.id)
+    facts = {
+        "transaction": identity, "state": transaction.state, "refusal": transaction.refusal,
+        "amount_fen": transaction.amount_fen, "repeated": answer.repeated,
+    }  # fmt: skip
+    if transaction.refusal is not None:
+        say(as_json, facts, f"Refused: {transaction.refusal}.")
+        raise typer.Exit(1)
+    again = " (was done before)" if answer.repeated else ""
+    say(as_json, facts, f"{done} {Money(transaction.amount_fen)} CNY: {identity}{again}")
 
 
 def as_staff(data: Path | None, flow: Callable[[Runtime, StaffMember], Awaitable[T]]) -> T:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, say, waits
 from mpss.cli.options import ApprovalArgument, DataOption, JsonOption
 from mpss.kernel.ids import ApprovalId, FundingId, TransactionId
 from mpss.runtime import Runtime
@@ -65,7 +65,7 @@ def end(
             runtime, staff=staff, request_id=found, credited=credited, reference=reference, evidence=evidence
         ),
     )
-    say(as_json, {"approval_id": str(approval)}, f"{approval} waits for another: mpss doubts approve {approval}")
+    waits(as_json, approval, f"doubts approve {approval}")
 
 
 @doubts_app.command("endings")

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.acting import as_platform, as_staff, local, moved, say, waits
 from mpss.cli.options import ApprovalArgument, DataOption, JsonOption, RefuseOption
-from mpss.kernel.ids import ApprovalId, MerchantId, TransactionId
+from mpss.kernel.ids import ApprovalId, MerchantId
 from mpss.kernel.money import Money
 from mpss.merchants.close import (
     approve_closing,
@@ -107,8 +107,7 @@ def close(
         data,
         lambda runtime, staff: propose_closing(runtime, staff=staff, merchant_id=_merchant(merchant), reason=reason),
     )
-    text = f"{approval} waits for another member of staff: mpss merchants approve-closing {approval}"
-    say(as_json, {"approval_id": str(approval)}, text)
+    waits(as_json, approval, f"merchants approve-closing {approval}")
 
 
 @merchants_app.command("approve-closing")
@@ -159,8 +158,7 @@ def settle(
             bank_account=account, bank_reference=reference,
         ),
     )  # fmt: skip
-    text = f"{approval} waits for another member of staff: mpss merchants approve-settlement {approval}"
-    say(as_json, {"approval_id": str(approval)}, text)
+    waits(as_json, approval, f"merchants approve-settlement {approval}")
 
 
 @merchants_app.command("approve-settlement")
@@ -175,10 +173,5 @@ def approve_settle(
     if refuse:
         as_staff(data, lambda runtime, staff: refuse_settlement(runtime, staff=staff, approval_id=found))
         return say(as_json, {"approved": False}, "Refused.")
-    done = as_staff(data, lambda runtime, staff: approve_settlement(runtime, staff=staff, approval_id=found))
-    posted = done.transaction
-    if posted.refusal is not None:
-        say(as_json, {"approved": False, "refusal": posted.refusal}, f"Refused: {posted.refusal}.")
-        raise typer.Exit(1)
-    facts = {"approved": True, "transaction_id": TransactionId.outside(posted.id)}
-    return say(as_json, facts, f"Posted: {posted.id}.")
+    answer = as_staff(data, lambda runtime, staff: approve_settlement(runtime, staff=staff, approval_id=found))
+    return moved(as_json, answer, "Settled")
