@@ -162,6 +162,26 @@ class TestDecisions:
         assert [decision for decision in decisions if isinstance(decision, ast.AsyncFunctionDef)] == []
 
 
+class TestCommands:
+    """`say` prints instants in ISO form and `show_table` in Asia/Shanghai; nobody else turns one into text for them."""
+
+    def test_print_json_with_instants_as_they_are(self) -> None:
+        facts = [
+            (name_of(path), ast.unparse(value))
+            for path in MODULES
+            if path.parent.name == "cli"
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Dict)
+            for value in node.values
+        ]
+        assert [fact for fact in facts if re.search(r"\b(local|isoformat|strftime)\(", fact[1])] == []
+
+    def test_print_their_tables_in_one_place(self) -> None:
+        makers = {name_of(path) for path in MODULES for module, _ in imports_of(path) if module == "rich.table"}
+        # What these three show has no instants, and colors or a title of its own.
+        assert makers - {"cli/demo.py", "cli/main.py", "cli/replay_report.py"} == {"cli/acting.py"}
+
+
 class TestMigrations:
     def test_are_numbered_without_a_gap(self) -> None:
         assert [int(path.name[:4]) for path in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

@@ -12,6 +12,7 @@ import pytest
 from tests.flows.test_cli import mpss, variables
 from tests.support.center import Center
 from tests.support.clauses import clause
+from tests.support.cli_times import listed
 from tests.support.programs import run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("center")]
@@ -75,12 +76,12 @@ class TestAccounts:
         law = ("--kind", "law", "--reason", "order", "--document", "(2026) 12")
         asked = await accounts(shared_center, one, "freeze", li.phone, *law)
         approval = asked["approval_id"]
-        waiting = await accounts(shared_center, one, "proposals")
-        assert approval in [each["approval_id"] for each in waiting["items"]]
+        waiting = await listed(shared_center, one, "accounts", "proposals")
+        assert approval in [each["approval_id"] for each in waiting]
         decided = ("approve", approval, "--kind", "account_freeze")
         assert "mpss:" in await refused(shared_center, one, *decided)
         assert await accounts(shared_center, two, *decided) == {"approved": True}
-        state = await accounts(shared_center, one, "state", li.phone)
+        (state,) = await listed(shared_center, one, "accounts", "state", li.phone)
         assert (state["state"], "close" in state["allowed"]) == ("frozen_by_law", False)
         code = await li.code("account")
         closing = ("close", li.phone, "--document", "resident ID, seen", "--code", code)

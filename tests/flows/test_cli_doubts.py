@@ -14,6 +14,7 @@ from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
 from tests.flows.test_cli_accounts import key_of
 from tests.support.center import Center
 from tests.support.clauses import clause
+from tests.support.cli_times import listed
 from tests.support.eventually import eventually
 from tests.support.programs import run
 
@@ -63,7 +64,7 @@ class TestDoubts:
                 shared_center, "doubts", "end", request, "--not-credited", "--evidence", "OCS duty", "--json", key=one
             )
             approval = json.loads(made.stdout)["approval_id"]
-            waiting = json.loads((await mpss(shared_center, "doubts", "endings", "--json")).stdout)["items"]
+            waiting = await listed(shared_center, "", "doubts", "endings")
             assert approval in [item["approval_id"] for item in waiting]
             refused = await mpss(shared_center, "doubts", "approve", approval, key=one)
             assert (refused.returncode, "mpss:" in refused.stderr) == (2, True)

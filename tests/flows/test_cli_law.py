@@ -10,6 +10,7 @@ import pytest
 from tests.flows.test_cli_accounts import accounts, key_of, refused
 from tests.support.center import Center
 from tests.support.clauses import clause
+from tests.support.cli_times import listed
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("center")]
@@ -40,7 +41,7 @@ class TestByLaw:
         assert await accounts(shared_center, two, *extended) == {"approved": True}
         taken = ("--yuan", "15.00", "--authority", "court, account 1", "--document", "(2026) 12-1")
         made = await accounts(shared_center, one, "deduct", li.phone, freeze["freeze_id"], *taken)
-        waiting = (await accounts(shared_center, one, "deductions"))["items"]
+        waiting = await listed(shared_center, one, "accounts", "deductions")
         assert made["approval_id"] in [item["approval_id"] for item in waiting]
         done = await accounts(shared_center, two, "decide-deduction", made["approval_id"])
         assert (done["state"], done["amount_fen"]) == ("SUCCEEDED", 1_500)
@@ -61,7 +62,7 @@ class TestByLaw:
             return bool((await accounts(shared_center, clerk, "left", li.phone))["items"])
 
         await eventually(gone, seconds=30.0)
-        (left,) = (await accounts(shared_center, clerk, "left", li.phone))["items"]
+        (left,) = await listed(shared_center, clerk, "accounts", "left", li.phone)
         assert left["balance_fen"] == 1_500
         paid = await accounts(
             shared_center, clerk, "pay-out", li.phone, "--account", left["account"], "--document", "resident ID, seen",
@@ -71,6 +72,29 @@ class TestByLaw:
         assert await accounts(shared_center, clerk, "rests", li.phone) == {"items": []}
         nothing = ("pay-rest", paid["transaction"], "--document", "resident ID, seen", "--key", "D98")
         assert "unknown_transaction" in await refused(shared_center, clerk, *nothing)
+        await shared_center.assert_sound()
+
+
+@clause("CM 5.2.3.4", "CT 9.1.1")
+class TestTheRest:
+    async def test_of_a_sale_taken_back_after_the_closing_is_shown_and_fetched(self, shared_center: Center) -> None:
+        li = await shared_center.subscriber("Rest", fen=1_000)
+        clerk = await key_of(shared_center, "cli E rest clerk", "account_close", "--hall", "H96E", "--clerk", "C96E")
+        paid = await li.pay(shared_center.kiosk, 1_000)
+        shown = ("--document", "resident ID, seen")
+        closing = ("close", li.phone, *shown, "--code", await li.code("account"))
+        assert await accounts(shared_center, clerk, *closing) == {"life": "closed", "balance_fen": 0}
+        keeper = shared_center.counter.shopkeeper(shared_center.kiosk)
+        await keeper.post("/v1/reversals", {"transaction_id": paid["transaction_id"], "reason": "没有货"})
+
+        async def waits() -> bool:
+            return bool((await accounts(shared_center, clerk, "rests", li.phone))["items"])
+
+        await eventually(waits, seconds=30.0)
+        (rest,) = await listed(shared_center, clerk, "accounts", "rests", li.phone)
+        done = await accounts(shared_center, clerk, "pay-rest", rest["rest"], *shown, "--key", "E96")
+        assert (done["state"], done["amount_fen"]) == ("SUCCEEDED", 1_000)
+        assert await accounts(shared_center, clerk, "rests", li.phone) == {"items": []}
         await shared_center.assert_sound()
 
 
@@ -88,9 +112,9 @@ class TestSubmittedNames:
                 "images": [{"kind": kind, "content": PICTURE} for kind in ("front", "back")],
             }  # fmt: skip
             sent = await li.api.post("/v1/account/identity", papers)
-            listed = (await accounts(shared_center, reviewer, "identities"))["items"]
-            (found,) = [item for item in listed if item["submission"] == sent["submission_id"]]
-            assert (found["name"], number in str(listed)) == ("陈**", False)
+            waiting = await listed(shared_center, reviewer, "accounts", "identities")
+            (found,) = [item for item in waiting if item["submission"] == sent["submission_id"]]
+            assert (found["name"], number in str(waiting)) == ("陈**", False)
             name, *options = command
             decided = await accounts(shared_center, reviewer, name, found["submission"], *options)
             own = await li.api.get("/v1/account/identity")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mpss.accounts.corporate import add_member, members_of, remove_member, set_quota
 from mpss.accounts.password_at_counter import reset_at_counter
 from mpss.cli.account_people import accounts_app as accounts_app
 from mpss.cli.account_states import shown_of
-from mpss.cli.acting import as_staff, moved, say
+from mpss.cli.acting import as_staff, moved, say, show_table
 from mpss.cli.options import (
     CodeOption,
     DataOption,
@@ -128,8 +126,6 @@ def members(
     items = as_staff(data, flow)
     if as_json:
         return say(True, {"items": items}, "")
-    table = Table("number", "month", "used", "at once")
-    for number, *amounts in (item.values() for item in items):
-        table.add_row(number, *(str(Money(amount)) for amount in amounts))
-    Console().print(table)
+    rows = ((number, *map(Money, amounts)) for number, *amounts in (item.values() for item in items))
+    show_table(("number", "month", "used", "at once"), rows)
     return None

@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mpss.accounts.customer_model import SubmissionState, Verification
 from mpss.accounts.identity_review import approve, list_for_review, refuse
 from mpss.cli.account_law import accounts_app as accounts_app
-from mpss.cli.acting import as_staff, local, say
+from mpss.cli.acting import as_staff, say, show_items
 from mpss.cli.options import DataOption, JsonOption, MostOption
 from mpss.kernel.ids import SubmissionId
 from mpss.kernel.masking import mask_phone
@@ -37,16 +35,10 @@ def identities(
     items = [
         {"submission": SubmissionId.outside(each.submission.id), "number": mask_phone(each.phone),
          "name": each.customer.name, "document": each.customer.document_number, "state": each.submission.state,
-         "submitted": local(each.submission.submitted_at)}
+         "submitted": each.submission.submitted_at}
         for each in found
     ]  # fmt: skip
-    if as_json:
-        return say(True, {"items": items}, "")
-    table = Table("submission", "number", "name", "document", "state", "submitted")
-    for item in items:
-        table.add_row(*map(str, item.values()))
-    Console(soft_wrap=True).print(table)
-    return None
+    show_items(as_json, items, "submission", "number", "name", "document", "state", "submitted")
 
 
 @accounts_app.command("approve-identity")

@@ -6,15 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mpss.accounts.freeze import propose_extension
 from mpss.accounts.freeze_change import Proposed
 from mpss.accounts.voucher_bar import release_voucher_bar
 from mpss.cli.account_counter import accounts_app as accounts_app
 from mpss.cli.account_states import proposed, shown_of
-from mpss.cli.acting import as_platform, as_staff, local, moved, say, waits
+from mpss.cli.acting import as_platform, as_staff, moved, say, show_items, waits
 from mpss.cli.options import (
     ApprovalArgument,
     CodeOption,
@@ -86,16 +84,10 @@ def deduct(
 def deductions(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show the deductions that wait for a second person, oldest first."""
     items = [
-        {"approval_id": ApprovalId.outside(row.id), **asked.payload(), "proposed_at": local(row.proposed_at)}
+        {"approval_id": ApprovalId.outside(row.id), **asked.payload(), "proposed_at": row.proposed_at}
         for row, asked in as_platform(data, waiting_deductions)
     ]
-    if as_json:
-        return say(True, {"items": items}, "")
-    table = Table("approval", "account", "freeze", "fen", "authority", "document", "proposed")
-    for item in items:
-        table.add_row(*map(str, item.values()))
-    Console(soft_wrap=True).print(table)
-    return None
+    show_items(as_json, items, "approval", "account", "freeze", "fen", "authority", "document", "proposed")
 
 
 @accounts_app.command("decide-deduction")
@@ -119,17 +111,11 @@ def left(phone: _OldPhoneArgument, data: DataOption = None, as_json: JsonOption 
     """Show accounts that the number has left and that wait to be paid out: `mpss accounts pay-out --account …`."""
     found = as_staff(data, lambda runtime, staff: accounts_left(runtime, staff=staff, phone=phone))
     items = [
-        {"account": AccountId.outside(each.id), "balance_fen": each.balance_fen, "opened": local(each.opened_at),
-         "left": local(each.left_at)}
+        {"account": AccountId.outside(each.id), "balance_fen": each.balance_fen, "opened": each.opened_at,
+         "left": each.left_at}
         for each in found
     ]  # fmt: skip
-    if as_json:
-        return say(True, {"items": items}, "")
-    table = Table("account", "fen", "opened", "left")
-    for item in items:
-        table.add_row(*map(str, item.values()))
-    Console().print(table)
-    return None
+    show_items(as_json, items, "account", "fen", "opened", "left")
 
 
 @accounts_app.command("rests")
@@ -138,16 +124,10 @@ def rests(phone: _OldPhoneArgument, data: DataOption = None, as_json: JsonOption
     found = as_staff(data, lambda runtime, staff: rests_by_phone(runtime, staff=staff, phone=phone))
     items = [
         {"rest": TransactionId.outside(each.id), "account": AccountId.outside(each.account_id),
-         "amount_fen": each.amount_fen, "since": local(each.created_at), "closed": local(each.closed_at)}
+         "amount_fen": each.amount_fen, "since": each.created_at, "closed": each.closed_at}
         for each in found
     ]  # fmt: skip
-    if as_json:
-        return say(True, {"items": items}, "")
-    table = Table("rest", "account", "fen", "since", "closed")
-    for item in items:
-        table.add_row(*map(str, item.values()))
-    Console(soft_wrap=True).print(table)
-    return None
+    show_items(as_json, items, "rest", "account", "fen", "since", "closed")
 
 
 @accounts_app.command("pay-rest")

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mpss.accounts.corporate import membership_of, open_corporate
 from mpss.accounts.customer_model import CustomerKind, DocumentKind, ImageKind, Sex, Verification
@@ -24,7 +22,7 @@ from mpss.accounts.open_at_counter import CounterAccount, open_at_counter
 from mpss.accounts.queries import find_wallet_id
 from mpss.accounts.upgrade import AccountIdentity, identity_at_counter, upgrade_at_counter
 from mpss.cli.account_states import accounts_app as accounts_app
-from mpss.cli.acting import as_platform, as_staff, say
+from mpss.cli.acting import as_platform, as_staff, say, show_table
 from mpss.cli.options import DataOption, JsonOption
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
@@ -147,11 +145,8 @@ def show(
     facts = _facts(found, group, today)
     if as_json:
         return say(True, facts, "")
-    table = Table("", "")
-    for name, value in facts.items():
-        if value:
-            table.add_row(words[name], ", ".join(value) if isinstance(value, list) else str(value))
-    Console().print(table)
+    told = {words[name]: ", ".join(value) if isinstance(value, list) else value for name, value in facts.items()}
+    show_table(("", ""), ((name, value) for name, value in told.items() if value))
     if found.customer is None:
         print(words["nobody"])
     return None

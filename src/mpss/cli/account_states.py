@@ -12,8 +12,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mpss.accounts.counter_check import Shown
 from mpss.accounts.customer_model import DocumentKind
@@ -25,7 +23,7 @@ from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, repor
 from mpss.accounts.model import Freeze, FreezeKind
 from mpss.accounts.queries import AccountOverview, overview_by_phone
 from mpss.accounts.state import ALLOWED
-from mpss.cli.acting import as_platform, as_staff, local, say, waits
+from mpss.cli.acting import as_platform, as_staff, local, say, show_table, waits
 from mpss.cli.options import (
     ApprovalArgument,
     CodeOption,
@@ -168,14 +166,10 @@ def proposals(
     ]
     if as_json:
         return say(True, {"items": items}, "")
-    table = Table("approval", "account", "kind", "reason", "document", "proposed")
-    for item in items:
-        table.add_row(*(str(item.get(name) or "") for name in _PROPOSAL_COLUMNS))
-    Console().print(table)
+    names = ("approval_id", "account_id", "kind", "reason", "document", "proposed_at")
+    columns = ("approval", "account", "kind", "reason", "document", "proposed")
+    show_table(columns, ([item.get(name) for name in names] for item in items))
     return None
-
-
-_PROPOSAL_COLUMNS = ("approval_id", "account_id", "kind", "reason", "document", "proposed_at")
 
 
 @accounts_app.command("close")
@@ -226,15 +220,9 @@ def state(phone: PhoneArgument, data: DataOption = None, as_json: JsonOption = F
     }  # fmt: skip
     if as_json:
         return say(True, {**facts, "freezes": standing}, "")
-    table = Table("fact", "value")
-    for name, value in {**facts, "allowed": ", ".join(allowed)}.items():
-        table.add_row(name, "" if value is None else str(value))
-    Console().print(table)
-    frozen = Table("freeze", "kind", "fen", "until", "reason")
-    for freeze_ in standing:
-        frozen.add_row(*("" if value is None else str(value) for value in freeze_.values()))
+    show_table(("fact", "value"), {**facts, "allowed": ", ".join(allowed)}.items())
     if standing:
-        Console().print(frozen)
+        show_table(("freeze", "kind", "fen", "until", "reason"), (each.values() for each in standing))
     return None
 
 
@@ -252,10 +240,7 @@ def events(
             {"at": each.at, "event": each.event, "by": each.actor, "detail": json.loads(each.detail)} for each in found
         ]
         return say(True, {"items": items}, "")
-    table = Table("at", "event", "by", "detail")
-    for each in found:
-        table.add_row(str(each.at), each.event, each.actor, each.detail)
-    Console().print(table)
+    show_table(("at", "event", "by", "detail"), ((each.at, each.event, each.actor, each.detail) for each in found))
     return None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from mpss.bootstrap import make_runtime, running
 from mpss.cli.center import settled
@@ -30,16 +32,49 @@ from mpss.staff.model import StaffMember
 T = TypeVar("T")
 
 STAFF_KEY = "MPSS_STAFF_KEY"
+_WHOLE_WORD = 40
+"""Letters of a word that a table leaves whole, however narrow the terminal."""
 
 
 def say(as_json: bool, facts: dict[str, Any], text: str) -> None:
-    """Print the facts as one JSON object, or the text."""
-    print(json.dumps(facts, default=str, ensure_ascii=False) if as_json else text)
+    """Print the facts as one JSON object, its instants in ISO form and UTC, or the text."""
+    print(json.dumps(facts, default=_plain, ensure_ascii=False) if as_json else text)
+
+
+def _plain(value: object) -> str:
+    # As the HTTP API writes them.
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def local(instant: datetime | None, none: str = "") -> str:
     """The minute in Asia/Shanghai, as people read it; `none` for None."""
     return none if instant is None else f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
+def show_items(as_json: bool, items: Sequence[Mapping[str, object]], *columns: str) -> None:
+    """Print the items as one JSON object, or as a table, a column for each of their values."""
+    if as_json:
+        say(True, {"items": items}, "")
+    else:
+        show_table(columns, (item.values() for item in items))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Iterable[object]], *, title: str | None = None) -> None:
+    """Print a table: an instant as its minute in Asia/Shanghai, None as nothing, everything else as it is."""
+    cells = [[local(value) if isinstance(value, datetime) else _cell(value) for value in row] for row in rows]
+    table = Table(title=title)
+    for index, column in enumerate(columns):
+        # An id that is cut or broken cannot be copied.
+        words = (len(word) for row in cells for word in row[index].split())
+        table.add_column(column, min_width=min(max(words, default=0), _WHOLE_WORD), overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    # What people wrote is no markup.
+    Console(soft_wrap=True, markup=False, emoji=False).print(table)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def waits(as_json: bool, approval: ApprovalId, decide: str, **facts: Any) -> None:

@@ -6,18 +6,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from mpss.accounts.boss_comparison import compare_now
 from mpss.accounts.boss_comparison_store import (
-    AskedQuestion,
     Comparison,
-    RecordedEvent,
     questions,
     recorded_events,
 )
 from mpss.accounts.boss_settlement import Settling, settle_question
-from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.acting import as_platform, as_staff, read, say, show_items, show_table
 from mpss.cli.options import DataOption, JsonOption, MostOption
 from mpss.kernel.ids import BossQuestionId
 from mpss.kernel.phone import parse_phone
@@ -52,42 +49,26 @@ def events(
     """Show what BOSS told, and what became of it."""
     number = None if phone is None else parse_phone(phone)
 
-    async def read(runtime: Runtime) -> list[RecordedEvent]:
-        async with runtime.database.read() as uow:
-            return await recorded_events(uow, phone=number, result=result, before=None, limit=most)
-
-    table = Table("received", "event", "kind", "number", "subscription", "sequence", "source", "result")
-    for event in as_platform(data, read):
-        table.add_row(
-            local(event.received_at), event.id, event.kind, event.phone, event.subscription_id,
-            str(event.sequence), event.source, event.result,
-        )  # fmt: skip
-    Console().print(table)
+    found = read(data, lambda uow: recorded_events(uow, phone=number, result=result, before=None, limit=most))
+    rows = (
+        (event.received_at, event.id, event.kind, event.phone, event.subscription_id, event.sequence, event.source,
+         event.result)
+        for event in found
+    )  # fmt: skip
+    show_table(("received", "event", "kind", "number", "subscription", "sequence", "source", "result"), rows)
 
 
 @boss_app.command("questions")
 def show_questions(data: DataOption = None, most: MostOption = 50, as_json: JsonOption = False) -> None:
     """Show what BOSS has differently and no event explains."""
 
-    async def read(runtime: Runtime) -> list[AskedQuestion]:
-        async with runtime.database.read() as uow:
-            return await questions(uow, kind=None, open=True, before=None, limit=most)
-
-    found = as_platform(data, read)
-    if as_json:
-        items = [
-            {"question": BossQuestionId.outside(each.id), "number": each.phone, "kind": each.kind, "ours": each.ours,
-             "theirs": each.theirs, "found_at": each.found_at}
-            for each in found
-        ]  # fmt: skip
-        return say(True, {"items": items}, "")
-    table = Table("question", "number", "kind", "ours", "BOSS's", "found")
-    for each in found:
-        table.add_row(
-            BossQuestionId.outside(each.id), each.phone, each.kind, each.ours, each.theirs, local(each.found_at)
-        )
-    Console(soft_wrap=True).print(table)
-    return None
+    found = read(data, lambda uow: questions(uow, kind=None, open=True, before=None, limit=most))
+    items = [
+        {"question": BossQuestionId.outside(each.id), "number": each.phone, "kind": each.kind, "ours": each.ours,
+         "theirs": each.theirs, "found_at": each.found_at}
+        for each in found
+    ]  # fmt: skip
+    show_items(as_json, items, "question", "number", "kind", "ours", "BOSS's", "found")
 
 
 @boss_app.command("settle")

@@ -6,10 +6,8 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from mpss.cli.acting import as_platform, as_staff, say, waits
+from mpss.cli.acting import as_platform, as_staff, say, show_items, show_table, waits
 from mpss.cli.options import ApprovalArgument, DataOption, JsonOption
 from mpss.kernel.ids import ApprovalId, FundingId, TransactionId
 from mpss.runtime import Runtime
@@ -34,16 +32,14 @@ def show(
             return await open_requests(uow, after=None, limit=most), runtime.clock.now()
 
     found, now = as_platform(data, read)
-    table = Table("request", "counterpart", "operation", "transaction", "fen", "state", "tried", "age", "reason")
-    for line in found:
-        age = str(now - line.created_at).split(".", maxsplit=1)[0]
-        transaction = TransactionId.outside(line.transaction_id)
-        state = f"{line.transaction_state}/{line.state}"
-        table.add_row(
-            FundingId.outside(line.id), line.counterpart, line.operation, transaction, str(line.amount_fen), state,
-            str(line.attempts), age, line.reason,
-        )  # fmt: skip
-    Console(soft_wrap=True).print(table)
+    rows = (
+        (FundingId.outside(line.id), line.counterpart, line.operation, TransactionId.outside(line.transaction_id),
+         line.amount_fen, f"{line.transaction_state}/{line.state}", line.attempts,
+         str(now - line.created_at).split(".", maxsplit=1)[0], line.reason)
+        for line in found
+    )  # fmt: skip
+    columns = ("request", "counterpart", "operation", "transaction", "fen", "state", "tried", "age", "reason")
+    show_table(columns, rows)
 
 
 @doubts_app.command("end")
@@ -75,13 +71,7 @@ def endings(data: DataOption = None, as_json: JsonOption = False) -> None:
         {"approval_id": ApprovalId.outside(row.id), **ending.payload(), "proposed_at": row.proposed_at}
         for row, ending in as_platform(data, waiting_endings)
     ]
-    if as_json:
-        return say(True, {"items": items}, "")
-    table = Table("approval", "request", "credited", "reference", "evidence", "tried", "proposed")
-    for item in items:
-        table.add_row(*map(str, item.values()))
-    Console(soft_wrap=True).print(table)
-    return None
+    show_items(as_json, items, "approval", "request", "credited", "reference", "evidence", "tried", "proposed")
 
 
 @doubts_app.command("approve")

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mpss.accounts.limit_queries import LimitRule, LimitVersion
 from mpss.accounts.limit_versions import (
@@ -27,7 +25,7 @@ from mpss.accounts.limit_versions import (
     read_limits,
 )
 from mpss.accounts.own_limits import Measured, limits_by_phone
-from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.acting import as_platform, as_staff, local, say, show_table
 from mpss.cli.options import DataOption, JsonOption, PhoneArgument
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import MalformedField
@@ -54,15 +52,12 @@ def list_versions(data: DataOption = None, as_json: JsonOption = False) -> None:
         ]
         say(True, {"versions": [asdict(each) for each in versions], "in_force": current, "proposed": waiting}, "")
         return
-    table = Table("version", "begins", "rules", "note", "")
-    for each in versions:
-        begins = local(each.effective_from)
-        mark = "in force" if each.version == current else ""
-        table.add_row(str(each.version), begins, str(each.rules), each.note, mark)
-    for proposal in proposals:
-        begins = local(proposal.effective_from)
-        table.add_row(proposal_id(proposal), begins, str(len(proposal.rules)), proposal.note, "proposed")
-    Console().print(table)
+    made = (
+        (each.version, each.effective_from, each.rules, each.note, "in force" if each.version == current else "")
+        for each in versions
+    )
+    asked = ((proposal_id(each), each.effective_from, len(each.rules), each.note, "proposed") for each in proposals)
+    show_table(("version", "begins", "rules", "note", ""), (*made, *asked))
 
 
 @limits_app.command("show")
@@ -74,10 +69,10 @@ def show_version(
     if as_json:
         say(True, {"note": found.note, "rules": [rule._asdict() for rule in rules]}, "")
         return
-    table = Table("class", "operation", "channel", "measure", "value")
-    for rule in rules:
-        table.add_row(rule.account_class, rule.operation, rule.channel, rule.measure, f"{rule.value:,}")
-    Console().print(table)
+    show_table(
+        ("class", "operation", "channel", "measure", "value"),
+        ((rule.account_class, rule.operation, rule.channel, rule.measure, f"{rule.value:,}") for rule in rules),
+    )
 
 
 @limits_app.command("of")
@@ -102,11 +97,12 @@ def show_account(
         limits = {name: dict(zip(("limit", "used", "left"), row, strict=True)) for name, row in rows.items()}
         say(True, {"account_class": found.account_class, "own": found.own._asdict(), "limits": limits}, "")
         return
-    table = Table("of", "limit", "used", "left", title=found.account_class)
-    for name, row in rows.items():
-        if row[0] is not None:
-            table.add_row(name, *("" if figure is None else f"{figure:,}" for figure in row))
-    Console().print(table)
+    limited = (
+        (name, *(None if figure is None else f"{figure:,}" for figure in row))
+        for name, row in rows.items()
+        if row[0] is not None
+    )
+    show_table(("of", "limit", "used", "left"), limited, title=found.account_class)
 
 
 @limits_app.command("propose")

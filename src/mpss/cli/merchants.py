@@ -10,10 +10,8 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from mpss.cli.acting import as_platform, as_staff, local, moved, say, waits
+from mpss.cli.acting import as_platform, as_staff, local, moved, say, show_table, waits
 from mpss.cli.options import ApprovalArgument, DataOption, JsonOption, RefuseOption
 from mpss.kernel.ids import ApprovalId, MerchantId
 from mpss.kernel.money import Money
@@ -65,16 +63,12 @@ def closings(data: DataOption = None, as_json: JsonOption = False) -> None:
     found, proposals = as_platform(data, flow)
     if as_json:
         return say(True, {"items": found, "proposals": proposals}, "")
-    table = Table("merchant", "reason", "asked by", "asked", "begun", "notice ends")
-    for item in found:
-        instants = (local(item[name]) for name in ("asked_at", "begun_at", "ends_at"))
-        table.add_row(item["merchant_id"], item["reason"], item["asked_by"], *instants)
-    Console().print(table)
-    waiting = Table("approval", "kind", "merchant", "fen")
-    for item in proposals:
-        waiting.add_row(item["approval_id"], item["kind"], item["merchant_id"], str(item.get("amount_fen", "")))
+    names = ("merchant_id", "reason", "asked_by", "asked_at", "begun_at", "ends_at")
+    columns = ("merchant", "reason", "asked by", "asked", "begun", "notice ends")
+    show_table(columns, ([item[name] for name in names] for item in found))
     if proposals:
-        Console().print(waiting)
+        asked = ("approval_id", "kind", "merchant_id", "amount_fen")
+        show_table(("approval", "kind", "merchant", "fen"), ([item.get(name) for name in asked] for item in proposals))
     return None
 
 
@@ -89,12 +83,13 @@ def closing(merchant: _MerchantArgument, data: DataOption = None, as_json: JsonO
     if as_json:
         return say(True, {"merchant_id": merchant, "state": found.merchant.state, "obstacles": obstacles}, "")
     print(f"The merchant is {found.merchant.state}.")
-    table = Table("in the way", "how much")
-    for item in found.obstacles:
-        figure = local(item.until, str(item.count or "")) if item.amount_fen is None else str(Money(item.amount_fen))
-        table.add_row(item.block, figure)
     if obstacles:
-        Console().print(table)
+        figures = (
+            each.until or each.count or None if each.amount_fen is None else Money(each.amount_fen)
+            for each in found.obstacles
+        )
+        blocks = (each.block for each in found.obstacles)
+        show_table(("in the way", "how much"), zip(blocks, figures, strict=True))
     return None
 
 

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from mpss.cli.acting import as_platform, local, read
+from mpss.cli.acting import as_platform, local, read, show_table
 from mpss.cli.options import DataOption, MostOption
 from mpss.kernel.ids import PaymentBatchId, TransactionId
 from mpss.kernel.money import Money
@@ -32,35 +31,30 @@ def list_withdrawals(
     """Show withdrawals, newest first."""
     search = Search(state=state, bank=bank, phone=phone)
     found = read(data, lambda uow: withdrawals(uow, search, before=None, limit=most))
-    table = Table("transaction", "phone", "bank", "card", "yuan", "fee", "state", "sent", "ended", "bank says")
-    for line in found:
-        table.add_row(
-            TransactionId.outside(line.id), line.phone, line.bank, line.card, str(Money(line.amount_fen)),
-            str(Money(line.fee_fen)), line.state, local(line.sent_at), local(line.ended_at),
-            f"{line.bank_status} {line.reason}".strip(),
-        )  # fmt: skip
-    Console().print(table)
+    rows = (
+        (TransactionId.outside(line.id), line.phone, line.bank, line.card, Money(line.amount_fen), Money(line.fee_fen),
+         line.state, line.sent_at, line.ended_at, f"{line.bank_status} {line.reason}".strip())
+        for line in found
+    )  # fmt: skip
+    show_table(("transaction", "phone", "bank", "card", "yuan", "fee", "state", "sent", "ended", "bank says"), rows)
 
 
 @payment_orders_app.command("list")
 def list_files(data: DataOption = None, bank: _BankOption = None, most: MostOption = 50) -> None:
     """Show the files that were made and how many of their orders are answered, and the answers that were read."""
     made = read(data, lambda uow: batches(uow, bank=bank, before=None, limit=most))
-    table = Table("file", "batch", "orders", "yuan", "placed", "open", "paid", "rejected", "returned")
-    for batch in made:
-        table.add_row(
-            batch.file_name, PaymentBatchId.outside(batch.id), str(batch.orders), str(Money(batch.control_sum_fen)),
-            local(batch.placed_at, "not yet"), str(batch.open), str(batch.paid), str(batch.rejected),
-            str(batch.returned),
-        )  # fmt: skip
-    Console().print(table)
-    said = Table("answer", "bank", "outcome", "paid", "rejected", "returned", "read", "problem")
-    for answer in read(data, lambda uow: answers(uow, bank=bank, before=None, limit=most)):
-        said.add_row(
-            answer.file_name, answer.bank, answer.outcome, str(answer.paid), str(answer.rejected),
-            str(answer.returned), local(answer.read_at), answer.problem,
-        )  # fmt: skip
-    Console().print(said)
+    files = (
+        (batch.file_name, PaymentBatchId.outside(batch.id), batch.orders, Money(batch.control_sum_fen),
+         local(batch.placed_at, "not yet"), batch.open, batch.paid, batch.rejected, batch.returned)
+        for batch in made
+    )  # fmt: skip
+    show_table(("file", "batch", "orders", "yuan", "placed", "open", "paid", "rejected", "returned"), files)
+    said = (
+        (answer.file_name, answer.bank, answer.outcome, answer.paid, answer.rejected, answer.returned, answer.read_at,
+         answer.problem)
+        for answer in read(data, lambda uow: answers(uow, bank=bank, before=None, limit=most))
+    )  # fmt: skip
+    show_table(("answer", "bank", "outcome", "paid", "rejected", "returned", "read", "problem"), said)
 
 
 @payment_orders_app.command("make")

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from mpss.cli.acting import on_database, read
+from mpss.cli.acting import on_database, read, show_table
 from mpss.cli.options import DataOption, MostOption
 from mpss.db.database import Database
 from mpss.kernel.clock import SHANGHAI
@@ -43,13 +42,13 @@ def list_entries(
     """Show entries of the grey and black lists, newest first."""
 
     search = Search(colour, scope, state)
-    table = Table("entry", "list", "scope", "value", "state", "until", "reason", "entered by")
-    for entry in read(data, lambda uow: entries(uow, search, after=None, limit=most)):
-        table.add_row(
-            RiskEntryId.outside(entry.id), entry.colour, entry.scope, entry.shown, entry.state, str(entry.until or ""),
-            entry.reason, entry.entered_by,
-        )  # fmt: skip
-    Console().print(table)
+    found = read(data, lambda uow: entries(uow, search, after=None, limit=most))
+    rows = (
+        (RiskEntryId.outside(entry.id), entry.colour, entry.scope, entry.shown, entry.state, entry.until, entry.reason,
+         entry.entered_by)
+        for entry in found
+    )  # fmt: skip
+    show_table(("entry", "list", "scope", "value", "state", "until", "reason", "entered by"), rows)
 
 
 @risk_app.command("reports")
@@ -63,16 +62,13 @@ def list_reports(
     """Show large-value and suspicious transactions that wait to be reported or dismissed."""
 
     search = ReportSearch(pattern, state)
-    table = Table(
-        "report", "day", "pattern", "number or merchant", "movements", "CNY", "state", "reviewed by", "reason"
-    )
-    for report in read(data, lambda uow: find_reports(uow, search, after=None, limit=most, order=order)):
-        table.add_row(
-            RiskReportId.outside(report.id), str(report.business_date), report.pattern, _of_whom(report),
-            str(report.movements), f"{report.amount_fen / 100:,.2f}", report.state, report.reviewed_by or "",
-            report.reason,
-        )  # fmt: skip
-    Console().print(table)
+    columns = ("report", "day", "pattern", "number or merchant", "movements", "CNY", "state", "reviewed by", "reason")
+    rows = (
+        (RiskReportId.outside(report.id), report.business_date, report.pattern, _of_whom(report), report.movements,
+         f"{report.amount_fen / 100:,.2f}", report.state, report.reviewed_by, report.reason)
+        for report in read(data, lambda uow: find_reports(uow, search, after=None, limit=most, order=order))
+    )  # fmt: skip
+    show_table(columns, rows)
 
 
 def figures_of(told: list[str] | None) -> dict[str, int]:
@@ -116,12 +112,13 @@ def replay_rules(
         return found, await replay_patterns(database, patterns, first=since.date(), last=last) if patterns else {}
 
     found, lines = on_database(data, run)
-    table = Table("rule", "figures", "would have caught")
-    for name, named in told.items():
-        by_rule = found.caught if found is not None else {}
-        caught = lines[name] if name in lines else sum(n for hit, n in by_rule.items() if hit.rule == name)
-        table.add_row(name, ", ".join(f"{key}={value}" for key, value in named.items()), str(caught))
-    Console().print(table)
+    by_rule = found.caught if found is not None else {}
+    rows = (
+        (name, ", ".join(f"{key}={value}" for key, value in named.items()),
+         lines[name] if name in lines else sum(n for hit, n in by_rule.items() if hit.rule == name))
+        for name, named in told.items()
+    )  # fmt: skip
+    show_table(("rule", "figures", "would have caught"), rows)
     if found is not None:
         looked_at = f"{found.payments} payments and {found.topups} top-ups"
         Console().print(f"{found.any_rule} of {looked_at} by one rule or more")

@@ -11,10 +11,8 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from mpss.cli.acting import as_platform, as_staff, local, say
+from mpss.cli.acting import as_staff, read, say, show_items, show_table
 from mpss.cli.options import DataOption, JsonOption, MostOption, ReasonOption, RefuseOption
 from mpss.cli.risk import OrderOption, SortedMostOption, figures_of
 from mpss.cli.risk import risk_app as risk_app
@@ -27,11 +25,10 @@ from mpss.risk.lists import decide_entry, enter, release
 from mpss.risk.machine import ReportEvent, ReviewEvent
 from mpss.risk.model import Colour, Entry, Order, Scope
 from mpss.risk.reports import review_report
-from mpss.risk.review_store import Review, ReviewSearch, find_reviews
+from mpss.risk.review_store import ReviewSearch, find_reviews
 from mpss.risk.rule_store import RuleLine, rule_lines
 from mpss.risk.rule_versions import decide_rule, propose_rule
 from mpss.risk.rules import Action
-from mpss.runtime import Runtime
 from mpss.transactions.reviews import decide_review
 
 _EntryArgument = Annotated[str, typer.Argument(help="The entry, rke_…")]
@@ -86,21 +83,16 @@ def decide_listing(
 def list_rules(data: DataOption = None, most: MostOption = 50, as_json: JsonOption = False) -> None:
     """Show every version of the rules, newest first."""
 
-    async def read(runtime: Runtime) -> list[RuleLine]:
-        async with runtime.database.read() as uow:
-            return await rule_lines(uow, before=None, limit=most)
-
-    lines = as_platform(data, read)
+    lines = read(data, lambda uow: rule_lines(uow, before=None, limit=most))
     if as_json:
         items = [{**line._asdict(), "id": RiskRuleId.outside(line.id)} for line in lines]
         return say(True, {"items": items}, "")
-    table = Table("version", "rule", "action", "on", "figures", "begins", "state", "proposed by")
-    for line in lines:
-        table.add_row(
-            RiskRuleId.outside(line.id), line.rule, line.action, "yes" if line.enabled else "no", line.figures,
-            local(line.effective_from), line.state, line.proposed_by,
-        )  # fmt: skip
-    Console().print(table)
+    rows = (
+        (RiskRuleId.outside(line.id), line.rule, line.action, "yes" if line.enabled else "no", line.figures,
+         line.effective_from, line.state, line.proposed_by)
+        for line in lines
+    )  # fmt: skip
+    show_table(("version", "rule", "action", "on", "figures", "begins", "state", "proposed by"), rows)
     return None
 
 
@@ -156,12 +148,9 @@ def list_reviews(
 ) -> None:
     """Show transfers and withdrawals that a rule holds until somebody has looked at them."""
 
-    async def read(runtime: Runtime) -> list[Review]:
-        async with runtime.database.read() as uow:
-            return await find_reviews(uow, ReviewSearch(state=state), after=None, limit=most, order=order)
-
-    found = as_platform(data, read)
-    rows = [
+    search = ReviewSearch(state=state)
+    found = read(data, lambda uow: find_reviews(uow, search, after=None, limit=most, order=order))
+    items = [
         {
             "transaction": TransactionId.outside(review.transaction_id),
             "rule": review.row.rule,
@@ -171,13 +160,7 @@ def list_reviews(
         }
         for review in found
     ]
-    if as_json:
-        return say(True, {"items": rows}, "")
-    table = Table("transaction", "rule", "number", "state", "expires")
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    Console().print(table)
-    return None
+    show_items(as_json, items, "transaction", "rule", "number", "state", "expires")
 
 
 @risk_app.command("review")
