@@ -36,16 +36,16 @@ from mpss.accounts.boss_findings import (
 from mpss.accounts.boss_status import BossKind
 from mpss.accounts.boss_store import follow_sequences, link_by_account, lock_subscription
 from mpss.db.database import UnitOfWork
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId, BossQuestionId
 from mpss.kernel.outcome import InDoubt
+from mpss.kernel.text import check_line
 from mpss.ports.boss import BossEvent, NoSubscriber, Subscriber
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
 
-_LONGEST = 200
 Said = Subscriber | NoSubscriber
 
 
@@ -71,8 +71,8 @@ async def settle_question(
     Spec: CM 7.8.
     """
     staff.require(Permission.BOSS_SETTLE)
-    if (how is Settling.KEEP and not reason.strip()) or len(reason) > _LONGEST or not reason.isprintable():
-        raise MalformedField(field="reason", problem=f"must be one line of 1 to {_LONGEST} characters")
+    if reason or how is Settling.KEEP:
+        check_line(reason, field="reason")
     question, now = await _open(runtime, question_id), runtime.clock.now()
     if how is Settling.KEEP:
         async with runtime.database.transaction() as uow:

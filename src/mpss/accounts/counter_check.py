@@ -27,11 +27,11 @@ from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, MalformedField
 from mpss.kernel.ids import AccountId
 from mpss.kernel.phone import parse_phone
+from mpss.kernel.text import check_line
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.staff.model import StaffMember
 
-_LONGEST = 200
 _DAY = timedelta(days=1)
 
 
@@ -63,9 +63,8 @@ async def look_at(runtime: Runtime, shown: Shown, *, phone: str) -> Checked:
         MalformedField: `phone`, `document`, `document_kind`, `document_number`, or `code`.
         Refused: WRONG_CODE, CODE_EXPIRED.
     """
-    phone, text = parse_phone(phone), shown.document
-    if not text.strip() or len(text) > _LONGEST or not text.isprintable():
-        raise MalformedField(field="document", problem=f"must be one line of 1 to {_LONGEST} characters")
+    phone = parse_phone(phone)
+    check_line(shown.document, field="document")
     if (shown.kind is None) != (shown.number is None):
         missing = "document_kind" if shown.kind is None else "document_number"
         raise MalformedField(field=missing, problem="goes with the other: kind and number")
@@ -77,7 +76,7 @@ async def look_at(runtime: Runtime, shown: Shown, *, phone: str) -> Checked:
     code_id = None
     if shown.code is not None:
         code_id = await check_code(runtime, phone=phone, purpose=Purpose.ACCOUNT, code=shown.code)
-    return Checked(text, digests, code_id)
+    return Checked(shown.document, digests, code_id)
 
 
 async def not_the_holder(

@@ -30,12 +30,11 @@ from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, ApprovalId, FreezeId
 from mpss.kernel.money import MAX_FEN
 from mpss.kernel.phone import parse_phone
+from mpss.kernel.text import check_line
 from mpss.runtime import Runtime
 from mpss.staff.approvals import decide, propose, waiting
 from mpss.staff.model import ApprovalRow, StaffMember
 from mpss.staff.permissions import Permission
-
-_LONGEST = 200
 
 
 async def freeze_by_user(runtime: Runtime, *, account_id: UUID, until: date | None, channel: str) -> datetime | None:
@@ -121,9 +120,9 @@ async def propose_freeze(
     staff.require(Permission.ACCOUNT_FREEZE)
     if kind is FreezeKind.USER:
         raise MalformedField(field="kind", problem="must be risk or law: the holder's own freeze is the holder's")
-    _check_line(reason, field="reason")
+    check_line(reason, field="reason")
     if kind is FreezeKind.LAW or document:
-        _check_line(document, field="document")
+        check_line(document, field="document")
     if amount_fen is not None and not 0 < amount_fen <= MAX_FEN:
         raise MalformedField(field="amount_fen", problem="must be above zero")
     now = runtime.clock.now()
@@ -153,7 +152,7 @@ async def propose_release(
     Spec: CM 7.6.
     """
     staff.require(Permission.ACCOUNT_FREEZE)
-    _check_line(reason, field="reason")
+    check_line(reason, field="reason")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
@@ -180,14 +179,14 @@ async def propose_extension(
     Spec: CM 7.6.
     """
     staff.require(Permission.ACCOUNT_FREEZE)
-    _check_line(reason, field="reason")
+    check_line(reason, field="reason")
     now = runtime.clock.now()
     ends_at = _ends_at(until, now, within_days=runtime.policy.staff_freeze_days)
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
         found = await require_standing(uow, account, freeze_id)
         if found.kind is FreezeKind.LAW or document:
-            _check_line(document, field="document")
+            check_line(document, field="document")
         if found.until is None:
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="the freeze has no date to extend")
         if ends_at is None or ends_at <= found.until:
@@ -269,8 +268,3 @@ def _ends_at(until: date | None, now: datetime, *, within_days: int) -> datetime
     if not 1 <= days <= within_days:
         raise MalformedField(field="until", problem=f"must be 1 to {within_days} days from now")
     return datetime.combine(until, time(0, 0), SHANGHAI).astimezone(UTC)
-
-
-def _check_line(text: str, *, field: str) -> None:
-    if not text.strip() or len(text) > _LONGEST or not text.isprintable():
-        raise MalformedField(field=field, problem=f"must be one line of 1 to {_LONGEST} characters")

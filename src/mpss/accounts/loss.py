@@ -22,12 +22,11 @@ from mpss.accounts.state import Operation
 from mpss.accounts.state_store import end_losses, set_loss
 from mpss.accounts.store import lock_account
 from mpss.db.database import UnitOfWork
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.text import check_line
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
 from mpss.staff.permissions import Permission
-
-_LONGEST_NOTE = 200
 
 
 async def report_loss(runtime: Runtime, *, account_id: UUID, channel: str, kept: bytes = b"") -> datetime:
@@ -61,7 +60,7 @@ async def report_loss_by_voice(runtime: Runtime, *, staff: StaffMember, phone: s
     Spec: CM 6.7.1.
     """
     staff.require(Permission.LOSS_REPORT)
-    _check_note(note, field="note")
+    check_line(note, field="note")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)
@@ -183,11 +182,6 @@ def _require_hall(staff: StaffMember) -> None:
     staff.require(Permission.LOSS_WRITTEN)
     if staff.clerk is None:
         raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
-
-
-def _check_note(text: str, *, field: str) -> None:
-    if not text.strip() or len(text) > _LONGEST_NOTE or not text.isprintable():
-        raise MalformedField(field=field, problem=f"must be one line of 1 to {_LONGEST_NOTE} characters")
 
 
 def _refuse(refusal: ErrorCode | None) -> None:

@@ -22,8 +22,9 @@ from typing import Any
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import ApprovalId, MerchantId, OutboxId
+from mpss.kernel.text import check_line
 from mpss.ledger.day_close import FENCE
 from mpss.ledger.verify import Check
 from mpss.merchants.closing_model import BEFORE_THE_END, Closing, Obstacle, in_the_way
@@ -59,7 +60,6 @@ from mpss.staff.model import ApprovalRow, StaffMember
 from mpss.staff.permissions import Permission
 
 KIND = "merchant_closing"
-LONGEST_REASON = 200
 _SELLING = frozenset({MerchantState.ACTIVE, MerchantState.SUSPENDED})
 
 
@@ -94,7 +94,7 @@ async def ask_for_closing(runtime: Runtime, *, merchant_id: UUID, reason: str) -
     Spec: CM 5.2.3.3.
     """
     by, now = f"merchant:{MerchantId.outside(merchant_id)}", runtime.clock.now()
-    check_reason(reason)
+    check_line(reason, field="reason")
     async with runtime.database.transaction() as uow:
         await _require_selling(uow, merchant_id)
         await _ask(uow, merchant_id, reason=reason, by=by, now=now)
@@ -127,7 +127,7 @@ async def propose_closing(runtime: Runtime, *, staff: StaffMember, merchant_id: 
     Spec: CM 5.2.3.3.
     """
     staff.require(Permission.MERCHANT_CLOSE)
-    check_reason(reason)
+    check_line(reason, field="reason")
     now, subject = runtime.clock.now(), MerchantId.outside(merchant_id)
     async with runtime.database.transaction() as uow:
         await _require_selling(uow, merchant_id)
@@ -193,7 +193,7 @@ async def call_closing_off(runtime: Runtime, *, staff: StaffMember, merchant_id:
         IllegalMove: it is not closing, or at the end of it.
     """
     staff.require(Permission.MERCHANT_CLOSE)
-    check_reason(reason)
+    check_line(reason, field="reason")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         await _move(uow, merchant_id, MerchantEvent.CALL_OFF)
@@ -266,15 +266,6 @@ async def verify_merchant_closings(uow: UnitOfWork) -> list[Check]:
         Check("a closed merchant is owed nothing and owes nothing", int(await uow.value(OWED))),
         Check("merchants' states and their closings agree", int(await uow.value(WITHOUT))),
     ]
-
-
-def check_reason(reason: str, *, field: str = "reason") -> None:
-    """
-    Raises:
-        MalformedField: not one line of 1 to 200 characters, naming `field`.
-    """
-    if not reason.strip() or len(reason) > LONGEST_REASON or not reason.isprintable():
-        raise MalformedField(field=field, problem=f"must be one line of 1 to {LONGEST_REASON} characters")
 
 
 async def _look(uow: UnitOfWork, merchant_id: UUID, *, now: datetime) -> MerchantClosing:

@@ -28,6 +28,7 @@ from mpss.desk.model import Answer, Decision, Snapshot, Transaction, Transaction
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, ApprovalId, FreezeId
 from mpss.kernel.money import MAX_FEN
+from mpss.kernel.text import check_line
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
 from mpss.runtime import Runtime
@@ -42,7 +43,6 @@ from mpss.transactions.notify import tell
 from mpss.transactions.postings import law_deduction_legs
 
 KIND = "law_deduction"
-_LONGEST = 200
 
 
 class Deduction(NamedTuple):
@@ -173,9 +173,8 @@ async def propose_deduction(
             it has ended or is not by law.
     """
     staff.require(Permission.LAW_DEDUCT)
-    for field, text in (("authority", authority), ("document", document)):
-        if not text.strip() or len(text) > _LONGEST or not text.isprintable():
-            raise MalformedField(field=field, problem=f"must be one line of 1 to {_LONGEST} characters")
+    check_line(authority, field="authority")
+    check_line(document, field="document")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         account = await lock_by_phone(uow, phone)

@@ -26,8 +26,9 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import ApprovalId, MerchantId, OutboxId, TransactionId
+from mpss.kernel.text import check_line
 from mpss.ledger.model import JournalEntry
-from mpss.merchants.close import MerchantClosing, check_reason, merchant_closing
+from mpss.merchants.close import MerchantClosing, merchant_closing
 from mpss.merchants.closing_model import BEFORE_SETTLING, OwedRow
 from mpss.merchants.closing_store import OWED_TO_MERCHANTS
 from mpss.merchants.model import MerchantState
@@ -162,7 +163,7 @@ async def propose_settlement(
     Spec: CM 5.2.3.3.
     """
     staff.require(Permission.MERCHANT_CLOSE)
-    check_reason(bank_account, field="bank_account")
+    check_line(bank_account, field="bank_account")
     if not _REFERENCE.fullmatch(bank_reference):
         raise MalformedField(field="bank_reference", problem="must be 1 to 64 printable ASCII characters, no blanks")
     direction, owed_fen = await _owed(runtime, merchant_id)

@@ -20,9 +20,10 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.db.rows import RowSet
 from mpss.desk.model import Decision, Snapshot, Transaction, TransactionKind
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import ApprovalId, FundingId
 from mpss.kernel.outcome import Approved, Declined
+from mpss.kernel.text import check_line
 from mpss.runtime import Runtime
 from mpss.staff.approvals import decide, find, propose, waiting
 from mpss.staff.audit import audit_row
@@ -37,7 +38,6 @@ from mpss.transactions.funding.store import FUNDING_REQUESTS, ask_not_before, ge
 from mpss.transactions.queries import get_transaction
 
 KIND = "bill_payout_ending"
-_LONGEST = 200
 
 
 class Ending(NamedTuple):
@@ -112,9 +112,9 @@ async def propose_ending(
     Spec: CM 5.2.3.4.
     """
     staff.require(Permission.FUNDING_END)
-    _check_line(evidence, field="evidence")
+    check_line(evidence, field="evidence")
     if credited or reference:
-        _check_line(reference, field="reference")
+        check_line(reference, field="reference")
     now = runtime.clock.now()
     until = now + timedelta(hours=runtime.policy.doubt_pause_hours)
     async with runtime.database.transaction() as uow:
@@ -184,8 +184,3 @@ async def _payout_of(uow: UnitOfWork, request_id: UUID) -> Transaction:
     if payout.kind is not TransactionKind.CLOSING_PAYOUT or request.counterpart != CHARGING:
         raise Refused(ErrorCode.ILLEGAL_STATE, detail="only a payout to a phone bill is ended by hand")
     return payout
-
-
-def _check_line(text: str, *, field: str) -> None:
-    if not text.strip() or len(text) > _LONGEST or not text.isprintable():
-        raise MalformedField(field=field, problem=f"must be one line of 1 to {_LONGEST} characters")

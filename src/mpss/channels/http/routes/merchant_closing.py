@@ -17,8 +17,8 @@ from mpss.channels.http.views import AT_EXAMPLE, MERCHANT_EXAMPLE, reply
 from mpss.kernel.errors import ErrorCode
 from mpss.kernel.ids import MerchantId
 from mpss.kernel.money import Money
+from mpss.kernel.text import LONGEST_LINE
 from mpss.merchants.close import (
-    LONGEST_REASON,
     MerchantClosing,
     ask_for_closing,
     merchant_closing,
@@ -44,7 +44,7 @@ TEXTS: dict[MerchantBlock, tuple[str, str]] = {
 
 
 class ClosingReasonBody(Body):
-    reason: Annotated[str, *text(LONGEST_REASON)] = Field(examples=["the shop is given up"])
+    reason: Annotated[str, *text(LONGEST_LINE)] = Field(examples=["the shop is given up"])
 
 
 class ObstacleView(View):
