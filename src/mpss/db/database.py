@@ -6,9 +6,8 @@ at which the ports refuse (no call to another system inside a unit of work).
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar
 
@@ -22,7 +21,6 @@ T = TypeVar("T")
 Connection = psycopg.AsyncConnection[Any]
 Params = Mapping[str, Any] | Sequence[Any] | None
 
-_RETRIES = 5
 _FRESH_SECONDS = 1.0
 _BEGIN_READ: LiteralString = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _NOTICE_SILENCE: dict[str, Any] = {
@@ -141,18 +139,6 @@ async def unit_of_work(connection: Connection) -> AsyncIterator[UnitOfWork]:
             yield UnitOfWork(connection)
     finally:
         unit_of_work_open.reset(token)
-
-
-async def retrying(action: Callable[[], Any]) -> Any:
-    """Run an async action again when the database says that two units of work met (deadlock, serialization)."""
-    for attempt in range(_RETRIES):
-        try:
-            return await action()
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-            if attempt == _RETRIES - 1:
-                raise
-            await asyncio.sleep(0.005 * 2**attempt)
-    raise AssertionError("unreachable")
 
 
 async def _check(connection: _Pooled) -> None:

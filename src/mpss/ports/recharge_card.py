@@ -16,6 +16,8 @@ ABOVE_MOST = "above_most"
 """Reason: the card is worth more than `most_fen`; it was not consumed."""
 UNKNOWN_CARD = "unknown_card"
 USED_CARD = "used"
+EXPIRED_CARD = "expired"
+FROZEN_CARD = "frozen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,6 @@ class EntryState(StrEnum):
     REFUSED = "refused"
 
 
-IN_FORCE = frozenset({EntryState.LISTED, EntryState.LEAVING})
-
-
 class ReportState(StrEnum):
     """Open: nobody has said yet whether it is made to the authority."""
 

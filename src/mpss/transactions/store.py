@@ -96,12 +96,6 @@ CONFIRMATIONS: RowSet[UUID, ConfirmationRow] = RowSet(
     columns=_confirmation_columns,
 )
 
-DELIVERIES = InsertSet(
-    name="delivery",
-    copy="COPY delivery (transaction_id, merchant_id, state, content, reason, answered_at) FROM STDIN (FORMAT BINARY)",
-    types=("uuid", "uuid", "text", "text", "text", "timestamptz"),
-)
-
 GROUP_PURCHASES = InsertSet(
     name="group_purchase",
     copy="""

@@ -27,6 +27,7 @@ from mpss.kernel.ids import TransactionId
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ledger.model import JournalEntry
 from mpss.ledger.post import BALANCES
+from mpss.ports.recharge_card import ABOVE_MOST, EXPIRED_CARD, FROZEN_CARD, UNKNOWN_CARD, USED_CARD
 from mpss.transactions.funding.answer import answered
 from mpss.transactions.funding.machine import FundingEvent
 from mpss.transactions.funding.model import FundingRow, FundingState
@@ -52,11 +53,11 @@ _LEGS = {
     TransactionKind.BANK_CARD_TOPUP: bank_card_legs,
 }
 REFUSALS = {
-    "used": ErrorCode.VOUCHER_USED,
-    "unknown_card": ErrorCode.UNKNOWN_VOUCHER,
-    "expired": ErrorCode.VOUCHER_NOT_ACTIVE,
-    "frozen": ErrorCode.VOUCHER_NOT_ACTIVE,
-    "above_most": ErrorCode.BALANCE_LIMIT_EXCEEDED,
+    USED_CARD: ErrorCode.VOUCHER_USED,
+    UNKNOWN_CARD: ErrorCode.UNKNOWN_VOUCHER,
+    EXPIRED_CARD: ErrorCode.VOUCHER_NOT_ACTIVE,
+    FROZEN_CARD: ErrorCode.VOUCHER_NOT_ACTIVE,
+    ABOVE_MOST: ErrorCode.BALANCE_LIMIT_EXCEEDED,
 }
 """What the recharge platform's reasons are to us; every other "no" is FUNDING_DECLINED."""
 

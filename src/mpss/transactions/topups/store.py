@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
 from mpss.db.database import UnitOfWork
@@ -11,9 +11,6 @@ from mpss.desk.store import key_digest
 _OF_KEY: LiteralString = "SELECT id FROM transaction WHERE key_digest = %(key)s"
 _BY_SESSION: LiteralString = """
     SELECT id FROM funding_request WHERE counterpart = %(counterpart)s AND session = %(session)s AND number = 0
-"""
-_OF_TRANSACTION: LiteralString = """
-    SELECT id FROM funding_request WHERE transaction_id = %(id)s AND number = 0
 """
 
 
@@ -25,13 +22,5 @@ async def transaction_of_key(uow: UnitOfWork, caller: str, key: str) -> UUID | N
 
 async def request_by_session(uow: UnitOfWork, counterpart: str, session: str) -> UUID | None:
     """The request that a counterpart's own message speaks of."""
-    return _only(await uow.dicts(_BY_SESSION, {"counterpart": counterpart, "session": session}))
-
-
-async def request_of(uow: UnitOfWork, transaction_id: UUID) -> UUID | None:
-    """The request that a top-up waits for."""
-    return _only(await uow.dicts(_OF_TRANSACTION, {"id": transaction_id}))
-
-
-def _only(rows: list[dict[str, Any]]) -> UUID | None:
-    return rows[0]["id"] if rows else None
+    found: UUID | None = await uow.value(_BY_SESSION, {"counterpart": counterpart, "session": session})
+    return found

@@ -26,8 +26,6 @@ from mpss.staff.permissions import Permission
 SUBJECT = Subject("Account")
 STAFF = Subject("Staff")
 
-_CURSOR_EXAMPLE = "AZ5rPF96fD6NL0pruMDR4g"
-
 
 class ChangeView(View):
     event: str = Field(examples=["frozen"])
