@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, LiteralString
 from uuid import UUID
 
 from mpss.accounts.limit_model import Counts, CustomerUsageRow, Measure, Tables, make_table
 from mpss.db.rows import RowSet
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@lru_cache(maxsize=64)
-def _tables(text: str) -> Tables:
-    """The tables as `LIMITS` loads them, one rule a line; parsed once, as they seldom change."""
-    lines = [line.split(" ") for line in text.split("\n")]
-    made = []
-    for begins_at, rules in groupby(lines, key=lambda line: line[0]):
-        found = [(line[1], line[2], Measure(line[3]), int(line[4])) for line in rules]
-        made.append((_EPOCH + timedelta(microseconds=int(begins_at)), make_table(found)))
-    return tuple(made)
-
 
 def _make_tables(record: Sequence[Any]) -> tuple[str, Tables]:
-    return record[0], _tables(record[1])
+    operation, *columns = record
+    by_beginning = groupby(zip(*columns, strict=True), key=itemgetter(0))
+    return operation, tuple(
+        (begins_at, make_table([(of, channel, Measure(measure), value) for _, of, channel, measure, value in rules]))
+        for begins_at, rules in by_beginning
+    )
 
 
 LIMITS: RowSet[str, Tables] = RowSet(
@@ -35,15 +26,17 @@ LIMITS: RowSet[str, Tables] = RowSet(
     order=33,
     load="""
         -- All tables of an operation, few in a lifetime: which is in force is told by the command's own instant.
-        SELECT k.operation,
-               string_agg(concat_ws(' ', (extract(epoch FROM v.effective_from) * 1000000)::bigint, r.account_class,
-                                    r.channel, r.measure, r.value), E'\\n' ORDER BY v.effective_from DESC)
+        SELECT k.operation, array_agg(v.effective_from ORDER BY v.effective_from DESC),
+               array_agg(r.account_class ORDER BY v.effective_from DESC),
+               array_agg(r.channel ORDER BY v.effective_from DESC),
+               array_agg(r.measure ORDER BY v.effective_from DESC), array_agg(r.value ORDER BY v.effective_from DESC)
           FROM unnest(%(keys)b::text[]) AS k (operation)
           JOIN limit_rule AS r ON r.operation IN (k.operation, '*')
           JOIN limit_version AS v ON v.version = r.version
          GROUP BY k.operation
     """,
     make=_make_tables,
+    kept=True,
 )
 """The tables of an operation, with what is limited for all operations together."""
 

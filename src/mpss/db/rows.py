@@ -41,6 +41,9 @@ class RowSet(Generic[K, R]):
     sift: Callable[[Any, Iterable[K]], Iterable[Hashable]] | None = None
     """With it the set is loaded after the others that commands name: it says, on the snapshot with those, what `load`
     is asked for of the keys that were named."""
+    kept: bool = False
+    """It changes a few times a year: a desk keeps what it loaded until `figures_version` moves. No decision replaces
+    such a row, and what `load` finds follows from the keys alone; every table it reads moves the version."""
     refill: Callable[[UnitOfWork, Iterable[tuple[K, int]], int], Any] | None = field(default=None)
     """Async; called with (uow, ((key, quantity needed), …), slot) when a decision raises `NeedsMore` for this set."""
 

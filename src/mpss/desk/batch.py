@@ -15,7 +15,7 @@ from mpss.db.pipeline import Call, Pipeline, Row
 from mpss.db.rows import InsertSet, NeedsMore, RowSet
 from mpss.desk.model import Answer, Command, Decision, Snapshot, Transaction, TransactionState
 from mpss.desk.store import (
-    BUSINESS_DATE,
+    DAY_AND_VERSION,
     FIND_KEYS,
     TAKE_FENCE,
     TRANSACTION_LOG,
@@ -82,12 +82,44 @@ class Effects:
         self.inserts: dict[InsertSet, list[tuple[Any, ...]]] = defaultdict(list)
 
 
-async def serve_batch(pipeline: Pipeline, batch: Batch) -> list[Answer]:
+class Kept:
+    """What a desk keeps between batches: the rows of `RowSet.kept` sets, as of a version of the figures.
+
+    They are read after the version, so they are at least as new; what is newer is read again with the next batch.
+    """
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+        self._rows: dict[RowSet[Any, Any], dict[Any, Any]] = {}
+        self._known: dict[RowSet[Any, Any], set[Any]] = {}
+
+    def at(self, version: int) -> None:
+        """Forget what is of another version."""
+        if version != self._version:
+            self._version = version
+            self._rows.clear()
+            self._known.clear()
+
+    def missing(self, wanted: Sequence[tuple[RowSet[Any, Any], set[Any]]]) -> list[tuple[RowSet[Any, Any], set[Any]]]:
+        """What is to be loaded of these sets and keys."""
+        found = [(rows, keys - self._known.get(rows, set())) for rows, keys in wanted]
+        return [(rows, keys) for rows, keys in found if keys]
+
+    def keep(self, rows: RowSet[Any, Any], keys: set[Any], records: Sequence[Row]) -> None:
+        """Take what was loaded of the keys; some may have no row."""
+        self._known.setdefault(rows, set()).update(keys)
+        self._rows.setdefault(rows, {}).update(map(rows.make, records))
+
+    def of(self, rows: RowSet[Any, Any]) -> dict[Any, Any]:
+        return self._rows[rows]
+
+
+async def serve_batch(pipeline: Pipeline, batch: Batch, kept: Kept) -> list[Answer]:
     """Serve the batch in one unit of work on the desk's connection; the answers, in the commands' order."""
     while True:
         token = unit_of_work_open.set(True)
         try:
-            snapshot, known, places = await _load(pipeline, batch)
+            snapshot, known, places = await _load(pipeline, batch, kept)
             await _at(batch, "loaded", pipeline)
             answers, effects = decide_all(batch.commands, snapshot, known)
             await _at(batch, "decided", pipeline)
@@ -120,17 +152,23 @@ async def _at(batch: Batch, step: str, pipeline: Pipeline) -> None:
         await batch.hook(step, pipeline.connection)
 
 
-async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, Transaction], Places]:
-    """Everything the batch touches, in two round trips: what commands name, then what those rows lead to."""
-    named, sifted = [], []
+async def _load(pipeline: Pipeline, batch: Batch, kept: Kept) -> tuple[Snapshot, dict[Key, Transaction], Places]:
+    """Everything the batch touches, in two round trips: what commands name, then what those rows lead to.
+
+    One more where what is kept has changed.
+    """
+    named, sifted, seldom = [], [], []
     for rows, wanted in batch.touched:
+        if rows.kept:
+            seldom.append((rows, wanted))
+            continue
         if rows.sift is not None:
             sifted.append((rows, wanted))
             continue
         own = wanted - batch.gather[rows].keys() if rows in batch.gather else wanted
         named.append((rows, own))
     keys = {"keys": list(batch.key_digests.values())}
-    calls: list[Call] = [("BEGIN", {}), (TAKE_FENCE, {"fence": FENCE}), (BUSINESS_DATE, {}), (FIND_KEYS, keys)]
+    calls: list[Call] = [("BEGIN", {}), (TAKE_FENCE, {"fence": FENCE}), (DAY_AND_VERSION, {}), (FIND_KEYS, keys)]
     _, _, day, first, *loaded = await pipeline.run(calls + _loads(named, batch.slot))
     assert day, "there is no open business day"
     snapshot = Snapshot(day[0][0])
@@ -153,6 +191,14 @@ async def _load(pipeline: Pipeline, batch: Batch) -> tuple[Snapshot, dict[Key, T
         for target, key_of in rows.leads:
             led[target].update(map(key_of, found.values()))
             led[target].discard(None)
+    kept.at(day[0][1])
+    missing = kept.missing(seldom)
+    if missing:
+        loaded = await pipeline.run(_loads(missing, batch.slot))
+        for (rows, wanted), records in zip(missing, loaded, strict=True):
+            kept.keep(rows, wanted, records)
+    for rows, _ in seldom:
+        snapshot[rows] = kept.of(rows)
     for rows, wanted in sifted:
         assert rows.sift is not None
         led[rows].update(rows.sift(snapshot, wanted))

@@ -17,7 +17,7 @@ import psycopg
 
 from mpss.db.database import Connection, Database
 from mpss.db.pipeline import Pipeline
-from mpss.desk.batch import Batch, serve_batch
+from mpss.desk.batch import Batch, Kept, serve_batch
 from mpss.desk.model import Answer, Command
 from mpss.desk.store import LIMIT_IDLE, SLOT, TAKE_SLOT
 from mpss.kernel.errors import ErrorCode, MpssError
@@ -70,6 +70,7 @@ class Desk:
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
+        self._kept = Kept()
         self._stopping = False
         self._away_since: float | None = None
         self.slot = 0
@@ -161,7 +162,7 @@ class Desk:
                 batch.slot = self.slot
                 assert self._pipeline is not None
                 started = time.perf_counter()
-                answers = await serve_batch(self._pipeline, batch)
+                answers = await serve_batch(self._pipeline, batch, self._kept)
                 self._away_since = None
                 DESK_BATCH_SECONDS.observe(time.perf_counter() - started)
                 DESK_BATCH_SIZE.observe(len(commands))
@@ -216,6 +217,7 @@ class Desk:
             await connection.close()
             raise
         self.slot = record[0]
+        self._kept = Kept()  # It may be another database, restored meanwhile.
         self._pipeline = pipeline
         log.info("desk.connected", slot=self.slot)
 

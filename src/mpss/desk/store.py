@@ -25,7 +25,9 @@ LIMIT_IDLE = """
     -- A desk that stands still inside a unit of work, its process stopped or cut off, frees its locks and the fence.
     SET idle_in_transaction_session_timeout = '30s'
 """
-BUSINESS_DATE = "SELECT business_date FROM business_day WHERE cut_at IS NULL"
+DAY_AND_VERSION = """
+    SELECT d.business_date, f.version FROM business_day AS d CROSS JOIN figures_version AS f WHERE d.cut_at IS NULL
+"""
 
 FIND_KEYS = """
     SELECT id, kind, state, first_state, refusal, caller, idempotency_key, digest, account_id, merchant_id,

@@ -37,6 +37,7 @@ FEES: RowSet[str, Schedules] = RowSet(
           FROM fee_schedule WHERE kind = ANY(%(keys)b::text[]) GROUP BY kind
     """,
     make=_schedules,
+    kept=True,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import starmap
 from typing import Any, LiteralString, NamedTuple
@@ -82,6 +82,10 @@ def _recent_columns(rows: Sequence[tuple[UUID, Recent]]) -> dict[str, list[Any]]
     return {"ids": [key for key, _ in rows], "moves": [_text(recent.moves) for _, recent in rows]}
 
 
+def _screened(snapshot: Any, keys: Iterable[UUID]) -> Iterable[UUID]:
+    return keys if EVERY_RULE in snapshot[RULE_VERSIONS] else ()
+
+
 RULE_VERSIONS: RowSet[str, RuleBook] = RowSet(
     name="risk_rule_version",
     order=38,
@@ -95,19 +99,19 @@ RULE_VERSIONS: RowSet[str, RuleBook] = RowSet(
          WHERE v.state = 'approved' AND v.action <> 'report' GROUP BY k.key
     """,
     make=_make_versions,
+    kept=True,
 )
 
 RECENT: RowSet[UUID, Recent] = RowSet(
     name="risk_recent",
     order=15,
-    # Not locked: whoever writes it holds the account's usage row. No row where no rule was ever approved. OFFSET 0: a
-    # plan made while few accounts had moves would else go through all of them for each.
+    # Not locked: whoever writes it holds the account's usage row. OFFSET 0: a plan made while few accounts had moves
+    # would else go through all of them for each.
     load="""
         SELECT a.id, a.opened_at, a.woken_at, coalesce(r.moves, '[]')
           FROM account AS a LEFT JOIN LATERAL (
                SELECT p.moves FROM risk_recent AS p WHERE p.account_id = a.id OFFSET 0) AS r ON true
          WHERE a.id = ANY(%(keys)b::uuid[])
-           AND EXISTS (SELECT FROM risk_rule_version WHERE state = 'approved' AND action <> 'report')
     """,
     make=_make_recent,
     save="""
@@ -115,7 +119,9 @@ RECENT: RowSet[UUID, Recent] = RowSet(
         ON CONFLICT (account_id) DO UPDATE SET moves = EXCLUDED.moves
     """,
     columns=_recent_columns,
+    sift=_screened,
 )
+"""Loaded and written where some rule was ever approved."""
 
 _COLUMNS: LiteralString = """
     SELECT id, rule, action, enabled, figures, effective_from, state, approval_id, proposed_by, proposed_at,

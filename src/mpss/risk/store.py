@@ -27,6 +27,7 @@ LISTED: RowSet[UUID, Listed] = RowSet(
         SELECT found.id, bool_or(found.colour = 'black'), bool_or(found.colour = 'grey')
           FROM (SELECT e.subject_id AS id, e.colour FROM risk_entry AS e
                  WHERE e.subject_id = ANY(%(keys)b::uuid[]) AND e.state IN ('listed', 'leaving')
+                   AND (SELECT EXISTS (SELECT FROM risk_entry WHERE state IN ('listed', 'leaving')))
                  UNION ALL
                 SELECT a.id, e.colour FROM account AS a, LATERAL (
                     SELECT n.colour FROM risk_entry AS n
