@@ -44,6 +44,8 @@ _REAL: LiteralString = """
 _VERIFY: LiteralString = """
     UPDATE customer
        SET level = 'real', face_to_face = %(face_to_face)s, verifications = %(verifications)s, verified_at = %(now)s,
+           name_sealed = %(name_sealed)s, document_kind = %(document_kind)s, number_sealed = %(number_sealed)s,
+           number_digest = %(number_digest)s, person_digest = %(person_digest)s,
            valid_until = %(valid_until)s, sex = %(sex)s, nationality = %(nationality)s, occupation = %(occupation)s,
            address_sealed = %(address_sealed)s, contact_sealed = %(contact_sealed)s, warned_at = NULL
      WHERE id = %(id)s
@@ -221,9 +223,9 @@ async def find_real(uow: UnitOfWork, digests: Sequence[bytes]) -> CustomerRow | 
     return None if record is None else _customer(record)
 
 
-async def save_verified(uow: UnitOfWork, row: CustomerRow, *, now: datetime) -> None:
+async def save_verified(uow: UnitOfWork, row: CustomerRow, *, person_digest: str, now: datetime) -> None:
     """Write a customer as verified, with what the document says now."""
-    await uow.execute(_VERIFY, {**row._asdict(), "now": now})
+    await uow.execute(_VERIFY, {**row._asdict(), "person_digest": person_digest, "now": now})
 
 
 async def insert_image(

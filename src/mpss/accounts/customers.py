@@ -23,10 +23,11 @@ from mpss.accounts.customer_model import (
     class_earned,
     higher_class,
 )
-from mpss.accounts.identity import Identity, Image, check_images, is_one_name
+from mpss.accounts.identity import RESIDENT, Identity, Image, check_images, is_one_name, parse_document_number
 from mpss.accounts.model import AccountClass, AccountRow
 from mpss.accounts.person_store import numbers_without_digest, set_person_digests
 from mpss.db.database import UnitOfWork
+from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CustomerId
 from mpss.kernel.masking import mask_name, mask_tail
@@ -155,25 +156,32 @@ async def verify_customer(
     face_to_face: bool,
     channels: Collection[Verification],
     now: datetime,
+    former_number: str | None = None,
 ) -> CustomerRow:
     """The verified customer that `told` is: known already and brought up to date, or `told` itself from now on.
 
-    `holder_id` is whose the account is. The images stay with `told`, which names the document they were sent with.
+    `holder_id` is whose the account is; with `former_number`, their document may be replaced by one with another
+    number, and a company may have another name. The images stay with `told`, which names the document they were sent
+    with.
 
     Raises:
+        MalformedField: `former_number`.
         Refused: IDENTITY_MISMATCH, the document is known with another name, or the account is somebody else's.
     """
     number, name = (key_store.unseal(sealed).decode() for sealed in (told.number_sealed, told.name_sealed))
     found_by = document_digests(key_store, told.document_kind, number)
     await store.lock_document(uow, found_by[0])
     known = await store.find_real(uow, found_by)
-    if known is not None and not is_one_name(key_store.unseal(known.name_sealed).decode(), name):
+    renamed = face_to_face and told.kind is CustomerKind.CORPORATE and known is not None and known.id == holder_id
+    if known is not None and not renamed and not is_one_name(key_store.unseal(known.name_sealed).decode(), name):
         raise Refused(ErrorCode.IDENTITY_MISMATCH, detail="the document is known with another name")
     target_id = told.id if known is None else known.id
     if holder_id is not None and holder_id != target_id:
         holder = (await store.find_customers(uow, [holder_id])).get(holder_id)
         if holder is not None and holder.level is NameLevel.REAL:
-            raise Refused(ErrorCode.IDENTITY_MISMATCH, detail="the account is of somebody with another document")
+            if known is not None or not await _is_replaced(uow, key_store, holder, name, former_number, now):
+                raise Refused(ErrorCode.IDENTITY_MISMATCH, detail="the account is of somebody with another document")
+            known, target_id = holder, holder.id
     before = [] if known is None else known.verifications
     verified = told._replace(
         id=target_id,
@@ -182,18 +190,46 @@ async def verify_customer(
         verifications=sorted({*before, *channels}),
         verified_at=now,
     )
-    await store.save_verified(uow, verified, now=now)
+    await store.save_verified(uow, verified, person_digest=person_digest(key_store, number), now=now)
     return verified
+
+
+async def _is_replaced(
+    uow: UnitOfWork, key_store: KeyStore, holder: CustomerRow, name: str, former_number: str | None, now: datetime
+) -> bool:
+    """Whether the holder's document has another number by now, as a renewed passport has: they showed both, and their
+    name is the same. A resident's number is for life.
+
+    Raises:
+        MalformedField: `former_number` is none of the document on record.
+        Refused: BLACKLISTED, the former document is on the black list.
+    """
+    if former_number is None or holder.document_kind in RESIDENT or holder.kind is CustomerKind.CORPORATE:
+        return False
+    today = now.astimezone(SHANGHAI).date()
+    former = parse_document_number(holder.document_kind, former_number, today=today, field="former_number")
+    on_record, known_as = (key_store.unseal(sealed).decode() for sealed in (holder.number_sealed, holder.name_sealed))
+    if former != on_record or not is_one_name(known_as, name):
+        return False
+    # Nobody leaves the list by a new document.
+    await refuse_black(uow, Scope.PERSON, person_digest(key_store, on_record))
+    return True
 
 
 async def give_account(uow: UnitOfWork, account: AccountRow, customer: CustomerRow) -> AccountClass:
     """The account, locked by the caller, is the verified customer's from now on; the class that it has.
 
     Raises:
-        Refused: ILLEGAL_STATE, neither seen face to face nor confirmed by any channel; a corporate account.
+        Refused: ILLEGAL_STATE, neither seen face to face nor confirmed by any channel; a company's account and a
+            person, or the other way round.
     """
-    current = account.account_class
-    if current in (AccountClass.CORPORATE, AccountClass.MERCHANT):
+    current, company = account.account_class, customer.kind is CustomerKind.CORPORATE
+    if company != (current is AccountClass.CORPORATE):
+        raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"a {current} account is none of this kind of document")
+    if company:
+        await store.set_customer(uow, account.id, customer_id=customer.id, account_class=current)
+        return current
+    if current is AccountClass.MERCHANT:
         raise Refused(ErrorCode.ILLEGAL_STATE, detail=f"a {current} account has no class of a person")
     earned = class_earned(face_to_face=customer.face_to_face, channels=customer.verifications)
     if earned is AccountClass.WEAK:

@@ -37,7 +37,7 @@ _WRITTEN_ALIKE = str.maketrans(
 """What keyboards and fonts make of the signs in names: a document's name is one, however it was keyed in."""
 _NATIONALITY = re.compile(r"[A-Z]{3}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_RESIDENT = frozenset({DocumentKind.RESIDENT_ID, DocumentKind.TEMPORARY_ID})
+RESIDENT = frozenset({DocumentKind.RESIDENT_ID, DocumentKind.TEMPORARY_ID})
 _WITHOUT_END = frozenset({DocumentKind.RESIDENT_ID, DocumentKind.MILITARY_ID, DocumentKind.BUSINESS_LICENCE})
 _FORMS = {
     DocumentKind.PASSPORT: (re.compile(r"[A-Z0-9]{5,15}", re.ASCII), "5 to 15 letters and digits"),
@@ -56,7 +56,10 @@ _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
 
 class IdentityClaim(NamedTuple):
-    """What was told of a customer, not yet looked at. `valid_until` is "2030-12-31", None: without end."""
+    """What was told of a customer, not yet looked at. `valid_until` is "2030-12-31", None: without end.
+
+    `former_number` is of the document on record, where this one replaces it under another number.
+    """
 
     kind: CustomerKind
     name: str
@@ -68,6 +71,7 @@ class IdentityClaim(NamedTuple):
     occupation: str = ""
     address: str = ""
     contact: str = ""
+    former_number: str | None = None
 
     def __repr__(self) -> str:
         return f"IdentityClaim({self.document_kind})"
@@ -121,7 +125,7 @@ def parse_identity(claim: IdentityClaim, *, today: date) -> Identity:
         raise MalformedField(field="sex", problem="must be left out of a company")
     number = parse_document_number(claim.document_kind, claim.document_number, today=today)
     sex = claim.sex
-    if claim.document_kind in _RESIDENT:
+    if claim.document_kind in RESIDENT:
         told = Sex.MALE if int(number[16]) % 2 else Sex.FEMALE
         if sex not in (None, told):
             raise MalformedField(field="sex", problem="must agree with the document's number")
@@ -169,7 +173,7 @@ def parse_document_number(kind: DocumentKind, text: str, *, today: date, field: 
     number = unicodedata.normalize("NFKC", text).replace(" ", "").upper()
     if kind is DocumentKind.BUSINESS_LICENCE:
         return parse_credit_code(number, field=field)
-    if kind in _RESIDENT:
+    if kind in RESIDENT:
         try:
             ric.validate(number)
             born = ric.get_birth_date(number)

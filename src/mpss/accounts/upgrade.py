@@ -102,20 +102,19 @@ async def upgrade_at_counter(
 ) -> AccountIdentity:
     """Make the wallet of `phone` real-name at once: the clerk has the customer and the document before them.
 
-    Asked again with more channels, or with the document renewed, it brings the customer up to date. `by` None is the
-    platform's own command line.
+    Asked again with more channels, or with the document renewed, it brings the customer up to date; a company's licence
+    is renewed so too. `by` None is the platform's own command line.
 
     Raises:
-        MalformedField: `phone`, `images`, or as `parse_identity`.
+        MalformedField: `phone`, `images`, `former_number`, or as `parse_identity`.
         Refused: FORBIDDEN, needs identity_manage and a hall; UNKNOWN_ACCOUNT, or what the state refuses an upgrade
-            with; IDENTITY_MISMATCH; ILLEGAL_STATE, a corporate account.
+            with; IDENTITY_MISMATCH; ILLEGAL_STATE, a company's licence for a person's account, or the other way round.
 
     Spec: CM 5.2.2.
     """
     actor = clerk_of(by, Permission.IDENTITY_MANAGE)
     number, now = parse_phone(phone), runtime.clock.now()
     identity = parse_identity(claim, today=now.astimezone(SHANGHAI).date())
-    _refuse_company(identity.kind)
     checked_images(identity, images)
     key_store = runtime.ports.key_store
     async with runtime.database.transaction() as uow:
@@ -123,13 +122,17 @@ async def upgrade_at_counter(
         if account_id is None:
             raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
         account = await account_to_upgrade(uow, account_id, at=now)
+        if (identity.kind is CustomerKind.CORPORATE) != (account.account_class is AccountClass.CORPORATE):
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="a company's licence is of a company's account alone")
         told = await write_customer(uow, key_store, identity, images, by=actor, now=now)
         customer = await verify_customer(
-            uow, key_store, told, holder_id=account.customer_id, face_to_face=True, channels=verifications, now=now
-        )
+            uow, key_store, told, holder_id=account.customer_id, face_to_face=True, channels=verifications, now=now,
+            former_number=claim.former_number,
+        )  # fmt: skip
         account_class = await give_account(uow, account, customer)
         await tell_upgraded(uow, account, account_class, actor=actor, now=now)
-        detail = {"class": account_class, "verifications": sorted(verifications), **place_of(by)}
+        replaced = {} if claim.former_number is None else {"replaced": True}
+        detail = {"class": account_class, "verifications": sorted(verifications), **replaced, **place_of(by)}
         await record(
             uow, at=now, actor=actor, action="identity.upgrade", subject=AccountId.outside(account_id), detail=detail
         )
@@ -198,11 +201,13 @@ async def tell_upgraded(
     uow: UnitOfWork, account: AccountRow, account_class: AccountClass, *, actor: str, now: datetime
 ) -> None:
     """Write the class that the account has now into its record, and the holder's notice."""
+    if account_class is AccountClass.CORPORATE:
+        return await changed(uow, account, "document_renewed", actor=actor, now=now)
     detail = {"from": account.account_class, "to": account_class}
     await insert_event(uow, account.id, "upgraded", detail=detail, actor=actor, now=now)
     if account.document_expired_since is not None:
         await changed(uow, account, "document_renewed", actor=actor, now=now)
-    await tell_holder(uow, account, "upgraded", now=now, params={"level": _ROMAN[account_class]})
+    return await tell_holder(uow, account, "upgraded", now=now, params={"level": _ROMAN[account_class]})
 
 
 async def _identity_of(uow: UnitOfWork, runtime: Runtime, account_id: UUID) -> AccountIdentity:

@@ -48,7 +48,9 @@ _VerifiedOption = Annotated[
     list[Verification] | None, typer.Option("--verified", help="A channel that confirmed the name; may be repeated")
 ]
 _LanguageOption = Annotated[str, typer.Option("--language", help="Of what is printed: zh-CN or en")]
-_FIELDS = ("name", "document_number", "valid_until", "nationality", "occupation", "address", "contact")
+_FIELDS = (
+    "name", "document_number", "former_number", "valid_until", "nationality", "occupation", "address", "contact",
+)  # fmt: skip
 _WORDS = {
     "en": {
         "opened": "{phone} has an account of class {level}; its holder is sent a link to the first password.",
@@ -110,8 +112,13 @@ def upgrade(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an account real-name at a hall, add channels that confirmed the name, or renew the document."""
+    """Make an account real-name at a hall, add channels that confirmed the name, or renew the document.
+
+    In the papers "former_number" is of the document on record, where the new one has another number.
+    """
     words, claim, images = _words(language), _claim(papers, CustomerKind.INDIVIDUAL), _images(image)
+    if claim.document_kind is DocumentKind.BUSINESS_LICENCE:
+        claim = claim._replace(kind=CustomerKind.CORPORATE)
     found = as_staff(
         data,
         lambda runtime, staff: upgrade_at_counter(

@@ -272,6 +272,66 @@ class TestADocumentThatRanOut:
         assert events_told[:3] == ["upgraded", "document_expired", "identity_submitted"]
         assert set(events_told[3:]) == {"upgraded", "document_renewed"}
 
+    async def test_of_a_company_is_renewed_at_a_hall(self, shop: Counter) -> None:
+        clerk, clock = await clerk_of(shop), shop.market.clock
+        until = (clock.now() + timedelta(days=20)).date().isoformat()
+        opened = await clerk.post("/v1/staff/accounts/corporate", {**COMPANY, "phone": NEW, "valid_until": until})
+        assert opened.status_code == 201, opened.text
+        clock.advance(timedelta(days=21 + shop.runtime.policy.document_grace_days))
+        assert await find_expired(shop.runtime) == (1, 0)
+        path = "/v1/staff/accounts/upgrade"
+        other = {**COMPANY, "phone": NEW, "document_number": "91350100M000100Y43"}
+        problem(await clerk.post(path, other), 409, "identity_mismatch")
+        problem(await clerk.post(path, {**PAPERS, "phone": NEW}), 409, "illegal_state")
+        problem(await clerk.post(path, {**COMPANY, "phone": PHONE}), 409, "illegal_state")
+        renewed = await clerk.post(path, {**COMPANY, "phone": NEW, "name": "南城信息科技有限公司"})
+        assert (renewed.status_code, renewed.json()["account_class"]) == (200, "corporate"), renewed.text
+        assert renewed.json()["customer"]["valid_until"] is None
+        assert (await events(shop.runtime, NEW))[-2:] == ["document_expired", "document_renewed"]
+        assert await find_expired(shop.runtime) == (0, 0)
+
+    async def test_is_replaced_by_one_with_another_number_where_both_are_shown(self, shop: Counter) -> None:
+        clerk, clock = await clerk_of(shop), shop.market.clock
+        later = (clock.now() + timedelta(days=3650)).date().isoformat()
+        old: dict[str, Any] = {
+            **PAPERS, "name": "Anne O'Neill", "document_kind": "passport", "document_number": "E12345678",
+            "nationality": "IRL", "images": [FRONT],
+            "valid_until": (clock.now() + timedelta(days=5)).date().isoformat(),
+        }  # fmt: skip
+        path = "/v1/staff/accounts/upgrade"
+        assert (await clerk.post(path, {**old, "phone": PHONE})).status_code == 200
+        opened = await clerk.post("/v1/staff/accounts", {**old, "phone": NEW, "real_name": True})
+        assert opened.status_code == 201, opened.text
+        clock.advance(timedelta(days=6 + shop.runtime.policy.document_grace_days))
+        assert await find_expired(shop.runtime) == (2, 0)
+
+        new = {**old, "phone": PHONE, "document_number": "E87654321", "valid_until": later}
+        problem(await clerk.post(path, new), 409, "identity_mismatch")
+        problem(await clerk.post(path, {**new, "former_number": "E12345679"}), 409, "identity_mismatch")
+        smith = {**new, "former_number": "E12345678", "name": "Ann Smith"}
+        problem(await clerk.post(path, smith), 409, "identity_mismatch")
+        wrong = problem(await clerk.post(path, {**new, "former_number": "?"}), 400, "malformed_request")
+        assert wrong["errors"][0]["field"] == "former_number"
+        taken = await clerk.post(path, {**new, "former_number": "E12345678"})
+        assert (taken.status_code, taken.json()["customer"]["document_number"]) == (200, "*****4321"), taken.text
+        payer = await shop.subscriber()
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        assert await find_expired(shop.runtime) == (0, 1)
+        # From now on the new number is the holder's at every counter, and the old one nobody's.
+        shown = {"phone": PHONE, "document": "passport, seen", "document_kind": "passport"}
+        closer = await shop.staff(Permission.LOSS_WRITTEN, name="loss of both", hall="H01", clerk="C08")
+        old_one = {**shown, "document_number": "E12345678"}
+        problem(await closer.post("/v1/staff/accounts/loss/written", old_one), 409, "identity_mismatch")
+        new_one = {**shown, "document_number": "E87654321"}
+        assert (await closer.post("/v1/staff/accounts/loss/written", new_one)).status_code == 204
+
+    async def test_of_a_resident_keeps_its_number_for_life(self, shop: Counter) -> None:
+        clerk = await clerk_of(shop)
+        path = "/v1/staff/accounts/upgrade"
+        assert (await clerk.post(path, {**PAPERS, "phone": PHONE})).status_code == 200
+        other = {**PAPERS, "phone": PHONE, "document_number": "11010519491231002X", "former_number": NUMBER}
+        problem(await clerk.post(path, other), 409, "identity_mismatch")
+
 
 @clause("CM 5.2.1.2")
 class TestACorporateAccount:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mpss.accounts.corporate import open_corporate
-from mpss.accounts.customer_model import CustomerKind, Verification
+from mpss.accounts.customer_model import CustomerKind, DocumentKind, Verification
 from mpss.accounts.model import AccountClass
 from mpss.accounts.open_at_counter import CounterAccount, open_at_counter
 from mpss.accounts.state import Operation, refusals_of
 from mpss.accounts.upgrade import identity_at_counter, upgrade_at_counter
 from mpss.channels.http.authentication import Access
 from mpss.channels.http.exchange import exchange
-from mpss.channels.http.fields import Phone, View
+from mpss.channels.http.fields import Phone, View, paragraphs
 from mpss.channels.http.operation import Said, Subject
 from mpss.channels.http.refusals import OPENING
 from mpss.channels.http.routes.identity import (
@@ -48,6 +50,10 @@ class CounterOpenBody(IdentityBody):
 
 class CounterUpgradeBody(SubmitBody):
     phone: Phone = Field(description="the customer's number")
+    former_number: Annotated[str, *paragraphs(40)] | None = Field(
+        default=None, description="of the document on record, where this one replaces it under another number",
+        examples=[None],
+    )  # fmt: skip
     verifications: list[Verification] = Field(
         default=[], max_length=len(Verification), description="channels that confirmed the name", examples=[["police"]]
     )
@@ -143,13 +149,16 @@ async def open_for_company(request: Request, body: CorporateOpenBody) -> Respons
     clauses=("CM 5.2.2",),
 )
 async def upgrade_for_customer(request: Request, body: CounterUpgradeBody) -> Response:
-    """The clerk has seen customer and document. Asked again, it adds channels or renews the document's last day."""
+    """The clerk has seen customer and document. Asked again, it adds channels or renews the document, a company's
+    licence too; a document that has another number by now, as a renewed passport, is shown with the one on record."""
     told = exchange(request)
+    company = body.document_kind is DocumentKind.BUSINESS_LICENCE
+    claim = body.claim(CustomerKind.CORPORATE if company else CustomerKind.INDIVIDUAL)
     found = await upgrade_at_counter(
         told.runtime,
         by=told.staff,
         phone=body.phone,
-        claim=body.claim(CustomerKind.INDIVIDUAL),
+        claim=claim._replace(former_number=body.former_number),
         images=images_of(body.images),
         verifications=body.verifications,
     )
