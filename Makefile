@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 # What speaks to PostgreSQL itself; the edges above it are the same on either.
 ON_POSTGRES_15 := accounts catalog db desk ledger merchants outbox staff transactions vouchers
-PEER_PACKAGES := chromium fonts-noto-cjk freediameter postgresql-15 wrk
+PEER_PACKAGES := chromium fonts-noto-cjk freediameter libxml2-utils postgresql-15 w3c-sgml-lib wrk
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -1,7 +1,8 @@
 """The composition root: settings → database, desk, ports, runtime, servers. The only place that chooses.
 
-A center runs as two kinds of process, any number of each: `http` answers requests, each with a desk of its own;
-`jobs` hands over what is due (SMS, deliveries, webhooks), takes in SMS, and does what runs by the clock.
+A center runs as kinds of process, any number of each: `http` answers requests, each with a desk of its own; `ivr`
+answers the operator's voice platform, where there is one; `jobs` hands over what is due (SMS, deliveries, webhooks),
+takes in SMS, and does what runs by the clock.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from mpss.adapters.bank_iso8583 import BankLine, Iso8583Banks
 from mpss.adapters.boss_http import BossHttp
@@ -28,6 +30,7 @@ from mpss.adapters.recharge_http import RechargeHttp
 from mpss.adapters.sms_smpp import SmppSms
 from mpss.channels.bank.listener import listen as listen_to_banks
 from mpss.channels.http.app import create_app
+from mpss.channels.ivr.app import create_ivr_app
 from mpss.channels.sms.listener import listen
 from mpss.config import Settings, parse_peers
 from mpss.db.database import Database, opened
@@ -194,6 +197,20 @@ def http_application() -> FastAPI:
             yield
 
     return create_app(runtime, lifespan=lifespan)
+
+
+def ivr_application() -> Starlette:
+    """The voice channel of one process, as granian loads it; settings come from the environment."""
+    settings = Settings.from_environment()
+    configure_logging(settings.log_level)
+    runtime = make_runtime(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with running(runtime):
+            yield
+
+    return create_ivr_app(runtime, lifespan=lifespan)
 
 
 async def run_jobs(settings: Settings) -> None:

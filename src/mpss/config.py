@@ -126,6 +126,7 @@ class Policy:
     merchant_closing_days: int = _setting(
         30, "How long a closing merchant may still take sales back before it is settled with and closed", "d"
     )
+    ivr_pause_seconds: int = _setting(120, "How long a caller to the voice service may be silent or away", "s")
     signature_window_seconds: int = _setting(300, "How old a merchant's signature may be", "s")
 
 
@@ -171,6 +172,11 @@ class Settings:
     recharge_card_digits: int = _setting(18, "Digits of the recharge platform's card numbers")
     online_bank_url: str = _setting("", "Address of the online bank's gateway; empty: none is connected")
     online_bank_secret: str = _setting("", "Secret shared with the online bank's gateway: whsec_ and base 64")
+    ivr_secret: str = _setting(
+        "", "Secret shared with the operator's voice platform: whsec_ and base 64; empty: no voice channel"
+    )
+    ivr_host: str = _setting("127.0.0.1", "Address the voice channel listens on")
+    ivr_port: int = _setting(8090, "Port the voice channel listens on")
     online_bank_return_url: str = _setting("", "Where the gateway sends the browser back to; empty: the start page")
     charging_peers: str = _setting(
         "", "The charging system's Diameter peers as host:port, commas between, first choice first; empty: none"
@@ -301,6 +307,9 @@ _PROBLEMS: dict[str, Callable[[Any], str]] = {
     "public_url": _address("http", "https"),
     "port": _range(1, 65_535),
     "smsc_port": _range(1, 65_535),
+    "ivr_port": _range(1, 65_535),
+    "ivr_secret": _shared_secret,
+    "ivr_pause_seconds": _range(30, 3_600),
     "recharge_url": _address("http", "https"),
     "boss_secret": _shared_secret,
     "boss_url": _address("http", "https"),

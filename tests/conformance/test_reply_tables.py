@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from mpss.accounts.state import EffectiveState
 from mpss.channels.bank.replies import APPROVED, RESPONSES
 from mpss.channels.http.problems import REPLIES
+from mpss.channels.ivr import refusals as spoken
+from mpss.channels.ivr.replies import STATES
 from mpss.channels.sms.arguments import Mistake
 from mpss.channels.sms.replies import MISTAKES, REFUSALS
 from mpss.kernel.errors import ErrorCode
@@ -43,6 +46,20 @@ class TestTheSmsTables:
     def test_tell_them_in_every_language(self) -> None:
         texts = [*REFUSALS.values(), *MISTAKES.values()]
         assert all(text.keys() == set(LANGUAGES) and all(text.values()) for text in texts)
+
+
+class TestTheSpokenTables:
+    def test_know_every_code_and_every_state(self) -> None:
+        assert spoken.REFUSALS.keys() == set(ErrorCode)
+        assert STATES.keys() == set(EffectiveState)
+
+    def test_tell_them_in_every_language(self) -> None:
+        texts = [*spoken.REFUSALS.values(), *STATES.values()]
+        assert all(text.keys() == set(LANGUAGES) and all(text.values()) for text in texts)
+
+    def test_ask_again_only_for_what_the_caller_keyed(self) -> None:
+        assert set(ErrorCode) > spoken.MISTYPED
+        assert not spoken.MISTYPED & {ErrorCode.PASSWORD_LOCKED, ErrorCode.INTERNAL, ErrorCode.BUSY}
 
 
 class TestTheNotices:

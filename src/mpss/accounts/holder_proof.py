@@ -47,6 +47,13 @@ async def asks_holder(runtime: Runtime, *, account_id: UUID) -> bool:
         return await document_of(uow, runtime.ports.key_store, locked[0]) is not None
 
 
+async def is_real_name(runtime: Runtime, *, account_id: UUID) -> bool:
+    """Whether the account's holder showed a document whose end can be asked for."""
+    async with runtime.database.transaction() as uow:
+        locked = await lock_account(uow, account_id)
+        return locked is not None and await document_of(uow, runtime.ports.key_store, locked[0]) is not None
+
+
 async def prove_holder(runtime: Runtime, *, account_id: UUID, tail: str | None) -> None:
     """Compare the end of the document's number, where the account is real-name; a wrong one is counted at once.
 

@@ -1,6 +1,6 @@
 """Loss of the phone reported (挂失) and the report lifted (解挂).
 
-    none ──oral, by portal, SMS or call center──► oral until a date ──the date, or lifted──► none
+    none ──oral, by portal, SMS, voice or call center──► oral until a date ──the date, or lifted──► none
     none, oral ──in writing, at a hall with the document──► written ──lifted at a hall──► none
 
 A report ends every session and link of the account, but for the session that reports. Spec: CM 5.2.9, 5.2.10, 6.7, 6.8.
@@ -16,13 +16,18 @@ from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
 from mpss.accounts.counter_check import Shown, look_at, not_the_holder
+from mpss.accounts.holder_proof import is_real_name, prove_holder
 from mpss.accounts.model import AccountRow, Loss
+from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
+from mpss.accounts.password_tries import count_try
 from mpss.accounts.proven import Proofs, proven
+from mpss.accounts.spray import hot, noticed
 from mpss.accounts.state import Operation
 from mpss.accounts.state_store import end_losses, set_loss
-from mpss.accounts.store import lock_account
+from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
-from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.errors import ErrorCode, MpssError, Refused
+from mpss.kernel.phone import parse_phone
 from mpss.kernel.text import check_line
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
@@ -70,6 +75,59 @@ async def report_loss_by_voice(runtime: Runtime, *, staff: StaffMember, phone: s
             params={"days": runtime.policy.loss_oral_days},
         )  # fmt: skip
     return until
+
+
+async def report_loss_from_another_phone(
+    runtime: Runtime, *, phone: str, proof: str, channel: str, source: str
+) -> datetime:
+    """Report loss orally for a holder who calls from another phone. Until when it holds.
+
+    `proof` is the end of the document's number where the account is real-name, else the payment password; a wrong one
+    is counted. Who is wrong, was wrong too often or names a number without an account hears the same, and learns
+    nothing about the number.
+
+    Raises:
+        MalformedField: `phone`.
+        Refused: IDENTITY_MISMATCH; once proven, as `report_loss`.
+
+    Spec: CM 6.7.1.
+    """
+    async with runtime.database.read() as uow:
+        account_id = await find_wallet(uow, phone=parse_phone(phone))
+    if account_id is None:
+        raise Refused(ErrorCode.IDENTITY_MISMATCH)
+    key_store, now = runtime.ports.key_store, runtime.clock.now()
+    by_password = not await is_real_name(runtime, account_id=account_id)
+    try:
+        if by_password:
+            check_form(proof)
+        else:
+            await prove_holder(runtime, account_id=account_id, tail=proof)
+    except MpssError:
+        raise Refused(ErrorCode.IDENTITY_MISMATCH) from None
+    candidates, tried = candidate_digests(key_store, account_id, proof), fingerprint(key_store, proof)
+    challenged = by_password and await hot(runtime, tried, source)
+    async with runtime.database.transaction() as uow:
+        locked = await lock_account(uow, account_id)
+        if locked is None:
+            raise Refused(ErrorCode.IDENTITY_MISMATCH)
+        wrong = None
+        if by_password:
+            wrong = await count_try(
+                uow, runtime, *locked, candidate_digests=candidates, tried=tried, challenged=challenged, source=source,
+                now=now,
+            )  # fmt: skip
+        if wrong is None:
+            until = await _oral(uow, runtime, locked[0], now)
+            detail = {"loss": "oral", "channel": channel, "from": "another phone"}
+            await changed(
+                uow, locked[0], "loss_reported", actor=SUBSCRIBER, now=now, detail=detail,
+                params={"days": runtime.policy.loss_oral_days},
+            )  # fmt: skip
+            return until
+    # The counted try stays.
+    noticed(runtime)
+    raise Refused(ErrorCode.IDENTITY_MISMATCH)
 
 
 async def report_loss_in_writing(runtime: Runtime, *, staff: StaffMember, phone: str, shown: Shown) -> None:

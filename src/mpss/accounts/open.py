@@ -1,7 +1,7 @@
-"""Opening a wallet (虚拟账户开通): over HTTP, the number proven by an SMS code, or by SMS from the number.
+"""Opening a wallet (虚拟账户开通): over HTTP, the number proven by an SMS code, or by SMS or a call from the number.
 
     HTTP   code, terms, password ──► active
-    SMS    command ──► pending ──password set over a one-time link──► active
+    SMS    command, or a call ──► pending ──password set over a one-time link──► active
 
 Invariant: an account, its ledger account, its balance and its usage row exist together or not at all.
 """
@@ -82,10 +82,10 @@ async def open_wallet(
     return _opened(account, signed_in)
 
 
-async def open_by_sms(runtime: Runtime, *, phone: str, language: str = "zh-CN") -> OpenedAccount:
-    """Open a wallet for the sender of an SMS and send a one-time link to set its payment password.
+async def open_by_sms(runtime: Runtime, *, phone: str, language: str = "zh-CN", channel: str = BY_SMS) -> OpenedAccount:
+    """Open a wallet for the sender of an SMS, or a caller, and send a one-time link to set its payment password.
 
-    The sender accepts the terms by the command. A number whose wallet is still pending gets a fresh link, and the
+    They accept the terms by the command. A number whose wallet is still pending gets a fresh link, and the
     same answer.
 
     Raises:
@@ -102,7 +102,7 @@ async def open_by_sms(runtime: Runtime, *, phone: str, language: str = "zh-CN") 
         account_id = await find_wallet(uow, phone=phone)
         if account_id is None:
             account = await new_wallet(
-                uow, runtime, phone=phone, language=language, password=None, channel=BY_SMS, now=now,
+                uow, runtime, phone=phone, language=language, password=None, channel=channel, now=now,
                 subscriber=subscriber,
             )  # fmt: skip
             await tell(uow, "opened", reference=account.id, phone=phone, language=language, now=now)

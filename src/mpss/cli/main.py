@@ -100,7 +100,7 @@ def demo(
 
 @app.command()
 def serve(
-    role: Annotated[Role, typer.Option(help="Which processes: all, http or jobs")] = Role.ALL,
+    role: Annotated[Role, typer.Option(help="Which processes: all, http, voice or jobs")] = Role.ALL,
     workers: Annotated[int, typer.Option(min=1, help="HTTP processes, each with a desk of its own")] = 1,
     follow_parent: Annotated[
         int | None, typer.Option(metavar="PID", help="Stop when this process, which started us, ends")

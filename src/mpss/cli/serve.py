@@ -13,11 +13,12 @@ from fastapi import FastAPI
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server as Granian
+from starlette.applications import Starlette
 
-from mpss.bootstrap import http_application, run_jobs
+from mpss.bootstrap import http_application, ivr_application, run_jobs
 from mpss.cli.center import environment_of
 from mpss.cli.processes import Child, follow
-from mpss.config import Settings
+from mpss.config import SettingInvalid, Settings
 from mpss.observability import configure_logging, log
 
 _RESTART_PAUSE_SECONDS = 1.0
@@ -31,13 +32,20 @@ _GRANIAN_LOG = {
 class Role(StrEnum):
     ALL = "all"
     HTTP = "http"
+    IVR = "ivr"
     JOBS = "jobs"
 
 
 def serve(settings: Settings, role: Role, *, workers: int) -> None:
-    """Run a role until SIGTERM or SIGINT. `workers` is the number of HTTP processes, each with its desk."""
+    """Run a role until SIGTERM or SIGINT. `workers` is the number of HTTP processes, each with its desk.
+
+    Raises:
+        SettingInvalid: the ivr role alone was asked for, and no voice platform shares a secret.
+    """
     if role is Role.HTTP:
         serve_http(settings, workers=workers)
+    elif role is Role.IVR:
+        serve_ivr(settings, workers=workers)
     elif role is Role.JOBS:
         uvloop.run(run_jobs(settings))
     else:
@@ -45,13 +53,29 @@ def serve(settings: Settings, role: Role, *, workers: int) -> None:
 
 
 def serve_http(settings: Settings, *, workers: int) -> None:
-    """The HTTP API on granian; each worker process reads the settings from the environment."""
+    """The HTTP API on granian."""
+    _serve(settings, "http_worker", settings.host, settings.port, workers)
+
+
+def serve_ivr(settings: Settings, *, workers: int) -> None:
+    """The voice channel on granian.
+
+    Raises:
+        SettingInvalid: no voice platform shares a secret.
+    """
+    if not settings.ivr_secret:
+        raise SettingInvalid("MPSS_IVR_SECRET", "must be set for the voice channel")
+    _serve(settings, "ivr_worker", settings.ivr_host, settings.ivr_port, workers)
+
+
+def _serve(settings: Settings, worker: str, host: str, port: int, workers: int) -> None:
+    """Each worker process reads the settings from the environment."""
     os.environ.update(environment_of(settings))
     Granian(
-        "mpss.cli.serve:http_worker",
+        f"mpss.cli.serve:{worker}",
         factory=True,
-        address=settings.host,
-        port=settings.port,
+        address=host,
+        port=port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         workers=workers,
@@ -70,6 +94,12 @@ def http_worker() -> FastAPI:
     return http_application()
 
 
+def ivr_worker() -> Starlette:
+    """The voice channel of one worker process, which ends with the granian that started it."""
+    follow(os.getppid())
+    return ivr_application()
+
+
 async def _supervise(settings: Settings, *, workers: int) -> None:
     configure_logging(settings.log_level)
     stop = asyncio.Event()
@@ -82,6 +112,8 @@ async def _supervise(settings: Settings, *, workers: int) -> None:
         Role.HTTP: [*start_it, Role.HTTP.value, "--workers", str(workers)],
         Role.JOBS: [*start_it, Role.JOBS.value],
     }
+    if settings.ivr_secret:
+        commands[Role.IVR] = [*start_it, Role.IVR.value]
 
     def start(name: Role) -> Child:
         return Child(name, commands[name], environment=environment)

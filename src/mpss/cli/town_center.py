@@ -78,6 +78,7 @@ async def town_center(
         recharge_secret=kept_secret(settings.data_dir / "recharge.secret", make=new_webhook_secret),
         online_bank_secret=kept_secret(settings.data_dir / "online-bank.secret", make=new_webhook_secret),
         boss_secret=kept_secret(settings.data_dir / "boss.secret", make=new_webhook_secret),
+        ivr_secret=kept_secret(settings.data_dir / "voice.secret", make=new_webhook_secret),
     )
     async with town(
         folder,
@@ -88,11 +89,14 @@ async def town_center(
         recharge_secret=settings.recharge_secret,
         online_bank_secret=settings.online_bank_secret,
         boss_secret=settings.boss_secret,
+        ivr_secret=settings.ivr_secret,
         payment_files=payment_folder_of(settings),
     ) as place:
         settings = _placed(settings, place)
         if place.boss is not None:
             place.boss.connect(settings.public_url)
+        if place.voice is not None:
+            place.voice.connect(f"http://{settings.ivr_host}:{settings.ivr_port}")
         tell("the center starts")
         staff = await _hire(settings)
         center = TownCenter(settings, place, staff, serve_process(settings))
@@ -117,20 +121,23 @@ def serve_process(settings: Settings) -> Child:
 async def ready(settings: Settings, process: Child) -> None:
     """Wait until the center serves."""
     await asyncio.to_thread(wait_ready, f"{settings.public_url}/readyz", children=[process])
+    voice = f"http://{settings.ivr_host}:{settings.ivr_port}"
+    await asyncio.to_thread(wait_ready, f"{voice}/healthz", children=[process])
 
 
 def _placed(settings: Settings, place: Town) -> Settings:
     """The settings with this run's addresses: yesterday's port where it is free."""
     path = settings.data_dir / "demo.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    port = free_port(known.get("port", 0))
-    path.write_text(json.dumps({"port": port}))
+    port, ivr_port = free_port(known.get("port", 0)), free_port(known.get("ivr_port", 0))
+    path.write_text(json.dumps({"port": port, "ivr_port": ivr_port}))
     assert place.recharge is not None
     assert place.online_bank is not None
     assert place.boss is not None
     return replace(
         settings,
         port=port,
+        ivr_port=ivr_port,
         public_url=f"http://{settings.host}:{port}",
         smsc_port=place.smsc.port,
         recharge_url=place.recharge.url,

@@ -42,6 +42,7 @@ GRANTS: dict[str, frozenset[str]] = {
     "password_failure": REMOVE,
     "product_heat": REMOVE,
     "inbound_sms": REMOVE,
+    "voice_call": REMOVE,
 }
 """What the lesser role may do with a table; with every other it may `CHANGE`. Nobody is granted TRUNCATE."""
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mpss.accounts.boss_comparison import compare_due
+from mpss.accounts.calls import sweep_calls
 from mpss.accounts.customers import mark_persons
 from mpss.accounts.document_expiry import find_expired
 from mpss.accounts.dormancy import find_dormant
@@ -84,6 +85,7 @@ JOBS = (
     Job("mark_persons", 60.0, mark_persons),
     Job("sweep_nonces", 60.0, sweep_nonces),
     Job("sweep_inbound", 600.0, sweep_inbound),
+    Job("sweep_calls", 600.0, sweep_calls),
 )
 
 

@@ -1,18 +1,22 @@
-"""A subscriber's phone: sends messages to our number and reads its inbox, over the SMSC's control API."""
+"""A subscriber's phone: sends messages to our number and reads its inbox, over the SMSC's control API; and calls us,
+over the voice platform's."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
+from typing import Any
 
 import httpx
 
 from mpss.kernel.phone import parse_phone
 
 _POLL_SECONDS = 10.0
+_CALL_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,49 @@ class Message:
 
 class NoSuchMessage(AssertionError):
     """The message waited for did not come; the text lists what did."""
+
+
+@dataclass(slots=True)
+class PhoneCall:
+    """A call that goes on until `ended`. `heard` is what was said since the last keys, `asking` what keys are for."""
+
+    client: httpx.AsyncClient
+    id: str
+    heard: str
+    asking: str | None
+    language: str
+    ended: bool
+
+    async def press(self, *keys: str) -> str:
+        """Press keys, each where the call waits for some ("" is silence); what is heard after the last of them."""
+        for each in keys:
+            answer = await self.client.post(f"/control/calls/{self.id}/keys", json={"keys": each})
+            answer.raise_for_status()
+            self._take(answer.json())
+        return self.heard
+
+    async def hang_up(self) -> None:
+        (await self.client.delete(f"/control/calls/{self.id}")).raise_for_status()
+        self.ended = True
+
+    def _take(self, told: dict[str, Any]) -> None:
+        self.heard, self.asking = " ".join(told["heard"]), told["asking"]
+        self.language, self.ended = told["language"], told["ended"]
+
+
+@asynccontextmanager
+async def calling(platform_url: str, phone: str | None) -> AsyncIterator[PhoneCall]:
+    """A call from this number (None: withheld) over the voice platform, hung up at the end."""
+    async with httpx.AsyncClient(base_url=platform_url, timeout=_CALL_SECONDS, trust_env=False) as client:
+        answer = await client.post("/control/calls", json={"phone": phone})
+        answer.raise_for_status()
+        made = PhoneCall(client, answer.json()["id"], "", None, "", False)
+        made._take(answer.json())
+        try:
+            yield made
+        finally:
+            if not made.ended:
+                await made.hang_up()
 
 
 class Handset:
@@ -80,6 +127,10 @@ class Handset:
             if left <= 0:
                 texts = "; ".join(message.text for message in seen) or "nothing"
                 raise NoSuchMessage(f"{self.phone} waited {timeout_seconds:g} s and received {texts}")
+
+    def dial(self, platform_url: str) -> AbstractAsyncContextManager[PhoneCall]:
+        """Call our number over this voice platform."""
+        return calling(platform_url, self.phone)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -19,6 +19,7 @@ from mpss.kernel.phone import home_province, parse_phone
 from mpss.simulators.bank import Bank, BankSettings
 from mpss.simulators.boss import Boss
 from mpss.simulators.handset import Handset
+from mpss.simulators.ivr_platform import VoicePlatform
 from mpss.simulators.merchant_shop import MerchantShop
 from mpss.simulators.ocs import Ocs, OcsSettings
 from mpss.simulators.ocs import serve as serve_ocs
@@ -55,6 +56,7 @@ class Town:
     recharge: RechargePlatform | None = None
     online_bank: OnlineBank | None = None
     boss: Boss | None = None
+    voice: VoicePlatform | None = None
 
     def bank_entries(self) -> tuple[BankEntry, ...]:
         """The banks as a center's settings name them."""
@@ -85,13 +87,15 @@ async def town(
     recharge_secret: str | None = None,
     online_bank_secret: str | None = None,
     boss_secret: str | None = None,
+    ivr_secret: str | None = None,
     payment_files: Path | None = None,
 ) -> AsyncIterator[Town]:
     """Run the town on yesterday's ports where they are free. `number` is the center's, which phones send to.
 
     `bank_keys` are the transport keys that the banks of `TOWN_BANKS` share with the center; the others stay closed.
     A bank without real-time credit takes payment orders from its folder in `payment_files`, if that is given.
-    The recharge platform, the online bank and BOSS stay closed without the secrets that they share with the center.
+    The recharge platform, the online bank, BOSS and the voice platform stay closed without the secrets that they share
+    with the center.
     """
     _make_private(folder)
     ports = _read(folder / "ports.json")
@@ -104,6 +108,7 @@ async def town(
         _recharge(folder, recharge_secret, ports.get("recharge", 0)) as recharge,
         _online_bank(folder, online_bank_secret, ports.get("online bank", 0)) as online_bank,
         _boss(folder, boss_secret, ports.get("BOSS", 0)) as boss,
+        _voice(ivr_secret, ports.get("voice", 0)) as voice,
     ):
         try:
             banks = {
@@ -117,10 +122,10 @@ async def town(
                 await _start(shop, ports.get(name, 0))
             shop_ports = {name: _port_of(shop.url) for name, shop in shops.items()}
             bank_ports = {f"bank {code}": bank.port for code, bank in banks.items()}
-            others = {"recharge": recharge, "online bank": online_bank, "BOSS": boss}
+            others = {"recharge": recharge, "online bank": online_bank, "BOSS": boss, "voice": voice}
             other_ports = {name: _port_of(server.url) for name, server in others.items() if server is not None}
             _write(folder / "ports.json", shop_ports | bank_ports | other_ports)
-            yield Town(folder, smsc, ocs, shops, banks, recharge, online_bank, boss)
+            yield Town(folder, smsc, ocs, shops, banks, recharge, online_bank, boss, voice)
         finally:
             for shop in shops.values():
                 await shop.stop()
@@ -173,7 +178,20 @@ async def _boss(folder: Path, secret: str | None, preferred: int) -> AsyncIterat
         boss.close()
 
 
-async def _start(server: MerchantShop | RechargePlatform | OnlineBank | Boss, preferred: int) -> None:
+@asynccontextmanager
+async def _voice(secret: str | None, preferred: int) -> AsyncIterator[VoicePlatform | None]:
+    if secret is None:
+        yield None
+        return
+    platform = VoicePlatform(secret)
+    await _start(platform, preferred)
+    try:
+        yield platform
+    finally:
+        await platform.stop()
+
+
+async def _start(server: MerchantShop | RechargePlatform | OnlineBank | Boss | VoicePlatform, preferred: int) -> None:
     try:
         await server.start(preferred)
     except OSError:  # Somebody else has yesterday's port.
