@@ -24,6 +24,9 @@ from mpss.catalog.machine import PRODUCT
 from mpss.channels.bank.replies import RESPONSES
 from mpss.channels.http.app import operations_of
 from mpss.channels.http.problems import REPLIES
+from mpss.channels.ivr.dialogs import TABLE, Place
+from mpss.channels.ivr.prompts import FIELDS, MENUS
+from mpss.channels.ivr.refusals import REFUSALS as SPOKEN
 from mpss.channels.sms import grammar as sms_grammar
 from mpss.channels.sms.arguments import Mistake
 from mpss.channels.sms.replies import MISTAKES, REFUSALS
@@ -83,6 +86,7 @@ def settings() -> str:
 def errors() -> str:
     """Every ErrorCode and how each channel tells it."""
     over_http = [(f"`{code}`", str(REPLIES[code].status), REPLIES[code].en, REPLIES[code].zh) for code in ErrorCode]
+    by_voice = [(f"`{code}`", SPOKEN[code]["en"], SPOKEN[code]["zh-CN"]) for code in ErrorCode]
     by_sms = [(f"`{code}`", REFUSALS[code]["en"], REFUSALS[code]["zh-CN"]) for code in ErrorCode]
     return _page(
         "Errors",
@@ -90,6 +94,7 @@ def errors() -> str:
         "## Over HTTP\n\nA refusal is a problem document (RFC 9457) of type `urn:mpss:problem:` and the code.\n\n"
         + _table(("Code", "Status", "Title", "标题"), over_http),
         "## By SMS\n\n" + _table(("Code", "Text", "短信"), by_sms),
+        "## By voice\n\n" + _table(("Code", "What is said", "语音"), by_voice),
         "## To a bank\n\nField 39 of the answer to what a bank asks.\n\n"
         + _table(("Code", "Field 39"), [(f"`{code}`", f"`{RESPONSES[code]}`") for code in ErrorCode]),
     )
@@ -240,6 +245,27 @@ def notices() -> str:
     )
 
 
+def voice() -> str:
+    """Every place of a telephone call, and where its keys lead."""
+    menus, forms = [], []
+    for place in Place:
+        row = TABLE[place]
+        led = ", ".join(f"`{key}` {to.value.replace('_', ' ')}" for key, to in row.keys.items())
+        if row.keys:
+            menus.append((f"`{place}`", led, MENUS[place]["en"], MENUS[place]["zh-CN"]))
+        for asked in row.fields:
+            digits = str(asked.least) if asked.least == asked.most else f"{asked.least}–{asked.most}"
+            told = FIELDS[place, asked.name]
+            forms.append((f"`{place}`", f"`{asked.name}`", digits, told["en"], told["zh-CN"]))
+    return _page(
+        "Voice",
+        "Where a call can be, and what each key does there (CT 5.2; CM 6.7.1). `0` tells a menu again, `*` goes back. "
+        "A call begins at `main`, or at `stranger` where the caller's number is not told.",
+        "## Menus\n\n" + _table(("At", "Keys", "Prompt", "语音"), menus),
+        "## Digits\n\n" + _table(("At", "Field", "Digits", "Prompt", "语音"), forms),
+    )
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "api": api,
@@ -250,6 +276,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "chart": chart,
     "permissions": permissions,
     "grammar": grammar,
+    "voice": voice,
     "notices": notices,
     "clauses": clauses,
 }

@@ -129,7 +129,7 @@ class TestLoss:
         assert "口头挂失成功" in await voice.press(call, NATIONAL, NUMBER[-6:].replace("X", "*"))
         assert await state_of(voice) is EffectiveState.LOSS_ORAL
         assert (await events(voice.runtime, PHONE))[-1] == "loss_reported"
-        kept = await voice.one("SELECT detail::text FROM account_event ORDER BY id DESC LIMIT 1")
+        kept = await voice.one("SELECT string_agg(detail::text, ' ') FROM account_event")
         assert "another phone" in kept
 
     async def test_is_told_alike_to_whoever_is_wrong(self, voice: Voice) -> None:

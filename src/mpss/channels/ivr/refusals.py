@@ -117,8 +117,8 @@ REFUSALS: dict[ErrorCode, Text] = {
     ErrorCode.WRONG_CODE: text("验证码有误。", "The code is wrong."),
     ErrorCode.CODE_EXPIRED: text("验证码已失效。", "The code has expired."),
     ErrorCode.SIM_COOLING: text(
-        "本号码近期换过卡，请稍后再办理，或持证件到营业厅办理。",
-        "The card of this number was replaced lately. Try again later, or bring your document to a service hall.",
+        "您更换SIM卡或号码不久，暂不能办理，请稍后再试或持证件到营业厅办理。",
+        "Your SIM card or number is too new for this. Try again later, or bring your document to a service hall.",
     ),
     ErrorCode.TERMS_NOT_ACCEPTED: text("请先同意服务协议。", "Accept the terms first."),
     ErrorCode.BLACKLISTED: text("暂不能办理，请联系人工客服。", "This cannot be done now. Please ask an agent."),
