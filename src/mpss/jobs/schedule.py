@@ -25,6 +25,7 @@ from mpss.kernel.clock import business_date
 from mpss.ledger.day_close import close_day
 from mpss.merchants.close import finish_merchant_closings
 from mpss.merchants.credentials import sweep_nonces
+from mpss.merchants.register import mark_companies
 from mpss.notices.inbound import sweep_inbound
 from mpss.observability import JOB_RUNS, log
 from mpss.risk.grey_rules import grey_often_refused, grey_topped_up
@@ -83,6 +84,7 @@ JOBS = (
     Job("warn_of_documents", 600.0, warn_of_documents),
     Job("find_expired", 600.0, find_expired),
     Job("mark_persons", 60.0, mark_persons),
+    Job("mark_companies", 60.0, mark_companies),
     Job("sweep_nonces", 60.0, sweep_nonces),
     Job("sweep_inbound", 600.0, sweep_inbound),
     Job("sweep_calls", 600.0, sweep_calls),

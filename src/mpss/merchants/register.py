@@ -21,10 +21,11 @@ from mpss.kernel.ids import MerchantId
 from mpss.kernel.phone import PROVINCES
 from mpss.ledger.chart import Code
 from mpss.ledger.open import open_ledger_account
+from mpss.merchants.company_store import codes_without_digest, set_company, set_company_digests
 from mpss.merchants.machine import MERCHANT, MerchantEvent
 from mpss.merchants.model import Merchant, MerchantState
 from mpss.merchants.queries import get_merchant
-from mpss.merchants.store import insert, move, set_credit_code
+from mpss.merchants.store import insert, move
 from mpss.risk.lists import person_digest, refuse_black
 from mpss.risk.model import Scope
 from mpss.runtime import Runtime
@@ -82,7 +83,7 @@ async def register_merchant(
     webhook_secret = new_webhook_secret()
     sealed = runtime.ports.key_store.seal(webhook_secret.encode())
     async with runtime.database.transaction() as uow:
-        await _refuse_black(uow, runtime, credit_code)
+        digest = None if credit_code is None else await _unlisted(uow, runtime, credit_code)
         ledger_account_id = await open_ledger_account(uow, Code.MERCHANT_PAYABLE, name=name, now=now)
         merchant = await insert(
             uow,
@@ -95,6 +96,7 @@ async def register_merchant(
             notify_url=notify_url.rstrip("/"),
             webhook_secret=sealed,
             credit_code=credit_code,
+            person_digest=digest,
             now=now,
         )
         detail = {"name": name} if credit_code is None else {"name": name, "credit_code": credit_code}
@@ -117,16 +119,31 @@ async def name_company(runtime: Runtime, *, merchant_id: UUID, credit_code: str,
             raise Refused(ErrorCode.UNKNOWN_MERCHANT)
         if merchant.state == MerchantState.CLOSED:
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="the merchant is closed")
-        await _refuse_black(uow, runtime, credit_code)
-        await set_credit_code(uow, merchant_id, credit_code)
+        digest = await _unlisted(uow, runtime, credit_code)
+        await set_company(uow, merchant_id, credit_code, digest=digest)
         subject, detail = str(MerchantId.from_uuid(merchant_id)), {"credit_code": credit_code}
         await record(uow, at=now, actor=actor, action="merchant.name_company", subject=subject, detail=detail)
 
 
-async def _refuse_black(uow: UnitOfWork, runtime: Runtime, credit_code: str | None) -> None:
-    """A company is a person of the lists by its code."""
-    if credit_code is not None:
-        await refuse_black(uow, Scope.PERSON, person_digest(runtime.ports.key_store, credit_code))
+async def mark_companies(runtime: Runtime, *, limit: int = 500) -> int:
+    """Give merchants of before companies were looked up at the desk what a list knows them by; how many. For a job."""
+    async with runtime.database.transaction() as uow:
+        found = await codes_without_digest(uow, limit=limit)
+        if found:
+            key_store = runtime.ports.key_store
+            await set_company_digests(uow, {key: person_digest(key_store, code) for key, code in found})
+    return len(found)
+
+
+async def _unlisted(uow: UnitOfWork, runtime: Runtime, credit_code: str) -> str:
+    """What a list would know the company by, which is a person of the lists by its code.
+
+    Raises:
+        Refused: BLACKLISTED.
+    """
+    digest = person_digest(runtime.ports.key_store, credit_code)
+    await refuse_black(uow, Scope.PERSON, digest)
+    return digest
 
 
 async def suspend_merchant(runtime: Runtime, *, merchant_id: UUID, by: StaffMember | None = None) -> None:

@@ -17,9 +17,9 @@ from mpss.merchants.model import Merchant, MerchantRow, MerchantState
 
 INSERT = """
     INSERT INTO merchant (id, name, province, state, ledger_account_id, api_key_digest, public_key, notify_url,
-                          webhook_secret, created_at, credit_code)
+                          webhook_secret, created_at, credit_code, person_digest)
     VALUES (%(id)s, %(name)s, %(province)s, %(state)s, %(ledger_account_id)s, %(api_key_digest)s, %(public_key)s,
-            %(notify_url)s, %(webhook_secret)s, %(created_at)s, %(credit_code)s)
+            %(notify_url)s, %(webhook_secret)s, %(created_at)s, %(credit_code)s, %(person_digest)s)
     RETURNING id, name, province, state, ledger_account_id, public_key, notify_url, webhook_secret, created_at,
               sms_code, credit_code
 """
@@ -30,7 +30,6 @@ MOVE = "UPDATE merchant SET state = %(to)s WHERE id = %(id)s AND state = %(from)
 SET_API_KEY = "UPDATE merchant SET api_key_digest = %(value)s WHERE id = %(id)s"
 SET_PUBLIC_KEY = "UPDATE merchant SET public_key = %(value)s WHERE id = %(id)s"
 SET_NOTIFY_URL = "UPDATE merchant SET notify_url = %(value)s WHERE id = %(id)s"
-SET_CREDIT_CODE = "UPDATE merchant SET credit_code = %(value)s WHERE id = %(id)s"
 SET_WEBHOOK_SECRET = "UPDATE merchant SET webhook_secret = %(value)s WHERE id = %(id)s"  # noqa: S105 - a statement
 
 REMEMBER_NONCE = """
@@ -80,6 +79,7 @@ async def insert(
     notify_url: str,
     webhook_secret: bytes,
     credit_code: str | None,
+    person_digest: str | None,
     now: datetime,
 ) -> Merchant:
     """Add an active merchant; as it is stored, with the SMS code it was given.
@@ -99,6 +99,7 @@ async def insert(
         "webhook_secret": webhook_secret,
         "created_at": now,
         "credit_code": credit_code,
+        "person_digest": person_digest,
     }
     try:
         merchant = await uow.row(Merchant, INSERT, row)
@@ -109,17 +110,6 @@ async def insert(
         raise
     assert merchant is not None
     return merchant
-
-
-async def set_credit_code(uow: UnitOfWork, merchant_id: UUID, credit_code: str) -> None:
-    """
-    Raises:
-        MalformedField: `credit_code` is another merchant's.
-    """
-    try:
-        await uow.execute(SET_CREDIT_CODE, {"id": merchant_id, "value": credit_code})
-    except psycopg.errors.UniqueViolation as problem:
-        raise MalformedField(field="credit_code", problem="is taken by another merchant") from problem
 
 
 async def move(uow: UnitOfWork, merchant_id: UUID, *, source: MerchantState, target: MerchantState) -> bool:

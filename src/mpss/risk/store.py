@@ -44,6 +44,14 @@ LISTED: RowSet[UUID, Listed] = RowSet(
                    AND (SELECT EXISTS (SELECT FROM risk_entry
                                         WHERE scope = 'person' AND state IN ('listed', 'leaving')))
                  UNION ALL
+                SELECT m.id, e.colour FROM merchant AS m, LATERAL (
+                    SELECT p.colour FROM risk_entry AS p
+                     WHERE p.scope = 'person' AND p.value = m.person_digest AND p.state IN ('listed', 'leaving')
+                    OFFSET 0) AS e
+                 WHERE m.id = ANY(%(keys)b::uuid[])
+                   AND (SELECT EXISTS (SELECT FROM risk_entry
+                                        WHERE scope = 'person' AND state IN ('listed', 'leaving')))
+                 UNION ALL
                 SELECT c.id, e.colour FROM bank_card AS c, LATERAL (
                     SELECT b.colour FROM risk_entry AS b
                      WHERE b.scope = 'bank_card' AND b.state IN ('listed', 'leaving')
@@ -55,8 +63,8 @@ LISTED: RowSet[UUID, Listed] = RowSet(
     """,
     make=_make_listed,
 )
-"""The lists that a party is on, by the id of an account (also by its number and its holder's document), a merchant or
-a bound bank card; no row for a party that is on none."""
+"""The lists that a party is on, by the id of an account (also by its number and its holder's document), a merchant
+(also by its company's code) or a bound bank card; no row for a party that is on none."""
 
 _INSERT: LiteralString = """
     INSERT INTO risk_entry (id, colour, scope, value, aliases, subject_id, shown, state, reason, evidence, entered_by,

@@ -10,11 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mpss.channels.http.outgoing import EVENTS
 from mpss.kernel.ids import MerchantId, ProductId
+from mpss.merchants.register import mark_companies
 from mpss.simulators.merchant_shop import Fault
 from mpss.staff.permissions import Permission
 from tests.support.clauses import clause
 from tests.support.closing import close_merchant
 from tests.support.eventually import eventually
+from tests.support.house import assert_books_balance
 from tests.support.http import Caller, Counter, problem
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
@@ -75,6 +77,24 @@ class TestAMerchant:
         problem(await one.post("/v1/staff/merchants", body), 403, "blacklisted")
         old = f"/v1/staff/merchants/{MerchantId.from_uuid(shop.market.merchant.id)}/credit-code"
         problem(await one.put(old, {"credit_code": CODE}), 403, "blacklisted")
+
+    @clause("CM 9.8")
+    async def test_whose_company_came_on_a_list_after_it_was_registered_sells_nothing(self, shop: Counter) -> None:
+        rights = (Permission.MERCHANT_REGISTER, Permission.RISK_MANAGE, Permission.RISK_APPROVE)
+        one, other = [await shop.staff(*rights, name=name) for name in ("one", "other")]
+        path = f"/v1/staff/merchants/{MerchantId.from_uuid(shop.market.merchant.id)}/credit-code"
+        assert (await one.put(path, {"credit_code": CODE})).status_code == 200
+        async with shop.runtime.database.transaction() as uow:  # As it was written before lists were looked up so.
+            await uow.execute("UPDATE merchant SET person_digest = NULL")
+        assert [await mark_companies(shop.runtime) for _ in range(2)] == [1, 0]
+        payer = await shop.subscriber()
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        entry = {"colour": "black", "scope": "person", "value": CODE, "reason": "fraud"}
+        made = (await one.post("/v1/staff/risk/entries", entry)).json()
+        assert (await payer.post("/v1/purchases", shop.purchase())).status_code == 201
+        assert (await other.post(f"/v1/staff/risk/entries/{made['entry_id']}/approve")).json()["state"] == "listed"
+        problem(await payer.post("/v1/purchases", shop.purchase()), 403, "blacklisted")
+        await assert_books_balance(shop.runtime)
 
     async def test_is_one_company_and_one_company_is_one_merchant(self, shop: Counter) -> None:
         staff = await shop.staff(Permission.MERCHANT_REGISTER)
