@@ -89,9 +89,7 @@ async def unbind_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str,
 
 
 async def _account_of(runtime: Runtime, staff: StaffMember, phone: str) -> AccountId:
-    staff.require(Permission.CARD_MANAGE)
-    if staff.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
+    staff.require_at_hall(Permission.CARD_MANAGE)
     async with runtime.database.read() as uow:
         account_id = await find_wallet(uow, phone=parse_phone(phone))
     if account_id is None:
@@ -100,4 +98,4 @@ async def _account_of(runtime: Runtime, staff: StaffMember, phone: str) -> Accou
 
 
 def _detail(staff: StaffMember, card: BoundCard) -> dict[str, str | None]:
-    return {"card_id": str(card.id), "bank": card.bank, "hall": staff.hall, "clerk": staff.clerk}
+    return {"card_id": str(card.id), "bank": card.bank, **staff.place}

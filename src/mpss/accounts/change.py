@@ -50,7 +50,7 @@ async def changed_by_staff(
 ) -> None:
     """As `changed`, with a line in the audit record."""
     await changed(uow, account, event, actor=str(staff.id), now=now, detail=detail, params=params)
-    where = {"hall": staff.hall, "clerk": staff.clerk} if staff.clerk is not None else {}
+    where = staff.place if staff.clerk is not None else {}
     await record(
         uow,
         at=now,

@@ -116,7 +116,7 @@ async def not_the_holder(
     if any([hmac.compare_digest(holder.number_digest, digest) for digest in checked.digests]):  # noqa: C419 - all of it
         return None
     await insert_mismatch(uow, account.id, staff_id=staff.id, now=now)
-    detail = {"document": checked.document, "hall": staff.hall, "clerk": staff.clerk}
+    detail = {"document": checked.document, **staff.place}
     await record(
         uow, at=now, actor=str(staff.id), action="counter.document_mismatch", subject=AccountId.outside(account.id),
         detail=detail,

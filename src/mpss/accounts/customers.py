@@ -90,15 +90,13 @@ def clerk_of(by: StaffMember | None, permission: Permission) -> str:
     """
     if by is None:
         return PLATFORM
-    by.require(permission)
-    if by.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
+    by.require_at_hall(permission)
     return str(by.id)
 
 
 def place_of(by: StaffMember | None) -> dict[str, str | None]:
     """Where it was done, for the audit record."""
-    return {"hall": None if by is None else by.hall, "clerk": None if by is None else by.clerk}
+    return {"hall": None, "clerk": None} if by is None else by.place
 
 
 def document_digests(key_store: KeyStore, kind: DocumentKind, number: str) -> list[bytes]:

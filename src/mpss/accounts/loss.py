@@ -140,7 +140,7 @@ async def report_loss_in_writing(runtime: Runtime, *, staff: StaffMember, phone:
 
     Spec: CM 6.7.3.
     """
-    _require_hall(staff)
+    staff.require_at_hall(Permission.LOSS_WRITTEN)
     checked = await look_at(runtime, shown, phone=phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
@@ -193,7 +193,7 @@ async def lift_loss_at_counter(runtime: Runtime, *, staff: StaffMember, phone: s
 
     Spec: CM 6.8.
     """
-    _require_hall(staff)
+    staff.require_at_hall(Permission.LOSS_WRITTEN)
     checked = await look_at(runtime, shown, phone=phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
@@ -234,12 +234,6 @@ async def _oral(
 async def _end_access(uow: UnitOfWork, account: AccountRow, now: datetime, *, kept: bytes = b"") -> None:
     await token_store.end_sessions(uow, account.id, kept=kept)
     await token_store.void_links(uow, account.id, now=now)
-
-
-def _require_hall(staff: StaffMember) -> None:
-    staff.require(Permission.LOSS_WRITTEN)
-    if staff.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
 
 
 def _refuse(refusal: ErrorCode | None) -> None:

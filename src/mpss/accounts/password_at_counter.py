@@ -36,9 +36,7 @@ async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, 
 
     Spec: CM 7.5.
     """
-    staff.require(Permission.PASSWORD_RESET)
-    if staff.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
+    staff.require_at_hall(Permission.PASSWORD_RESET)
     checked = await look_at(runtime, shown, phone=phone)
     phone, now = parse_phone(phone), runtime.clock.now()
     async with runtime.database.transaction() as uow:
@@ -62,7 +60,7 @@ async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, 
                 actor=str(staff.id),
                 action="password.reset",
                 subject=AccountId.outside(account.id),
-                detail={"document": checked.document, "hall": staff.hall, "clerk": staff.clerk},
+                detail={"document": checked.document, **staff.place},
             )
     if refusal is not None:
         raise Refused(refusal)

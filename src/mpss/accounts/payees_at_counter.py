@@ -35,7 +35,7 @@ async def add_payee_at_counter(
 
     Spec: CM 6.5.1.
     """
-    _require_clerk(staff)
+    staff.require_at_hall(Permission.PAYEE_MANAGE)
     phone, payee_phone = parse_phone(phone), parse_phone(payee_phone, field="payee_phone")
     check_limits(runtime, single_limit_fen, daily_limit_fen)
     now, policy = runtime.clock.now(), runtime.policy
@@ -51,9 +51,11 @@ async def add_payee_at_counter(
             raise Refused(refusal)
         await place(uow, runtime, account, payee, cooling_hours=hours)
         detail = {
-            "payee_id": PayeeId.outside(payee.id), "single_limit_fen": single_limit_fen,
-            "daily_limit_fen": daily_limit_fen, "hall": staff.hall, "clerk": staff.clerk,
-        }  # fmt: skip
+            "payee_id": PayeeId.outside(payee.id),
+            "single_limit_fen": single_limit_fen,
+            "daily_limit_fen": daily_limit_fen,
+            **staff.place,
+        }
         subject = AccountId.outside(account.id)
         await record(uow, at=now, actor=str(staff.id), action="payee.add", subject=subject, detail=detail)
     return payee
@@ -68,7 +70,7 @@ async def dissolve_payee_at_counter(runtime: Runtime, *, staff: StaffMember, pho
 
     Spec: CM 6.5.2.1.
     """
-    _require_clerk(staff)
+    staff.require_at_hall(Permission.PAYEE_MANAGE)
     phone, payee_phone = parse_phone(phone), parse_phone(payee_phone, field="payee_phone")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
@@ -77,15 +79,9 @@ async def dissolve_payee_at_counter(runtime: Runtime, *, staff: StaffMember, pho
         if not found:
             raise Refused(ErrorCode.UNKNOWN_PAYEE)
         await take_off(uow, account, found[0], now=now)
-        detail = {"payee_id": PayeeId.outside(found[0].id), "hall": staff.hall, "clerk": staff.clerk}
+        detail = {"payee_id": PayeeId.outside(found[0].id), **staff.place}
         subject = AccountId.outside(account.id)
         await record(uow, at=now, actor=str(staff.id), action="payee.dissolve", subject=subject, detail=detail)
-
-
-def _require_clerk(staff: StaffMember) -> None:
-    staff.require(Permission.PAYEE_MANAGE)
-    if staff.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
 
 
 async def _lock(uow: UnitOfWork, phone: str) -> AccountRow:

@@ -27,6 +27,11 @@ class StaffMember(NamedTuple):
         """Whose idempotency keys this member's are: "hall:H01/C02" of a clerk, "staff:stf_…" of others."""
         return f"staff:{self.id}" if self.clerk is None else f"hall:{self.hall}/{self.clerk}"
 
+    @property
+    def place(self) -> dict[str, str | None]:
+        """Where the member serves, for the audit record."""
+        return {"hall": self.hall, "clerk": self.clerk}
+
     def require(self, permission: Permission) -> None:
         """
         Raises:
@@ -34,6 +39,16 @@ class StaffMember(NamedTuple):
         """
         if not self.active or permission not in self.permissions:
             raise Refused(ErrorCode.FORBIDDEN, detail=f"needs the permission {permission}")
+
+    def require_at_hall(self, permission: Permission) -> None:
+        """As `require`, of a clerk.
+
+        Raises:
+            Refused: FORBIDDEN, also of a member without a hall.
+        """
+        self.require(permission)
+        if self.clerk is None:
+            raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")
 
 
 class ApprovalState(StrEnum):

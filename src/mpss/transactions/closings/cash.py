@@ -57,9 +57,7 @@ class CashPayoutCommand(Asking):
             amount_fen=balance.balance_fen,
             restricted_fen=balance.restricted_fen,
         )
-        detail = {
-            "transaction": str(done.id), "document": self.document, "hall": self.staff.hall, "clerk": self.staff.clerk,
-        }  # fmt: skip
+        detail = {"transaction": str(done.id), "document": self.document, **self.staff.place}
         subject = AccountId.outside(account.id)
         audited = audit_row(at=at, actor=str(self.staff.id), action="closing.paid", subject=subject, detail=detail)
         decision = Decision(done, entry=JournalEntry(done.id, done.kind, legs), inserts=[(AUDIT, audited)])

@@ -32,10 +32,11 @@ from mpss.kernel.ids import TransactionId
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.model import StaffMember
+from mpss.staff.permissions import Permission
 from mpss.transactions.closings.bill import pay_out_to_bill, require_charging
 from mpss.transactions.closings.cash import CashPayoutCommand
 from mpss.transactions.closings.model import Block, Payout, Standing, blocks
-from mpss.transactions.closings.rest import require_hall, require_holder
+from mpss.transactions.closings.rest import require_holder
 from mpss.transactions.closings.store import LeftAccount, close_empty, insert_closing, left_accounts, standing_of
 from mpss.transactions.model import Asked
 from mpss.transactions.withdrawals.withdrawal import check_card, pay_out
@@ -109,7 +110,7 @@ async def close_at_counter(
 
     Spec: CM 5.2.3.1, 5.2.5, 6.2.
     """
-    require_hall(staff)
+    staff.require_at_hall(Permission.ACCOUNT_CLOSE)
     if payout not in (Payout.CASH, Payout.PHONE_BILL):
         raise MalformedField(field="payout", problem="must be cash or phone_bill at a hall")
     if payout is Payout.PHONE_BILL:
@@ -145,7 +146,7 @@ async def accounts_left(runtime: Runtime, *, staff: StaffMember, phone: str) -> 
 
     Spec: CM 5.2.4.3, 5.2.6.
     """
-    require_hall(staff)
+    staff.require_at_hall(Permission.ACCOUNT_CLOSE)
     async with runtime.database.read() as uow:
         return await left_accounts(uow, parse_phone(phone))
 
@@ -167,7 +168,7 @@ async def pay_out_cash(
 
     Spec: CM 5.2.3.4, 6.2.
     """
-    require_hall(staff)
+    staff.require_at_hall(Permission.ACCOUNT_CLOSE)
     checked = await look_at(runtime, shown, phone=phone)
     phone = parse_phone(phone)
     now = runtime.clock.now()

@@ -112,7 +112,7 @@ class ClaimRest(Asking):
         done = self._transaction(TransactionState.SUCCEEDED, today, rest.amount_fen)
         detail = {
             "transaction": str(done.id), "rest": TransactionId.outside(rest.id), "document": self.document,
-            "hall": self.staff.hall, "clerk": self.staff.clerk,
+            **self.staff.place,
         }  # fmt: skip
         assert rest.account_id is not None
         subject = AccountId.outside(rest.account_id)
@@ -158,7 +158,7 @@ async def rests_by_phone(runtime: Runtime, *, staff: StaffMember, phone: str) ->
         MalformedField: `phone`.
         Refused: FORBIDDEN, needs account_close and a hall.
     """
-    require_hall(staff)
+    staff.require_at_hall(Permission.ACCOUNT_CLOSE)
     async with runtime.database.read() as uow:
         return await waiting_rests(uow, phone=parse_phone(phone))
 
@@ -174,7 +174,7 @@ async def pay_rest(runtime: Runtime, *, staff: StaffMember, key: str, rest_id: U
 
     Spec: CM 5.2.3.4.
     """
-    require_hall(staff)
+    staff.require_at_hall(Permission.ACCOUNT_CLOSE)
     async with runtime.database.read() as uow:
         rest = await find_rest(uow, rest_id)
     if rest is None:
@@ -203,13 +203,3 @@ async def require_holder(
             refusal = await not_the_holder(uow, runtime, locked[0], checked, staff=staff, now=now, by_phone=False)
     if refusal is not None:
         raise Refused(refusal)
-
-
-def require_hall(staff: StaffMember) -> None:
-    """
-    Raises:
-        Refused: FORBIDDEN, needs account_close and a hall.
-    """
-    staff.require(Permission.ACCOUNT_CLOSE)
-    if staff.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="customers are served by the clerk of a hall")

@@ -21,7 +21,7 @@ from mpss.config import Policy
 from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.desk.store import TRANSACTIONS
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.errors import ErrorCode, MalformedField
 from mpss.kernel.ids import TransactionId
 from mpss.kernel.phone import parse_phone
 from mpss.ledger.post import BALANCES
@@ -155,7 +155,5 @@ async def undo_cash_topup(runtime: Runtime, *, staff: StaffMember, key: str, ori
 
 
 def _caller(staff: StaffMember) -> str:
-    staff.require(Permission.CASH_TOPUP)
-    if staff.clerk is None:
-        raise Refused(ErrorCode.FORBIDDEN, detail="cash is taken by the clerk of a hall")
+    staff.require_at_hall(Permission.CASH_TOPUP)
     return staff.caller
