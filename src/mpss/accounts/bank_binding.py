@@ -8,14 +8,11 @@ again is answered as before and told once; (3) all bound cards of an account hav
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from mpss.accounts.card_model import CardPurpose, CardRow, CardState, parse_card_number, parse_holder_name
 from mpss.accounts.card_store import bound_cards, cards_of_number, insert_card
-from mpss.accounts.cards import active_account, card_digests, live_account, moved, tell_of_card
+from mpss.accounts.cards import active_account, card_digests, moved, tell_of_card
+from mpss.accounts.locks import lock_live, wallet_of
 from mpss.accounts.machine import CardEvent
-from mpss.accounts.store import find_wallet
-from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CardId
 from mpss.kernel.masking import mask_tail
@@ -38,7 +35,7 @@ async def bind_by_bank(runtime: Runtime, *, bank: str, phone: str, card_number: 
     digests = card_digests(key_store, number)
     number_sealed, name_sealed = key_store.seal(number.encode()), key_store.seal(name.encode())
     async with runtime.database.transaction() as uow:
-        account = await active_account(uow, await _account_of(uow, phone), at=now)
+        account = await active_account(uow, await wallet_of(uow, phone), at=now)
         for bound in await bound_cards(uow, account.id):
             if key_store.unseal(bound.name_sealed).decode() != name:
                 raise Refused(ErrorCode.CARD_REFUSED, detail="the account's cards must have one holder")
@@ -70,7 +67,7 @@ async def unbind_by_bank(runtime: Runtime, *, bank: str, phone: str, card_number
     phone, number = parse_phone(phone), parse_card_number(card_number)
     now, digests = runtime.clock.now(), card_digests(runtime.ports.key_store, number)
     async with runtime.database.transaction() as uow:
-        account = await live_account(uow, await _account_of(uow, phone))
+        account, _ = await lock_live(uow, await wallet_of(uow, phone))
         known = [card for card in await cards_of_number(uow, account.id, digests=digests) if card.bank == bank]
         for card in known:
             if card.state is CardState.BOUND:
@@ -78,10 +75,3 @@ async def unbind_by_bank(runtime: Runtime, *, bank: str, phone: str, card_number
                 return
     if not any(card.state is CardState.UNBOUND for card in known):
         raise Refused(ErrorCode.UNKNOWN_CARD)
-
-
-async def _account_of(uow: UnitOfWork, phone: str) -> UUID:
-    account_id = await find_wallet(uow, phone=phone)
-    if account_id is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return account_id

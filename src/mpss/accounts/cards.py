@@ -27,11 +27,11 @@ from mpss.accounts.card_model import (
 from mpss.accounts.card_store import bound_cards, find_card, insert_card, is_bound, move_card, next_numbers
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose, check_code, request_code, use_code
+from mpss.accounts.locks import lock_live
 from mpss.accounts.machine import BANK_CARD, CardEvent
-from mpss.accounts.model import AccountRow, Life
+from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import tell_holder
 from mpss.accounts.state import Operation
-from mpss.accounts.store import lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import CardId
@@ -200,7 +200,7 @@ async def unbind(runtime: Runtime, *, account_id: UUID, card_id: UUID) -> None:
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account = await live_account(uow, account_id)
+        account, _ = await lock_live(uow, account_id)
         # The rest of an account that is being closed may be on its way to the card.
         refusal = check_state(account, Operation.UNBIND_CARD, at=now)
         if refusal is not None:
@@ -310,25 +310,13 @@ async def found_card(uow: UnitOfWork, card_id: UUID, account_id: UUID) -> CardRo
     return card
 
 
-async def live_account(uow: UnitOfWork, account_id: UUID) -> AccountRow:
-    """The account, locked, pending or active.
-
-    Raises:
-        Refused: UNKNOWN_ACCOUNT.
-    """
-    locked = await lock_account(uow, account_id)
-    if locked is None or locked[0].life is Life.CLOSED:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return locked[0]
-
-
 async def active_account(uow: UnitOfWork, account_id: UUID, *, at: datetime) -> AccountRow:
     """The account, locked, in a state that lets cards be bound.
 
     Raises:
         Refused: UNKNOWN_ACCOUNT, or what its state refuses with.
     """
-    account = await live_account(uow, account_id)
+    account, _ = await lock_live(uow, account_id)
     refusal = check_state(account, Operation.BIND_CARD, at=at)
     if refusal is not None:
         raise Refused(refusal)

@@ -16,10 +16,8 @@ from mpss.accounts.cards import (
     unbind_by_digits,
     verify_card,
 )
-from mpss.accounts.store import find_wallet
-from mpss.kernel.errors import ErrorCode, Refused
+from mpss.accounts.locks import wallet_of
 from mpss.kernel.ids import AccountId
-from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.staff.model import StaffMember
@@ -91,10 +89,7 @@ async def unbind_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str,
 async def _account_of(runtime: Runtime, staff: StaffMember, phone: str) -> AccountId:
     staff.require_at_hall(Permission.CARD_MANAGE)
     async with runtime.database.read() as uow:
-        account_id = await find_wallet(uow, phone=parse_phone(phone))
-    if account_id is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return AccountId.from_uuid(account_id)
+        return AccountId.from_uuid(await wallet_of(uow, phone))
 
 
 def _detail(staff: StaffMember, card: BoundCard) -> dict[str, str | None]:

@@ -9,11 +9,8 @@ from typing import Any
 from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import NO_PARAMS, tell_holder
 from mpss.accounts.state_store import Owner, insert_event
-from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
-from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId, OutboxId
-from mpss.kernel.phone import parse_phone
 from mpss.outbox.model import notice
 from mpss.outbox.store import enqueue
 from mpss.staff.audit import NO_DETAIL, record
@@ -73,17 +70,3 @@ async def changed_by_clock(uow: UnitOfWork, owners: Sequence[Owner], event: str,
         for owner in owners
     ]  # fmt: skip
     await enqueue(uow, rows)
-
-
-async def lock_by_phone(uow: UnitOfWork, phone: str) -> AccountRow:
-    """The number's wallet, locked.
-
-    Raises:
-        MalformedField: `phone`.
-        Refused: UNKNOWN_ACCOUNT.
-    """
-    account_id = await find_wallet(uow, phone=parse_phone(phone))
-    locked = None if account_id is None else await lock_account(uow, account_id)
-    if locked is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return locked[0]

@@ -6,14 +6,12 @@ Decision: ADR-0030.
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
 from mpss.accounts.links import send_link
+from mpss.accounts.locks import lock_allowed
 from mpss.accounts.model import AccountRow, FreezeKind, Loss
 from mpss.accounts.state import Operation
-from mpss.accounts.store import lock_account
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
 
@@ -27,21 +25,17 @@ async def request_change_link(runtime: Runtime, *, account_id: UUID, operation: 
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        refusal = _refusal(None if locked is None else locked[0], operation, now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        account = locked[0]
+        account, _ = await lock_allowed(uow, account_id, operation, at=now)
+        refusal = _refusal(account, operation)
+        if refusal is not None:
+            raise Refused(refusal)
         await send_link(
             uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now,
             operation=operation,
         )  # fmt: skip
 
 
-def _refusal(account: AccountRow | None, operation: Operation, now: datetime) -> ErrorCode | None:
-    refusal = check_state(account, operation, at=now)
-    if account is None or refusal is not None:
-        return refusal
+def _refusal(account: AccountRow, operation: Operation) -> ErrorCode | None:
     if operation is Operation.LIFT_LOSS and account.loss is Loss.WRITTEN:
         return ErrorCode.LOSS_WRITTEN
     if operation is Operation.LIFT_LOSS and account.loss is Loss.NONE:

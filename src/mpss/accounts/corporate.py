@@ -20,11 +20,11 @@ from mpss.accounts.customers import checked_images, clerk_of, place_of, verify_c
 from mpss.accounts.group_model import Membership
 from mpss.accounts.group_store import find_membership
 from mpss.accounts.identity import IdentityClaim, Image, parse_identity
+from mpss.accounts.locks import lock_known, wallet_of
 from mpss.accounts.model import AccountClass, AccountRow, Life
 from mpss.accounts.notify import check_language, tell_holder
 from mpss.accounts.open import new_wallet
 from mpss.accounts.open_at_counter import BY_HALL, CounterAccount, welcome
-from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
@@ -156,7 +156,7 @@ async def members_of(
     """
     clerk_of(by, Permission.ACCOUNT_OPEN)
     async with runtime.database.transaction() as uow:
-        master = await _locked(uow, await _wallet(uow, master_phone, "master_phone"))
+        master, _ = await lock_known(uow, await wallet_of(uow, master_phone, field="master_phone"))
         _check_master(master)
         return await store.list_members(uow, master.id, after=after, limit=limit)
 
@@ -170,7 +170,7 @@ async def own_members(runtime: Runtime, *, account_id: UUID, after: UUID | None,
     Spec: CM 5.2.1.2.
     """
     async with runtime.database.transaction() as uow:
-        master = await _locked(uow, account_id)
+        master, _ = await lock_known(uow, account_id)
         if master.account_class is not AccountClass.CORPORATE:
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="it is no corporate account")
         return await store.list_members(uow, master.id, after=after, limit=limit)
@@ -207,28 +207,14 @@ def _check_master(master: AccountRow) -> None:
 
 async def _pair(uow: UnitOfWork, master_phone: str, member_phone: str) -> tuple[AccountRow, AccountRow]:
     ids = [
-        await _wallet(uow, phone, field)
+        await wallet_of(uow, phone, field=field)
         for phone, field in ((master_phone, "master_phone"), (member_phone, "member_phone"))
     ]
     # In id order, as the desk locks.
-    rows = {account_id: await _locked(uow, account_id) for account_id in sorted(ids)}
+    rows = {account_id: (await lock_known(uow, account_id))[0] for account_id in sorted(ids)}
     master, member = rows[ids[0]], rows[ids[1]]
     _check_master(master)
     return master, member
-
-
-async def _wallet(uow: UnitOfWork, phone: str, field: str) -> UUID:
-    account_id = await find_wallet(uow, phone=parse_phone(phone, field=field))
-    if account_id is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT, field=field)
-    return account_id
-
-
-async def _locked(uow: UnitOfWork, account_id: UUID) -> AccountRow:
-    locked = await lock_account(uow, account_id)
-    if locked is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return locked[0]
 
 
 async def _tell(

@@ -15,21 +15,20 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from uuid import UUID
 
-from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, lock_by_phone
+from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
 from mpss.accounts.freeze_change import CARRIED_OUT, OPERATIONS, Proposed, check_part, require_standing
 from mpss.accounts.freeze_store import end_due_freezes, freezes_of, insert_freeze, release_of_user
+from mpss.accounts.locks import lock_allowed, lock_by_phone, wallet_of
 from mpss.accounts.model import AccountRow, Freeze, FreezeKind
 from mpss.accounts.proven import Proofs, proven
 from mpss.accounts.state import Operation
-from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, ApprovalId, FreezeId
 from mpss.kernel.money import MAX_FEN
-from mpss.kernel.phone import parse_phone
 from mpss.kernel.text import check_line
 from mpss.runtime import Runtime
 from mpss.staff.approvals import decide, propose, waiting
@@ -51,11 +50,7 @@ async def freeze_by_user(runtime: Runtime, *, account_id: UUID, until: date | No
     now = runtime.clock.now()
     ends_at = _ends_at(until, now, within_days=runtime.policy.user_freeze_days)
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0], Operation.FREEZE, at=now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        account = locked[0]
+        account, _ = await lock_allowed(uow, account_id, Operation.FREEZE, at=now)
         if _ends_earlier(ends_at, account, now):
             raise Refused(
                 ErrorCode.ILLEGAL_STATE, detail="it is frozen for longer already; unfreeze it first", field="until"
@@ -215,11 +210,9 @@ async def decide_freeze(
         payload = await decide(uow, approval_id=approval_id, kind=kind, by=staff, approve=approve, now=now)
         if not approve:
             return
-        locked = await lock_account(uow, AccountId.parse(payload["account_id"], field="account_id"))
-        refusal = check_state(None if locked is None else locked[0], OPERATIONS[kind], at=now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        await CARRIED_OUT[kind](uow, locked[0], payload, staff, now)
+        account_id = AccountId.parse(payload["account_id"], field="account_id")
+        account, _ = await lock_allowed(uow, account_id, OPERATIONS[kind], at=now)
+        await CARRIED_OUT[kind](uow, account, payload, staff, now)
 
 
 async def open_proposals(runtime: Runtime, *, kind: StrEnum) -> list[ApprovalRow]:
@@ -237,10 +230,7 @@ async def freezes_by_phone(runtime: Runtime, *, staff: StaffMember, phone: str) 
     """
     staff.require(Permission.ACCOUNT_FREEZE)
     async with runtime.database.read() as uow:
-        account_id = await find_wallet(uow, phone=parse_phone(phone))
-        if account_id is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-        return await freezes_of(uow, account_id)
+        return await freezes_of(uow, await wallet_of(uow, phone))
 
 
 async def end_dated_freezes(runtime: Runtime) -> int:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from mpss.accounts.locks import wallet_of
 from mpss.accounts.state_store import AccountEvent, events_of
-from mpss.accounts.store import find_wallet
-from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId
-from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.staff.members import PLATFORM
@@ -35,9 +33,7 @@ async def history_by_phone(
         by.require(Permission.ACCOUNT_VIEW)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account_id = await find_wallet(uow, phone=parse_phone(phone))
-        if account_id is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        account_id = await wallet_of(uow, phone)
         await record(
             uow, at=now, actor=PLATFORM if by is None else str(by.id), action="account.history",
             subject=AccountId.outside(account_id), detail={"hall": None if by is None else by.hall},

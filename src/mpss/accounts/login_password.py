@@ -21,14 +21,13 @@ from mpss.accounts import token_store
 from mpss.accounts.boss_asking import check_number
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose, check_code, use_code
-from mpss.accounts.model import AccountRow, Life
+from mpss.accounts.locks import lock_live
 from mpss.accounts.notify import tell, tell_holder
 from mpss.accounts.password_store import clear_login, count_login, lock_login, set_login
 from mpss.accounts.sign_in import Session, SignedIn, start_session
 from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.accounts.state import Operation
-from mpss.accounts.store import find_wallet, lock_account
-from mpss.db.database import UnitOfWork
+from mpss.accounts.store import find_wallet
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
@@ -57,7 +56,7 @@ async def set_login_password(runtime: Runtime, *, session: Session, code: str, p
     hashed = await _in_a_thread(_HASHER.hash, password)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account = await _lock(uow, session.account_id)
+        account, _ = await lock_live(uow, session.account_id)
         refusal = check_state(account, Operation.SET_PASSWORD, at=now)
         if refusal is not None:
             raise Refused(refusal)
@@ -137,10 +136,3 @@ async def _in_a_thread(work: Callable[..., T], *given: str) -> T:
     """Run what takes the processor a while, no more than a few of them at a time."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_THREADS, work, *given)
-
-
-async def _lock(uow: UnitOfWork, account_id: UUID) -> AccountRow:
-    locked = await lock_account(uow, account_id)
-    if locked is None or locked[0].life is Life.CLOSED:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return locked[0]

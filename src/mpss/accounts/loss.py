@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from mpss.accounts import token_store
-from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff, lock_by_phone
+from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
 from mpss.accounts.counter_check import Shown, look_at, not_the_holder
 from mpss.accounts.holder_proof import is_real_name, prove_holder
+from mpss.accounts.locks import lock_by_phone, lock_known
 from mpss.accounts.model import AccountRow, Loss
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
 from mpss.accounts.password_tries import count_try
@@ -44,12 +45,10 @@ async def report_loss(runtime: Runtime, *, account_id: UUID, channel: str, kept:
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        if locked is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-        until = await _oral(uow, runtime, locked[0], now, kept=kept)
+        account, _ = await lock_known(uow, account_id)
+        until = await _oral(uow, runtime, account, now, kept=kept)
         await changed(
-            uow, locked[0], "loss_reported", actor=SUBSCRIBER, now=now, detail={"loss": "oral", "channel": channel},
+            uow, account, "loss_reported", actor=SUBSCRIBER, now=now, detail={"loss": "oral", "channel": channel},
             params={"days": runtime.policy.loss_oral_days},
         )  # fmt: skip
     return until

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from mpss.accounts.change import SUBSCRIBER, changed
 from mpss.accounts.channel_store import used_by_channel
-from mpss.accounts.checks import check_state
 from mpss.accounts.limit_model import NO_LIMIT, Caps, Counts, LimitOperation, same_month
 from mpss.accounts.limit_queries import Used, caps_now, used_of
+from mpss.accounts.locks import lock_allowed, lock_known, wallet_of
 from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import NO_PARAMS
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
@@ -23,13 +23,12 @@ from mpss.accounts.password_tries import count_try
 from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.accounts.spray import noticed
 from mpss.accounts.state import Operation
-from mpss.accounts.store import find_wallet, lock_account, set_own_limits
+from mpss.accounts.store import set_own_limits
 from mpss.config import Policy
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId
-from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
 from mpss.staff.audit import record
 from mpss.staff.members import PLATFORM
@@ -181,11 +180,7 @@ async def carry_out(
     tried = b"" if password is None else fingerprint(key_store, password)
     wrong = None
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0], Operation.SET_LIMIT, at=now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        account, usage = locked
+        account, usage = await lock_allowed(uow, account_id, Operation.SET_LIMIT, at=now)
         made = await change(uow, account)
         if made is None:
             return
@@ -217,10 +212,7 @@ async def limits_of(runtime: Runtime, *, account_id: UUID, channel: str) -> Acco
     """
     now, policy = runtime.clock.now(), runtime.policy
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        if locked is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-        account = locked[0]
+        account, _ = await lock_known(uow, account_id)
         caps = await caps_now(uow, account.account_class, LimitOperation, at=now, channel=channel)
         found, longer = await used_of(uow, account_id, today=business_date(now, cut=runtime.settings.day_cut))
         limited = [each.value for each, cap in caps.items() if cap.counts_channel]
@@ -275,9 +267,7 @@ async def limits_by_phone(runtime: Runtime, *, by: StaffMember | None, phone: st
     if by is not None:
         by.require(Permission.ACCOUNT_VIEW)
     async with runtime.database.transaction() as uow:
-        account_id = await find_wallet(uow, phone=parse_phone(phone))
-        if account_id is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        account_id = await wallet_of(uow, phone)
         actor, hall = (PLATFORM, None) if by is None else (str(by.id), by.hall)
         await record(
             uow, at=runtime.clock.now(), actor=actor, action="account.limits", subject=AccountId.outside(account_id),

@@ -15,7 +15,8 @@ from mpss.accounts.checks import check_state, is_locked, must_reset, password_cl
 from mpss.accounts.codes import Purpose, check_code, use_code
 from mpss.accounts.holder_proof import asks_holder, document_of, prove_holder
 from mpss.accounts.links import find_link, send_link
-from mpss.accounts.model import AccountRow, Life, UsageRow
+from mpss.accounts.locks import lock_live, wallet_of
+from mpss.accounts.model import AccountRow, UsageRow
 from mpss.accounts.notify import tell_holder
 from mpss.accounts.password_rules import (
     candidate_digests,
@@ -31,7 +32,7 @@ from mpss.accounts.sign_in import Session
 from mpss.accounts.sim_cooling import refuse_new_sim
 from mpss.accounts.spray import hot, noticed
 from mpss.accounts.state import Operation
-from mpss.accounts.store import find_wallet, lock_account, save_usage, set_password
+from mpss.accounts.store import find_wallet, save_usage, set_password
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.phone import parse_phone
@@ -50,7 +51,7 @@ async def request_link(runtime: Runtime, *, phone: str) -> None:
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account, _ = await _lock_wallet(uow, parse_phone(phone))
+        account, _ = await lock_live(uow, await wallet_of(uow, phone))
         _refuse_stopped(account, now)
         await refuse_new_sim(uow, runtime, account.id, now=now)
         await send_link(uow, runtime, account_id=account.id, phone=account.phone, language=account.language, now=now)
@@ -75,7 +76,7 @@ async def set_by_link(runtime: Runtime, *, token: str, password: str, identity_t
         await prove_holder(runtime, account_id=account_id, tail=identity_tail)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account, usage = await _lock(uow, account_id)
+        account, usage = await lock_live(uow, account_id)
         _refuse_stopped(account, now)
         await refuse_new_sim(uow, runtime, account.id, now=now)
         check_new(password, phone=account.phone)
@@ -109,7 +110,7 @@ async def set_by_code(
         await prove_holder(runtime, account_id=account_id, tail=identity_tail)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account, usage = await _lock_wallet(uow, phone)
+        account, usage = await lock_live(uow, await wallet_of(uow, phone))
         _refuse_stopped(account, now)
         await refuse_new_sim(uow, runtime, account.id, now=now)
         await use_code(uow, code_id, now=now)
@@ -136,7 +137,7 @@ async def change(runtime: Runtime, *, session: Session, old_password: str, new_p
     tried = fingerprint(key_store, old_password)
     challenged = await hot(runtime, tried, source)
     async with runtime.database.transaction() as uow:
-        account, usage = await _lock(uow, session.account_id)
+        account, usage = await lock_live(uow, session.account_id)
         _refuse_stopped(account, now)
         refusal = await count_try(
             uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=challenged,
@@ -165,7 +166,7 @@ async def unlock(runtime: Runtime, *, phone: str, code: str) -> None:
     code_id = await check_code(runtime, phone=phone, purpose=Purpose.UNLOCK, code=code)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account, usage = await _lock_wallet(uow, phone)
+        account, usage = await lock_live(uow, await wallet_of(uow, phone))
         _refuse_stopped(account, now)
         await refuse_new_sim(uow, runtime, account.id, now=now)
         if must_reset(usage, runtime.policy):
@@ -227,17 +228,3 @@ def _refuse_stopped(account: AccountRow, now: datetime) -> None:
     refusal = check_state(account, Operation.SET_PASSWORD, at=now)
     if refusal is not None:
         raise Refused(refusal)
-
-
-async def _lock_wallet(uow: UnitOfWork, phone: str) -> tuple[AccountRow, UsageRow]:
-    account_id = await find_wallet(uow, phone=phone)
-    if account_id is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return await _lock(uow, account_id)
-
-
-async def _lock(uow: UnitOfWork, account_id: UUID) -> tuple[AccountRow, UsageRow]:
-    locked = await lock_account(uow, account_id)
-    if locked is None or locked[0].life is Life.CLOSED:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return locked

@@ -10,11 +10,11 @@ from mpss.accounts import token_store
 from mpss.accounts.checks import password_cleared
 from mpss.accounts.counter_check import Shown, look_at, not_the_holder
 from mpss.accounts.links import send_link
-from mpss.accounts.model import Life
+from mpss.accounts.locks import lock_live, wallet_of
 from mpss.accounts.password_store import clear_password, retire_password
 from mpss.accounts.sim_cooling import refuse_new_sim
-from mpss.accounts.store import find_wallet, lock_account, save_usage
-from mpss.kernel.errors import ErrorCode, Refused
+from mpss.accounts.store import save_usage
+from mpss.kernel.errors import Refused
 from mpss.kernel.ids import AccountId
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
@@ -40,11 +40,7 @@ async def reset_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, 
     checked = await look_at(runtime, shown, phone=phone)
     phone, now = parse_phone(phone), runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account_id = await find_wallet(uow, phone=phone)
-        locked = None if account_id is None else await lock_account(uow, account_id)
-        if locked is None or locked[0].life is Life.CLOSED:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-        account, usage = locked
+        account, usage = await lock_live(uow, await wallet_of(uow, phone))
         if account.customer_id is None:
             await refuse_new_sim(uow, runtime, account.id, now=now)
         refusal = await not_the_holder(uow, runtime, account, checked, staff=staff, now=now, by_phone=False)

@@ -16,15 +16,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
+from mpss.accounts.locks import lock_allowed
 from mpss.accounts.model import AccountRow
 from mpss.accounts.notify import tell_holder
 from mpss.accounts.payee_model import Payee
 from mpss.accounts.payee_store import dissolve, insert_payee, payees_of, set_limits
 from mpss.accounts.proven import Proofs, proven
 from mpss.accounts.state import Operation
-from mpss.accounts.store import lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, Refused
@@ -100,11 +99,7 @@ async def dissolve_payee(runtime: Runtime, *, account_id: UUID, payee_id: UUID) 
     """
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0], Operation.UNBIND_CARD, at=now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        account, _ = locked
+        account, _ = await lock_allowed(uow, account_id, Operation.UNBIND_CARD, at=now)
         found = [payee for payee in await payees_of(uow, account_id) if payee.id == payee_id]
         if not found:
             raise Refused(ErrorCode.UNKNOWN_PAYEE)

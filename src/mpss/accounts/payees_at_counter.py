@@ -7,13 +7,11 @@ one the customer would have set up, and the owner of the phone is told as then. 
 from __future__ import annotations
 
 from mpss.accounts.checks import check_state
-from mpss.accounts.model import AccountRow
+from mpss.accounts.locks import lock_by_phone
 from mpss.accounts.payee_model import Payee
 from mpss.accounts.payee_store import payees_of
 from mpss.accounts.payees import check_limits, check_new, new_payee, place, take_off
 from mpss.accounts.state import Operation
-from mpss.accounts.store import find_wallet, lock_account
-from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId, PayeeId
 from mpss.kernel.phone import parse_phone
@@ -42,7 +40,7 @@ async def add_payee_at_counter(
     hours = policy.payee_counter_cooling_hours
     payee = new_payee(payee_phone, single_limit_fen, daily_limit_fen, now=now, cooling_hours=hours)
     async with runtime.database.transaction() as uow:
-        account = await _lock(uow, phone)
+        account = await lock_by_phone(uow, phone)
         standing = await payees_of(uow, account.id)
         refusal = check_state(account, Operation.SET_PAYEE, at=now) or check_new(
             payee_phone, account, standing, most=policy.payees_per_account
@@ -74,7 +72,7 @@ async def dissolve_payee_at_counter(runtime: Runtime, *, staff: StaffMember, pho
     phone, payee_phone = parse_phone(phone), parse_phone(payee_phone, field="payee_phone")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account = await _lock(uow, phone)
+        account = await lock_by_phone(uow, phone)
         found = [payee for payee in await payees_of(uow, account.id) if payee.phone == payee_phone]
         if not found:
             raise Refused(ErrorCode.UNKNOWN_PAYEE)
@@ -82,11 +80,3 @@ async def dissolve_payee_at_counter(runtime: Runtime, *, staff: StaffMember, pho
         detail = {"payee_id": PayeeId.outside(found[0].id), **staff.place}
         subject = AccountId.outside(account.id)
         await record(uow, at=now, actor=str(staff.id), action="payee.dissolve", subject=subject, detail=detail)
-
-
-async def _lock(uow: UnitOfWork, phone: str) -> AccountRow:
-    account_id = await find_wallet(uow, phone=phone)
-    locked = None if account_id is None else await lock_account(uow, account_id)
-    if locked is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    return locked[0]

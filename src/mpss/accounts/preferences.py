@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from mpss.accounts.model import Life
+from mpss.accounts.locks import lock_known, lock_live
 from mpss.accounts.notify import check_language
-from mpss.accounts.store import lock_account
-from mpss.kernel.errors import ErrorCode, MalformedField, Refused
+from mpss.kernel.errors import MalformedField
 from mpss.notices.preference_model import Preferences
 from mpss.notices.preference_store import preferences_of, save_language, save_preferences
 from mpss.runtime import Runtime
@@ -27,10 +26,8 @@ async def read_wishes(runtime: Runtime, *, account_id: UUID) -> Wishes:
         Refused: UNKNOWN_ACCOUNT.
     """
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        if locked is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-        return Wishes(locked[0].language, await preferences_of(uow, account_id))
+        account, _ = await lock_known(uow, account_id)
+        return Wishes(account.language, await preferences_of(uow, account_id))
 
 
 async def set_wishes(runtime: Runtime, *, account_id: UUID, wishes: Wishes) -> None:
@@ -48,8 +45,6 @@ async def set_wishes(runtime: Runtime, *, account_id: UUID, wishes: Wishes) -> N
         missing = "quiet_from" if preferences.quiet_from is None else "quiet_to"
         raise MalformedField(field=missing, problem="must be given with the other end of the quiet hours")
     async with runtime.database.transaction() as uow:
-        locked = await lock_account(uow, account_id)
-        if locked is None or locked[0].life is Life.CLOSED:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        await lock_live(uow, account_id)
         await save_language(uow, account_id, wishes.language)
         await save_preferences(uow, account_id, preferences)

@@ -13,14 +13,14 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from mpss.accounts import token_store
-from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose, check_code, use_code
+from mpss.accounts.locks import lock_allowed
 from mpss.accounts.model import AccountRow
 from mpss.accounts.password_rules import candidate_digests, check_form, fingerprint
 from mpss.accounts.password_tries import count_try
 from mpss.accounts.spray import hot, noticed
 from mpss.accounts.state import Operation
-from mpss.accounts.store import lock_account, phone_of
+from mpss.accounts.store import phone_of
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.runtime import Runtime
@@ -80,11 +80,7 @@ async def proven(
         if link is not None:
             # Before the password: without a link that holds nobody tries one.
             await _check_link(uow, link, account_id, operation, now)
-        locked = await lock_account(uow, account_id)
-        refusal = check_state(None if locked is None else locked[0], operation, at=now)
-        if locked is None or refusal is not None:
-            raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
-        account, usage = locked
+        account, usage = await lock_allowed(uow, account_id, operation, at=now)
         found = await check(uow, account)
         wrong = await count_try(
             uow, runtime, account, usage, candidate_digests=candidates, tried=tried, challenged=challenged,

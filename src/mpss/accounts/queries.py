@@ -8,6 +8,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from mpss.accounts.checks import check_voucher_tries, is_locked, must_reset, spent_on
+from mpss.accounts.locks import wallet_of
 from mpss.accounts.model import AccountClass, AccountKind, FreezeKind, Life, Loss, UsageRow
 from mpss.accounts.state import EffectiveState, StateFacts, effective_state
 from mpss.accounts.store import find_wallet
@@ -15,7 +16,6 @@ from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import business_date
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import AccountId
-from mpss.kernel.phone import parse_phone
 from mpss.ledger.model import Balance
 from mpss.runtime import Runtime
 
@@ -128,9 +128,7 @@ async def overview_by_phone(runtime: Runtime, *, phone: str) -> AccountOverview:
         Refused: UNKNOWN_ACCOUNT.
     """
     async with runtime.database.read() as uow:
-        account_id = await find_wallet(uow, phone=parse_phone(phone))
-    if account_id is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        account_id = await wallet_of(uow, phone)
     return await overview(runtime, account_id=account_id)
 
 

@@ -16,7 +16,6 @@ from uuid import UUID
 
 from mpss.accounts import customer_store as store
 from mpss.accounts.change import SUBSCRIBER, changed
-from mpss.accounts.checks import check_state
 from mpss.accounts.customer_model import CustomerKind, SubmissionRow, SubmissionState, Verification
 from mpss.accounts.customers import (
     ShownCustomer,
@@ -29,11 +28,11 @@ from mpss.accounts.customers import (
     write_customer,
 )
 from mpss.accounts.identity import IdentityClaim, Image, parse_identity
+from mpss.accounts.locks import lock_allowed, lock_known, wallet_of
 from mpss.accounts.model import AccountClass, AccountRow
 from mpss.accounts.notify import tell_holder
 from mpss.accounts.state import Operation
 from mpss.accounts.state_store import insert_event
-from mpss.accounts.store import find_wallet, lock_account
 from mpss.db.database import UnitOfWork
 from mpss.kernel.clock import SHANGHAI
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
@@ -118,9 +117,7 @@ async def upgrade_at_counter(
     checked_images(identity, images)
     key_store = runtime.ports.key_store
     async with runtime.database.transaction() as uow:
-        account_id = await find_wallet(uow, phone=number)
-        if account_id is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        account_id = await wallet_of(uow, number)
         account = await account_to_upgrade(uow, account_id, at=now)
         if (identity.kind is CustomerKind.CORPORATE) != (account.account_class is AccountClass.CORPORATE):
             raise Refused(ErrorCode.ILLEGAL_STATE, detail="a company's licence is of a company's account alone")
@@ -163,9 +160,7 @@ async def identity_at_counter(runtime: Runtime, *, by: StaffMember | None, phone
     """
     actor, number, now = clerk_of(by, Permission.IDENTITY_MANAGE), parse_phone(phone), runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account_id = await find_wallet(uow, phone=number)
-        if account_id is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
+        account_id = await wallet_of(uow, number)
         subject = AccountId.outside(account_id)
         await record(uow, at=now, actor=actor, action="identity.show", subject=subject, detail=place_of(by))
         return await _identity_of(uow, runtime, account_id)
@@ -189,11 +184,7 @@ async def account_to_upgrade(uow: UnitOfWork, account_id: UUID, *, at: datetime)
     Raises:
         Refused: UNKNOWN_ACCOUNT, or what its state refuses with.
     """
-    locked = await lock_account(uow, account_id)
-    account = None if locked is None else locked[0]
-    refusal = check_state(account, Operation.UPGRADE, at=at)
-    if account is None or refusal is not None:
-        raise Refused(refusal or ErrorCode.UNKNOWN_ACCOUNT)
+    account, _ = await lock_allowed(uow, account_id, Operation.UPGRADE, at=at)
     return account
 
 
@@ -211,10 +202,7 @@ async def tell_upgraded(
 
 
 async def _identity_of(uow: UnitOfWork, runtime: Runtime, account_id: UUID) -> AccountIdentity:
-    locked = await lock_account(uow, account_id)
-    if locked is None:
-        raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-    account = locked[0]
+    account, _ = await lock_known(uow, account_id)
     latest = await store.latest_submission(uow, account_id)
     if account.customer_id is None:
         return AccountIdentity(account.account_class, None, latest)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mpss.accounts.locks import lock_known, wallet_of
 from mpss.accounts.notify import tell
-from mpss.accounts.store import find_wallet, lock_account, save_usage
-from mpss.kernel.errors import ErrorCode, Refused
+from mpss.accounts.store import save_usage
 from mpss.kernel.ids import AccountId
 from mpss.kernel.phone import parse_phone
 from mpss.runtime import Runtime
@@ -26,11 +26,7 @@ async def release_voucher_bar(runtime: Runtime, *, staff: StaffMember, phone: st
     phone = parse_phone(phone)
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
-        account_id = await find_wallet(uow, phone=phone)
-        locked = None if account_id is None else await lock_account(uow, account_id)
-        if locked is None:
-            raise Refused(ErrorCode.UNKNOWN_ACCOUNT)
-        account, usage = locked
+        account, usage = await lock_known(uow, await wallet_of(uow, phone))
         if not usage.voucher_wrong:
             return
         await save_usage(uow, account.id, usage._replace(voucher_wrong=0))

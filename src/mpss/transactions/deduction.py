@@ -17,9 +17,9 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from mpss.accounts.change import lock_by_phone
 from mpss.accounts.freeze_change import require_standing
 from mpss.accounts.freeze_store import FREEZES, earlier_orders
+from mpss.accounts.locks import lock_by_phone
 from mpss.accounts.model import FreezeKind
 from mpss.accounts.state_store import ACCOUNT_EVENTS, event_row
 from mpss.accounts.store import ACCOUNTS, USAGE

@@ -16,10 +16,11 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff, lock_by_phone
+from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
 from mpss.accounts.counter_check import Shown, look_at, not_the_holder
+from mpss.accounts.locks import lock_by_phone
 from mpss.accounts.model import AccountRow, Life, Loss
 from mpss.accounts.proven import Proofs, proven
 from mpss.accounts.queries import find_wallet_id
