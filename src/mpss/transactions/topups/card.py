@@ -26,13 +26,9 @@ from mpss.db.rows import RowSet
 from mpss.desk.model import Answer, Decision, Snapshot, Transaction, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import AccountId, CardId, FundingId, TransactionId
-from mpss.kernel.outcome import Approved
-from mpss.observability import log
-from mpss.ports.bank import BankOperation
 from mpss.risk.screen import remember, screen
 from mpss.risk.store import LISTED, blacklisted, greylisted
 from mpss.runtime import Runtime
-from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import NewRequest, connected, new_request
 from mpss.transactions.funding.store import get_request, taking_request
 from mpss.transactions.model import Asked, Proof
@@ -41,7 +37,7 @@ from mpss.transactions.proof import authenticate, unauthenticated
 from mpss.transactions.queries import get_transaction
 from mpss.transactions.store import key_taken
 from mpss.transactions.topups.card_answer import AnswerCardTopup, debit
-from mpss.transactions.topups.card_call import call_bank, hopeless
+from mpss.transactions.topups.card_call import ask_of_debit
 from mpss.transactions.topups.command import ToppingUp, ToppingUpBy
 from mpss.transactions.topups.limits import Puts, check_topup
 
@@ -205,20 +201,11 @@ async def ask_bank(runtime: Runtime, request_id: UUID, *, first: bool = False) -
         card = await find_card(uow, CardId.parse(request.subject, field="subject"), account_id=topup.account_id)
         debit = await taking_request(uow, topup.id)
     assert card is not None
-    number = runtime.ports.key_store.unseal(card.number_sealed).decode()
-    original = debit if request.operation == BankOperation.REVERSE else None
-    outcome = await call_bank(runtime, request, original, number, first=first)
-    now = runtime.clock.now()
-    give_up = None
-    if request.operation == BankOperation.DEBIT and not first and hopeless(runtime, request, outcome, now):
-        give_up = await new_request(runtime)
-    if not isinstance(outcome, Approved):
-        log.info(
-            "topup.not_approved", counterpart=request.counterpart, reference=request.session, outcome=repr(outcome)
-        )
-    due_at = ask_again_at(request.attempts, now=now)
-    command = AnswerCardTopup(topup, now, request_id, outcome, due_at, FundingId.new(now), give_up=give_up)
-    told = (await runtime.desk.submit(command)).transaction
-    if give_up is not None and told.state is TransactionState.RELEASING:
-        return await ask_bank(runtime, give_up.id) or told
-    return told
+    told = await ask_of_debit(runtime, request, debit, card, first=first, event="topup.not_approved")
+    command = AnswerCardTopup(
+        topup, told.at, request_id, told.outcome, told.due_at, FundingId.new(told.at), give_up=told.give_up
+    )
+    answered = (await runtime.desk.submit(command)).transaction
+    if told.give_up is not None and answered.state is TransactionState.RELEASING:
+        return await ask_bank(runtime, told.give_up.id) or answered
+    return answered

@@ -32,16 +32,12 @@ from mpss.accounts.machine import CardEvent
 from mpss.desk.model import Transaction, TransactionKind, TransactionState, digest_of
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import CardId, FundingId, TransactionId
-from mpss.kernel.outcome import Approved
-from mpss.observability import log
-from mpss.ports.bank import BankOperation
 from mpss.runtime import Runtime
-from mpss.transactions.funding.again import ask_again_at
 from mpss.transactions.funding.bank_request import new_request
 from mpss.transactions.funding.store import get_request, taking_request
 from mpss.transactions.model import Asked
 from mpss.transactions.queries import get_transaction
-from mpss.transactions.topups.card_call import call_bank, hopeless
+from mpss.transactions.topups.card_call import ask_of_debit
 from mpss.transactions.topups.card_verification_answer import AnswerVerification, DebitCardCommand, ReturnDebitCommand
 from mpss.transactions.topups.card_verification_store import (
     ended_verifications,
@@ -184,28 +180,15 @@ async def ask_verification(runtime: Runtime, request_id: UUID, *, first: bool = 
         card_id = CardId.parse(request.subject, field="subject")
         card = await find_card(uow, card_id, account_id=await owner_of_card(uow, card_id))
     assert card is not None
-    number = runtime.ports.key_store.unseal(card.number_sealed).decode()
-    original = taken if request.operation == BankOperation.REVERSE else None
-    outcome = await call_bank(runtime, request, original, number, first=first)
-    now = runtime.clock.now()
-    give_up = None
-    if request.operation == BankOperation.DEBIT and not first and hopeless(runtime, request, outcome, now):
-        give_up = await new_request(runtime)
-    if not isinstance(outcome, Approved):
-        log.info(
-            "card_verification.not_approved",
-            counterpart=request.counterpart,
-            reference=request.session,
-            outcome=repr(outcome),
-        )
-    due_at = ask_again_at(request.attempts, now=now)
+    told = await ask_of_debit(runtime, request, taken, card, first=first, event="card_verification.not_approved")
     command = AnswerVerification(
-        debit, now, request_id, outcome, due_at, FundingId.new(now), card, runtime.policy, back, give_up
-    )
-    told = (await runtime.desk.submit(command)).transaction
-    if give_up is not None and told.state is TransactionState.RELEASING:
-        return await ask_verification(runtime, give_up.id) or told
-    return told
+        debit, told.at, request_id, told.outcome, told.due_at, FundingId.new(told.at), card, runtime.policy, back,
+        told.give_up,
+    )  # fmt: skip
+    answered = (await runtime.desk.submit(command)).transaction
+    if told.give_up is not None and answered.state is TransactionState.RELEASING:
+        return await ask_verification(runtime, told.give_up.id) or answered
+    return answered
 
 
 def _refuse_too_many(debits: int, most: int) -> None:
