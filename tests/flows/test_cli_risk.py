@@ -14,6 +14,7 @@ from tests.flows.test_cli import variables
 from tests.flows.test_cli_accounts import key_of
 from tests.support.center import Center
 from tests.support.clauses import clause
+from tests.support.cli_times import listed
 from tests.support.programs import run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("center")]
@@ -33,7 +34,9 @@ async def test_the_black_list_takes_two_people_in_and_out(shared_center: Center)
     person = await shared_center.subscriber(fen=1_000)
     officer = await key_of(shared_center, "cli officer", "risk_view,risk_manage,risk_approve")
     chief = await key_of(shared_center, "cli chief", "risk_view,risk_manage,risk_approve")
-    made = await said(shared_center, officer, "risk", "enter", "black", "number", person.phone, "--reason", "fraud")
+    black = ("risk", "enter", "black", "number", person.phone, "--reason")
+    assert "reason must be one line" in (await said(shared_center, officer, *black, " ", code=2))["error"]
+    made = await said(shared_center, officer, *black, "fraud")
     assert made["state"] == "proposed"
     decide = ("risk", "decide", made["entry"])
     assert "same" in (await said(shared_center, officer, *decide, code=2))["error"]
@@ -52,8 +55,8 @@ async def test_a_rule_is_changed_by_two_people(shared_center: Center) -> None:
     made = await said(shared_center, officer, *rule)
     assert made["state"] == "proposed"
     assert (await said(shared_center, chief, "risk", "decide-rule", made["version"]))["state"] == "approved"
-    listed = (await said(shared_center, chief, "risk", "rules"))["items"]
-    assert (listed[0]["id"], listed[0]["enabled"]) == (made["version"], False)
+    rules = await listed(shared_center, chief, "risk", "rules")
+    assert (rules[0]["id"], rules[0]["enabled"]) == (made["version"], False)
     assert "figure" in (await said(shared_center, officer, *rule[:-3], "--figure", "count", code=2))["error"]
     assert (await said(shared_center, officer, "risk", "reviews", "--order", "largest"))["items"] == []
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
 from mpss.kernel.ids import RiskEntryId
+from mpss.kernel.text import check_line
 from mpss.notices.model import Event
 from mpss.ports.key_store import KeyStore
 from mpss.risk import store
@@ -58,10 +59,11 @@ async def enter(
     """Put a value on a list: on the grey list at once, on the black one when somebody else has approved.
 
     Raises:
-        MalformedField: `value` is not of the scope's form; `until` is over.
+        MalformedField: `value` is not of the scope's form; `reason` is no line; `until` is over.
         Refused: FORBIDDEN; ILLEGAL_STATE, it is on that list already, or proposed for it.
     """
     by.require(Permission.RISK_MANAGE)
+    check_line(reason, field="reason")
     named, now = read_value(scope, value), runtime.clock.now()
     if until is not None and until <= now:
         raise MalformedField(field="until", problem="must be later than now")
@@ -87,9 +89,11 @@ async def release(runtime: Runtime, *, by: StaffMember, entry_id: UUID, reason: 
     """Take an entry off the grey list, or ask somebody else to take it off the black one.
 
     Raises:
+        MalformedField: `reason` is no line.
         Refused: FORBIDDEN; NOT_FOUND; ILLEGAL_STATE, it is not in force, or its release was asked for.
     """
     by.require(Permission.RISK_MANAGE)
+    check_line(reason, field="reason")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         entry = await _locked(uow, entry_id)

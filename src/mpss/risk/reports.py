@@ -16,6 +16,7 @@ from uuid import UUID
 from mpss.db.database import UnitOfWork
 from mpss.kernel.errors import ErrorCode, Refused
 from mpss.kernel.ids import RiskReportId
+from mpss.kernel.text import check_line
 from mpss.observability import RISK_REPORTS_OPEN
 from mpss.risk import report_store
 from mpss.risk.machine import REPORT, ReportEvent
@@ -110,9 +111,11 @@ async def review_report(
     """Say of a report that it was made to the authority, or why it is none. A repeat finds it decided.
 
     Raises:
+        MalformedField: `reason` is no line.
         Refused: FORBIDDEN; NOT_FOUND; ILLEGAL_STATE, it was reviewed.
     """
     by.require(Permission.RISK_REVIEW)
+    check_line(reason, field="reason")
     now = runtime.clock.now()
     async with runtime.database.transaction() as uow:
         report = await report_store.lock_report(uow, report_id)

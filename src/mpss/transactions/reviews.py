@@ -8,6 +8,7 @@ from uuid import UUID
 
 from mpss.desk.model import Transaction, TransactionKind
 from mpss.kernel.errors import ErrorCode, Refused
+from mpss.kernel.text import check_line
 from mpss.observability import RISK_REVIEWS_OPEN
 from mpss.risk.machine import REVIEW, ReviewEvent
 from mpss.risk.model import ReviewState
@@ -30,9 +31,11 @@ async def decide_review(
     one's own word again changes nothing.
 
     Raises:
+        MalformedField: `reason` is no line.
         Refused: FORBIDDEN; NOT_FOUND, nothing of that id was held; ILLEGAL_STATE, it was decided otherwise, or expired.
     """
     by.require(Permission.RISK_REVIEW)
+    check_line(reason, field="reason")
     review = await _get(runtime, transaction_id)
     if review is None:
         raise Refused(ErrorCode.NOT_FOUND)
