@@ -68,6 +68,11 @@ def test_of_the_readme_begin_with_the_demo_and_the_tests() -> None:
     assert any(words[:2] in (["make", "test"], ["make", "check"]) for words in shown)
 
 
+def test_of_the_command_line_are_all_named_in_the_readme() -> None:
+    (row,) = re.findall(r"^\| `mpss --help` \| (.*) \|$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`([a-z-]+)`", row)) == set(MPSS.commands)
+
+
 def test_finds_what_is_wrong() -> None:
     assert fault(["make", "nothing"]) == "no target nothing"
     assert fault(["mpss", "nothing"]) is not None
