@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mpss.adapters.signed_http import SignedHttp, read_signed
+from mpss.adapters.signed_http import SignedHttp, is_word, read_signed
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.outcome import InDoubt
 from mpss.observability import OUTSIDE_CALLS
@@ -36,7 +36,6 @@ _STATUSES = frozenset({"active", "stopped_1way", "stopped_2way", "cancelled", "t
 _CONNECTIONS = 32
 _SILENT_IN_A_ROW = 5
 _REST_SECONDS = 10.0
-_LONGEST_WORD = 64
 _MOST = 2**62
 
 
@@ -166,7 +165,7 @@ def _is_about(found: Subscriber | NoSubscriber, wanted: Compared) -> bool:
 
 def _word(message: dict[str, Any], field: str) -> str:
     value = message.get(field)
-    if isinstance(value, str) and 0 < len(value) <= _LONGEST_WORD and value.isascii() and value.isprintable():
+    if is_word(value):
         return value
     raise MalformedField(field=field, problem="must be a word of printable ASCII")
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from mpss.adapters.signed_http import SignedHttp, counted, encode, read_signed
+from mpss.adapters.signed_http import SignedHttp, counted, encode, is_word, read_signed
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ports.online_bank import OnlineBankNotice, OnlineBankOrder
@@ -26,7 +26,6 @@ from mpss.security.signing import sign_webhook, verify_webhook
 
 COUNTERPART = "online_bank"
 MAX_AMOUNT_FEN = 10**12
-_LONGEST_WORD = 64
 
 
 class OnlineBankHttp:
@@ -75,7 +74,7 @@ class OnlineBankHttp:
         if isinstance(message, InDoubt):
             raise MalformedField(field="message", problem=message.problem)
         order_no, amount_fen = message.get("order_no"), message.get("amount_fen")
-        if not _is_word(order_no):
+        if not is_word(order_no):
             raise MalformedField(field="order_no", problem="must be an order number")
         if type(amount_fen) is not int or not 0 < amount_fen <= MAX_AMOUNT_FEN:
             raise MalformedField(field="amount_fen", problem="must be whole fen above zero")
@@ -112,16 +111,12 @@ def _result(message: dict[str, Any]) -> Outcome:
     result = message.get("result")
     if result == "paid":
         amount_fen, reference = message.get("amount_fen"), message.get("gateway_reference")
-        if type(amount_fen) is int and 0 < amount_fen <= MAX_AMOUNT_FEN and _is_word(reference):
+        if type(amount_fen) is int and 0 < amount_fen <= MAX_AMOUNT_FEN and is_word(reference):
             return Approved(str(reference), str(amount_fen))
         return InDoubt("paid without an amount or a reference")
     if result == "refused":
         reason = message.get("reason")
-        return Declined(str(reason)) if _is_word(reason) else InDoubt("refused without a reason")
+        return Declined(str(reason)) if is_word(reason) else InDoubt("refused without a reason")
     if result == "waiting":
         return InDoubt("the customer has not decided")
     return InDoubt('the result is neither "paid" nor "refused" nor "waiting"')
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_WORD and value.isascii() and value.isprintable()

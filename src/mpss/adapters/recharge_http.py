@@ -15,13 +15,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpss.adapters.signed_http import SignedHttp, counted
+from mpss.adapters.signed_http import SignedHttp, counted, is_word
 from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.ports.recharge_card import CardConsumption
 
 COUNTERPART = "recharge"
 MAX_FACE_FEN = 10**9
-_LONGEST_WORD = 64
 
 
 class RechargeHttp:
@@ -80,14 +79,10 @@ def read_recharge_answer(reference: str, answer: dict[str, Any] | InDoubt, *, ye
     result = answer.get("result")
     if result == yes:
         face_fen, serial = answer.get("face_fen"), answer.get("serial", reference)
-        if type(face_fen) is int and 0 < face_fen <= MAX_FACE_FEN and _is_word(serial):
+        if type(face_fen) is int and 0 < face_fen <= MAX_FACE_FEN and is_word(serial):
             return Approved(serial, str(face_fen))
         return InDoubt("the answer has no face value")
     reason = answer.get("reason")
-    if result == "refused" and _is_word(reason):
+    if result == "refused" and is_word(reason):
         return Declined(str(reason))
     return InDoubt(f'the answer is neither "{yes}" nor "refused"')
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_WORD and value.isascii() and value.isprintable()

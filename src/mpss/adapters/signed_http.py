@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import httpx
 
@@ -18,6 +18,8 @@ from mpss.kernel.outcome import Approved, Declined, InDoubt, Outcome
 from mpss.kernel.unit_flag import refuse_inside_unit_of_work
 from mpss.observability import OUTSIDE_CALLS
 from mpss.security.signing import SignatureInvalid, sign_webhook, verify_webhook
+
+_LONGEST_WORD = 64
 
 
 class SignedHttp:
@@ -92,3 +94,8 @@ def read_signed(text: bytes, message: str) -> dict[str, Any] | InDoubt:
     if not isinstance(value, dict) or value.get("message") != message:
         return InDoubt(f"the message is no {message}")
     return value
+
+
+def is_word(value: object) -> TypeGuard[str]:
+    """Whether a field of an answer is a name or a reference: a few printable ASCII characters."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_WORD and value.isascii() and value.isprintable()

@@ -144,8 +144,8 @@ def same_merchant(facts: Facts, figures: Figures) -> bool:
     return sum(move.other == merchant and not move.declined for move in recent) >= needed
 
 
-def first_day_large(facts: Facts, figures: Figures) -> bool:
-    """A large amount goes out within so many hours of the opening."""
+def first_day(facts: Facts, figures: Figures) -> bool:
+    """A large amount goes out, or comes in, within so many hours of the opening."""
     young = facts.move.at - facts.opened_at < _HOUR * figures["hours"]
     return young and facts.move.amount_fen >= figures["amount_fen"]
 
@@ -197,19 +197,13 @@ def topup_sources(facts: Facts, figures: Figures) -> bool:
     return len(cards) + sum(move.kind in _CARDS_OF_ONE_USE for move in found) >= figures["count"]
 
 
-def first_day_topup(facts: Facts, figures: Figures) -> bool:
-    """A large amount comes in within so many hours of the opening."""
-    young = facts.move.at - facts.opened_at < _HOUR * figures["hours"]
-    return young and facts.move.amount_fen >= figures["amount_fen"]
-
-
 RULES: dict[str, Rule] = {
     "velocity": Rule(OUT, velocity, {"count": 10, "minutes": 10}, "count payments within minutes"),
     "same_merchant": Rule(
         _PURCHASE, same_merchant, {"count": 10, "minutes": 60}, "count purchases from one merchant in minutes"
     ),
     "first_day_large": Rule(
-        OUT, first_day_large, {"hours": 24, "amount_fen": 100_000}, "amount_fen or more within hours of opening"
+        OUT, first_day, {"hours": 24, "amount_fen": 100_000}, "amount_fen or more within hours of opening"
     ),
     "in_and_out": Rule(
         LEAVES,
@@ -226,7 +220,7 @@ RULES: dict[str, Rule] = {
     "topup_sources": Rule(IN, topup_sources, {"count": 4, "hours": 24}, "top-ups from count cards within hours"),
     "first_day_topup": Rule(
         IN,
-        first_day_topup,
+        first_day,
         {"hours": 24, "amount_fen": 300_000},
         "a top-up of amount_fen or more within hours of opening",
     ),

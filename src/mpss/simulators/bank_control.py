@@ -23,7 +23,7 @@ from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.bank_files import BankFiles, FileFault, FileFaultKind
 from mpss.simulators.bank_store import BankStore
 from mpss.simulators.faults import Faults
-from mpss.simulators.http_server import HttpServer, Request, Response
+from mpss.simulators.http_server import HttpServer, Request, Response, as_json
 from mpss.wire.iso8583.messages import Service
 
 
@@ -40,16 +40,16 @@ class BankControl:
     async def _serve(self, request: Request) -> Response:
         host = request.headers.get("host", "").rpartition(":")[0]
         if host not in ("127.0.0.1", "localhost") or "origin" in request.headers:
-            return _json({"error": "this machine only"}, 403)
+            return as_json({"error": "this machine only"}, 403)
         try:
             return await self._counter.route(request) or self._route(request)
         except (KeyError, TypeError, ValueError) as problem:
-            return _json({"error": f"{type(problem).__name__}: {problem}"}, 400)
+            return as_json({"error": f"{type(problem).__name__}: {problem}"}, 400)
 
     def _route(self, request: Request) -> Response:
         match request.method, request.path:
             case "GET", "/cards":
-                return _json({"cards": [card.to_json() for card in self._store.cards()]})
+                return as_json({"cards": [card.to_json() for card in self._store.cards()]})
             case "POST", "/cards":
                 asked = json.loads(request.body)
                 self._store.open_card(
@@ -58,39 +58,39 @@ class BankControl:
                     phone=str(asked["phone"]),
                     balance_fen=int(asked.get("balance_fen", 0)),
                 )
-                return _json({"number": str(asked["number"])}, 201)
+                return as_json({"number": str(asked["number"])}, 201)
             case "DELETE", "/cards":
                 self._store.close_card(request.query["number"])
-                return _json({"number": request.query["number"]})
+                return as_json({"number": request.query["number"]})
             case "GET", "/lines":
-                return _json({"lines": self._store.lines(after=int(request.query.get("after", "0")))})
+                return as_json({"lines": self._store.lines(after=int(request.query.get("after", "0")))})
             case "GET", "/requests":
-                return _json({"requests": self._store.requests()})
+                return as_json({"requests": self._store.requests()})
             case "GET", "/faults":
-                return _json(self._in_force())
+                return as_json(self._in_force())
             case "POST", "/faults":
                 self._faults.add(_fault(json.loads(request.body)))
-                return _json(self._in_force(), 201)
+                return as_json(self._in_force(), 201)
             case "DELETE", "/faults":
                 self._faults.clear()
-                return _json(self._in_force())
+                return as_json(self._in_force())
             case _, "/file-faults" | "/answers" if self._files is not None:
                 return self._route_files(self._files, request)
             case _:
-                return _json({"error": f"no {request.method} {request.path}"}, 404)
+                return as_json({"error": f"no {request.method} {request.path}"}, 404)
 
     def _route_files(self, files: BankFiles, request: Request) -> Response:
         match request.method, request.path:
             case "POST", "/answers":
                 found = files.answer_again(str(json.loads(request.body)["message_id"]))
-                return _json({"answered": found}, 201 if found else 404)
+                return as_json({"answered": found}, 201 if found else 404)
             case "POST", "/file-faults":
                 asked = json.loads(request.body)
                 count = asked.get("count")
                 files.faults.add(FileFault(FileFaultKind(asked["kind"]), None if count is None else int(count)))
             case "DELETE", "/file-faults":
                 files.faults.clear()
-        return _json({"faults": [{"kind": fault.kind, "count": fault.count} for fault in files.faults.all()]})
+        return as_json({"faults": [{"kind": fault.kind, "count": fault.count} for fault in files.faults.all()]})
 
     def _in_force(self) -> dict[str, Any]:
         return {
@@ -113,7 +113,3 @@ def _fault(asked: dict[str, Any]) -> Fault:
         None if card is None else str(card),
         outgoing=bool(asked.get("outgoing", False)),
     )
-
-
-def _json(answer: dict[str, Any], status: int = 200) -> Response:
-    return Response(status, json.dumps(answer, ensure_ascii=False).encode())

@@ -19,14 +19,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from mpss.simulators.bank_faults import Fault, FaultKind
 from mpss.simulators.bank_orders import BankOrders, NotEnough, SentTopup
 from mpss.simulators.bank_store import BankStore
 from mpss.simulators.faults import Faults
-from mpss.simulators.http_server import Request, Response
+from mpss.simulators.http_server import Request, Response, as_json
 from mpss.wire.iso8583.messages import BankMessage, Original, Service
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -185,19 +185,19 @@ class BankCounter:
     async def route(self, request: Request) -> Response | None:
         """The answer to a request about customers; None where it is about something else."""
         if request.method == "GET" and request.path == "/topups":
-            return _json({"topups": [order.to_json() for order in self.orders.all()]})
+            return as_json({"topups": [order.to_json() for order in self.orders.all()]})
         if request.method != "POST" or request.path not in ("/bindings", "/unbindings", "/topups", "/inquiries"):
             return None
         asked = json.loads(request.body)
         match request.path:
             case "/bindings":
-                return _json({"response": await self.bind(str(asked["card"]), str(asked.get("phone", "")))})
+                return as_json({"response": await self.bind(str(asked["card"]), str(asked.get("phone", "")))})
             case "/unbindings":
-                return _json({"response": await self.unbind(str(asked["card"]), str(asked.get("phone", "")))})
+                return as_json({"response": await self.unbind(str(asked["card"]), str(asked.get("phone", "")))})
             case "/inquiries":
-                return _json({"response": await self.inquire(str(asked["reference"]))})
+                return as_json({"response": await self.inquire(str(asked["reference"]))})
         order = await self.top_up(str(asked["card"]), int(asked["amount_fen"]), str(asked.get("phone", "")))
-        return _json(order.to_json(), 201)
+        return as_json(order.to_json(), 201)
 
 
 def _top_up(order: SentTopup) -> BankMessage:
@@ -221,7 +221,3 @@ def _reversal(order: SentTopup) -> BankMessage:
 
 def _now() -> str:
     return datetime.now(UTC).astimezone(SHANGHAI).strftime("%m%d%H%M%S")
-
-
-def _json(answer: dict[str, Any], status: int = 200) -> Response:
-    return Response(status, json.dumps(answer, ensure_ascii=False).encode())

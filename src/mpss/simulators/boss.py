@@ -27,9 +27,9 @@ from typing import Any
 from mpss.simulators.boss_feed import BossFeed, FeedFault, FeedFaultInForce
 from mpss.simulators.boss_store import BossStore, Event, NotPossible, Subscription
 from mpss.simulators.faults import Faults
-from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
+from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response, as_json
 from mpss.simulators.page import POLICY, page, table
-from mpss.simulators.signed_exchange import as_json, read_question, signed_answer
+from mpss.simulators.signed_exchange import read_question, signed_answer
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

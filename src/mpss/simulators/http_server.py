@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -34,6 +35,10 @@ class Response:
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = field(default=())
     times: int = 1
+
+
+def as_json(value: object, status: int = 200) -> Response:
+    return Response(status, json.dumps(value, ensure_ascii=False).encode())
 
 
 class Misbehavior(Enum):

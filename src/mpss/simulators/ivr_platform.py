@@ -29,10 +29,9 @@ from mpss.kernel.errors import MalformedField
 from mpss.kernel.phone import parse_phone
 from mpss.security.signing import SignatureInvalid, sign_webhook, verify_webhook
 from mpss.simulators.faults import Faults, asked_fault
-from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
+from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response, as_json
 from mpss.simulators.ivr_browser import NotUnderstood, Page, Submission
 from mpss.simulators.page import POLICY, page, table
-from mpss.simulators.signed_exchange import as_json
 
 _TIMEOUT_SECONDS = 30.0
 _WITHHELD = "anonymous"

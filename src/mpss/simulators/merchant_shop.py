@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mpss.security.signing import SignatureInvalid, verify_webhook
 from mpss.simulators.faults import Faults
-from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
+from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response, as_json
 from mpss.simulators.merchant_book import OrderBook
 from mpss.simulators.merchant_page import shop_page
 from mpss.simulators.page import POLICY
@@ -142,7 +142,7 @@ class MerchantShop:
         match fault:
             case _Fault(fault=Fault.REFUSE):
                 answer = self.book.take_order(order, {"result": "refused", "reason": "sold out at the provider"})
-                return _json(answer)
+                return as_json(answer)
             case _Fault(fault=Fault.SILENT):
                 return Misbehavior.SILENCE
             case _Fault(fault=Fault.LOSE_REPLY):
@@ -152,7 +152,7 @@ class MerchantShop:
                 await asyncio.sleep(seconds)
             case _Fault():
                 return _misbehave(fault.fault)
-        return _json(self._fulfil(order))
+        return as_json(self._fulfil(order))
 
     def _fulfil(self, order: dict[str, Any]) -> dict[str, str]:
         codes = [_card() for _ in range(min(max(order["quantity"], 1), _CODES_SHOWN))]
@@ -187,10 +187,10 @@ class MerchantShop:
         return Response(204)
 
     async def _list_orders(self, request: Request) -> Response:
-        return _json({"orders": [asdict(order) for order in self.book.orders()]})
+        return as_json({"orders": [asdict(order) for order in self.book.orders()]})
 
     async def _list_webhooks(self, request: Request) -> Response:
-        return _json({"webhooks": [asdict(webhook) for webhook in self.book.webhooks()]})
+        return as_json({"webhooks": [asdict(webhook) for webhook in self.book.webhooks()]})
 
     async def _page(self, request: Request) -> Response:
         html = shop_page(self.name, self.book.orders()[-50:], self.book.webhooks()[-50:])
@@ -210,10 +210,6 @@ def _misbehave(fault: Fault) -> Response | Misbehavior:
             return Response(410)
         case _:
             return Response(500)
-
-
-def _json(value: dict[str, Any]) -> Response:
-    return Response(200, json.dumps(value, ensure_ascii=False).encode())
 
 
 def _card() -> str:

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from mpss.kernel.errors import MalformedField
 from mpss.kernel.phone import parse_phone
 from mpss.simulators.faults import asked_fault
-from mpss.simulators.http_server import Handler, Misbehavior, Request, Response
+from mpss.simulators.http_server import Handler, Misbehavior, Request, Response, as_json
 from mpss.simulators.ocs_faults import OcsFault, OcsFaultKind
 from mpss.simulators.ocs_store import LARGEST_AMOUNT_FEN, Subscriber
 
@@ -34,11 +34,11 @@ def control_handler(ocs: Ocs) -> Handler:
     async def handle(request: Request) -> Response | Misbehavior:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname
         if host not in ("127.0.0.1", "localhost") or "origin" in request.headers:
-            return _json({"error": "this machine's programs only"}, 403)
+            return as_json({"error": "this machine's programs only"}, 403)
         try:
             return _route(ocs, request)
         except MalformedField as malformed:
-            return _json({"error": str(malformed)}, 400)
+            return as_json({"error": str(malformed)}, 400)
 
     return handle
 
@@ -48,18 +48,20 @@ def _route(ocs: Ocs, request: Request) -> Response:
     phone = request.query.get("phone")
     match request.method, parts:
         case "GET", ["subscribers"]:
-            return _json({"subscribers": ocs.store.subscribers()})
+            return as_json({"subscribers": ocs.store.subscribers()})
         case "GET", ["subscribers", text]:
-            return _json(_shown(ocs.store.subscriber(parse_phone(text))))
+            return as_json(_shown(ocs.store.subscriber(parse_phone(text))))
         case "PUT", ["subscribers", text]:
-            return _json(_shown(_set(ocs, parse_phone(text), _object(request.body))))
+            return as_json(_shown(_set(ocs, parse_phone(text), _object(request.body))))
         case "GET", ["ledger"]:
             after = _whole(request.query.get("after", "0"), "after")
-            return _json({"lines": ocs.store.ledger(after=after, phone=None if phone is None else parse_phone(phone))})
+            return as_json(
+                {"lines": ocs.store.ledger(after=after, phone=None if phone is None else parse_phone(phone))}
+            )
         case "GET", ["sessions"]:
-            return _json({"sessions": ocs.store.sessions(state=request.query.get("state"))})
+            return as_json({"sessions": ocs.store.sessions(state=request.query.get("state"))})
         case "GET", ["stats"]:
-            return _json(ocs.stats())
+            return as_json(ocs.stats())
         case "GET", ["faults"]:
             return _faults(ocs)
         case "POST", ["faults"]:
@@ -69,11 +71,7 @@ def _route(ocs: Ocs, request: Request) -> Response:
             ocs.faults.clear()
             return _faults(ocs)
         case _:
-            return _json({"error": f"no {request.method} {request.path}"}, 404)
-
-
-def _json(answer: dict[str, Any], status: int = 200) -> Response:
-    return Response(status, json.dumps(answer, ensure_ascii=False).encode())
+            return as_json({"error": f"no {request.method} {request.path}"}, 404)
 
 
 def _faults(ocs: Ocs, status: int = 200) -> Response:
@@ -81,7 +79,7 @@ def _faults(ocs: Ocs, status: int = 200) -> Response:
         {"kind": f.kind.value, "count": f.count, "seconds": f.seconds, "phone": f.phone, "request": f.request}
         for f in ocs.faults.all()
     ]
-    return _json({"faults": faults}, status)
+    return as_json({"faults": faults}, status)
 
 
 def _shown(subscriber: Subscriber) -> dict[str, Any]:

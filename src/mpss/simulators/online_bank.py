@@ -30,11 +30,11 @@ import httpx
 from mpss.kernel.language import preferred_language
 from mpss.security.signing import SignatureInvalid, new_webhook_secret, sign_webhook, verify_webhook
 from mpss.simulators.faults import Faults
-from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
+from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response, as_json
 from mpss.simulators.online_bank_page import orders_page, pay_page, problem_page
 from mpss.simulators.online_bank_store import BankOrder, OnlineBankStore
 from mpss.simulators.page import POLICY
-from mpss.simulators.signed_exchange import as_json, read_question, signed_answer
+from mpss.simulators.signed_exchange import read_question, signed_answer
 
 
 class Fault(StrEnum):

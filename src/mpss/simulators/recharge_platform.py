@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from mpss.simulators.faults import Faults
-from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response
+from mpss.simulators.http_server import HttpServer, Misbehavior, Request, Response, as_json
 from mpss.simulators.page import POLICY, page, shown_time, table
 from mpss.simulators.recharge_store import Card, Consumption, RechargeStore
-from mpss.simulators.signed_exchange import as_json, read_question, signed_answer
+from mpss.simulators.signed_exchange import read_question, signed_answer
 
 
 class Fault(StrEnum):

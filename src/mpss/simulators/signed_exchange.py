@@ -30,7 +30,3 @@ def signed_answer(secret: str, request: Request, message: str, fields: dict[str,
     body = json.dumps({"message": f"{message}_answer", **fields}, ensure_ascii=False).encode()
     signed = sign_webhook(secret, message_id=request.headers["webhook-id"], body=body, now=datetime.now(UTC))
     return Response(200, body, headers=tuple(signed.items()), times=times)
-
-
-def as_json(value: object) -> Response:
-    return Response(200, json.dumps(value, ensure_ascii=False).encode())

@@ -15,7 +15,6 @@ from uuid import UUID
 from mpss.accounts.card_model import CardPurpose
 from mpss.desk.model import Command, Decision, Funding, Snapshot, Touch, Transaction, TransactionKind, TransactionState
 from mpss.kernel.errors import ErrorCode, Refused
-from mpss.kernel.ids import CardId
 from mpss.kernel.machine import Machine
 from mpss.outbox.store import OUTBOX
 from mpss.risk.store import LISTED
@@ -67,9 +66,7 @@ class ReplyToPurchase(Replying):
     @property
     def _card_id(self) -> UUID | None:
         """The bound card that the reply names as what pays."""
-        if self.collection is None or self.collection.funding is not Funding.BANK_CARD:
-            return None
-        return CardId.parse(self.collection.subject, field="card_id")
+        return None if self.collection is None else self.collection.card_id
 
     def own_rows(self) -> Iterable[Touch]:
         yield from sale_touches(self._sale, self.earlier.channel)

@@ -46,8 +46,7 @@ def decode_id(cursor: str | None) -> UUID | None:
 
 
 def encode_place(place: Place) -> str:
-    microseconds = (place.at - _EPOCH) // timedelta(microseconds=1)
-    return _encode(microseconds.to_bytes(8, "big") + place.id.bytes)
+    return _encode_pair((place.at - _EPOCH) // timedelta(microseconds=1), place.id)
 
 
 def decode_place(cursor: str | None) -> Place | None:
@@ -57,17 +56,13 @@ def decode_place(cursor: str | None) -> Place | None:
     """
     if cursor is None:
         return None
-    raw = _decode(cursor, 24)
-    microseconds = int.from_bytes(raw[:8], "big")
-    if microseconds > _FARTHEST:
-        raise _no_cursor()
-    return Place(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=raw[8:]))
+    microseconds, identity = _decode_pair(cursor, most=_FARTHEST)
+    return Place(_EPOCH + timedelta(microseconds=microseconds), identity)
 
 
 def encode_ranked(place: tuple[int, UUID]) -> str:
     """The cursor of a list that may be ordered by an amount in fen, or by id."""
-    amount_fen, identity = place
-    return _encode(amount_fen.to_bytes(8, "big") + identity.bytes)
+    return _encode_pair(*place)
 
 
 def decode_ranked(cursor: str | None) -> tuple[int, UUID] | None:
@@ -75,13 +70,7 @@ def decode_ranked(cursor: str | None) -> tuple[int, UUID] | None:
     Raises:
         MalformedField: it is no cursor of ours.
     """
-    if cursor is None:
-        return None
-    raw = _decode(cursor, 24)
-    amount_fen = int.from_bytes(raw[:8], "big")
-    if amount_fen > _MAX_BIGINT:
-        raise _no_cursor()
-    return amount_fen, UUID(bytes=raw[8:])
+    return None if cursor is None else _decode_pair(cursor, most=_MAX_BIGINT)
 
 
 def encode_number(number: int) -> str:
@@ -109,6 +98,18 @@ def cut(found: list[T], limit: int, cursor_of: Callable[[T], str]) -> tuple[list
     """
     page = found[:limit]
     return page, cursor_of(page[-1]) if len(found) > limit else None
+
+
+def _encode_pair(number: int, identity: UUID) -> str:
+    return _encode(number.to_bytes(8, "big") + identity.bytes)
+
+
+def _decode_pair(cursor: str, *, most: int) -> tuple[int, UUID]:
+    raw = _decode(cursor, 24)
+    number = int.from_bytes(raw[:8], "big")
+    if number > most:
+        raise _no_cursor()
+    return number, UUID(bytes=raw[8:])
 
 
 def _encode(raw: bytes) -> str:

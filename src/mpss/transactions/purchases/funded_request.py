@@ -42,6 +42,11 @@ class Collection(NamedTuple):
     subject: str
     request: NewRequest
 
+    @property
+    def card_id(self) -> UUID | None:
+        """The bound card that pays."""
+        return CardId.parse(self.subject, field="card_id") if self.funding is Funding.BANK_CARD else None
+
 
 def from_phone_bill(at: datetime) -> Collection:
     return Collection(

@@ -32,7 +32,7 @@ from mpss.desk.model import (
 from mpss.fees.quote import quote
 from mpss.fees.store import schedule_at
 from mpss.kernel.errors import ErrorCode, MalformedField, Refused
-from mpss.kernel.ids import CardId, TransactionId
+from mpss.kernel.ids import TransactionId
 from mpss.observability import TRANSACTIONS
 from mpss.ports.bank import BankProfile
 from mpss.risk.screen import remember
@@ -87,9 +87,7 @@ class PurchaseCommand(Asking):
     @property
     def card_id(self) -> UUID | None:
         """The bound card that pays."""
-        if self.collection is None or self.collection.funding is not Funding.BANK_CARD:
-            return None
-        return CardId.parse(self.collection.subject, field="card_id")
+        return None if self.collection is None else self.collection.card_id
 
     def touches(self) -> Iterable[Touch]:
         yield from sale_touches(self.sale, self.asked.channel)
