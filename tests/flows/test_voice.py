@@ -9,7 +9,7 @@ import pytest
 from mpss.simulators.handset import PhoneCall, calling
 from mpss.simulators.ivr_platform import Fault, VoicePlatform
 from mpss.simulators.people import PASSWORD, Person
-from tests.support.center import Center
+from tests.support.center import Center, refusal
 from tests.support.clauses import clause
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("center"), clause("CT 5.2")]
@@ -17,6 +17,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group
 NEW_PASSWORD = "630284"
 WRONG_TRIES: LiteralString = """
     SELECT u.wrong_in_a_row FROM account_usage AS u JOIN account AS a ON a.id = u.account_id WHERE a.phone = %(phone)s
+"""
+FREEZES_MADE: LiteralString = """
+    SELECT count(*) AS made FROM account_freeze AS f JOIN account AS a ON a.id = f.account_id WHERE a.phone = %(phone)s
 """
 
 
@@ -116,3 +119,56 @@ class TestAPostThatIsRepeated:
         assert told == ["topped_up", "password_changed", "loss_reported", "loss_lifted"]
         assert await shared_center.dicts(WRONG_TRIES, phone=li.phone) == [{"wrong_in_a_row": 0}]
         await shared_center.assert_sound()
+
+
+class TestManaging:
+    async def test_a_limit_and_a_freeze_hold_for_payments_of_the_web_at_once(self, shared_center: Center) -> None:
+        li = await shared_center.subscriber(fen=10_000)
+        assert "已设为5.00元" in (await keyed(shared_center, li, "2", "2", "5#")).heard
+        assert await refusal(li.pay(shared_center.kiosk, 501)) == "daily_limit_exceeded"
+        assert "已设为6.00元" in (await keyed(shared_center, li, "2", "2", "6#", PASSWORD)).heard
+        await li.pay(shared_center.kiosk, 600)
+        assert "自动解冻" in (await keyed(shared_center, li, "3", "1", "7#")).heard
+        assert (await li.account())["state"] == "frozen_by_user"
+        assert "账户已解冻" in (await keyed(shared_center, li, "3", "2", PASSWORD)).heard
+        assert (await li.account())["state"] == "active"
+
+    async def test_a_card_of_the_recharge_platform_tops_up(self, shared_center: Center) -> None:
+        li, recharge = await shared_center.subscriber(), shared_center.running.town.recharge
+        assert recharge is not None
+        (card,) = recharge.sell(3_000)
+        assert "充值成功，金额30.00元" in (await keyed(shared_center, li, "6", f"{card.number}#")).heard
+        assert "已使用" in (await keyed(shared_center, li, "6", f"{card.number}#")).heard
+        assert (await li.account())["balance_fen"] == 3_000
+        await shared_center.assert_sound()
+
+    async def test_a_password_wrong_three_times_locks_paying_on_the_web_too(self, shared_center: Center) -> None:
+        li = await shared_center.subscriber(fen=1_000)
+        wrong = "7" + li.phone[-5:]
+        call = await keyed(shared_center, li, "5", *(wrong, NEW_PASSWORD, NEW_PASSWORD) * 3)
+        assert call.ended
+        assert await refusal(li.pay(shared_center.kiosk, 100)) == "password_locked"
+        assert "锁定" in await li.sms("锁定")
+
+    async def test_a_call_that_breaks_off_changes_a_thing_wholly_or_not_at_all(self, shared_center: Center) -> None:
+        li, platform = await shared_center.subscriber(fen=1_000), platform_of(shared_center)
+        for seconds in (0.001, 0.01, 0.05):
+            async with li.handset.dial(platform.url) as call:
+                await call.press("3", "1")
+                platform.fail(Fault.HANG_UP, count=1, seconds=seconds, phone=li.phone)
+                await call.press("7#")
+                assert call.ended
+        platform.fail(Fault.SLOW, count=1, seconds=0.5, phone=li.phone)
+        assert "账户已解冻" in (await keyed(shared_center, li, "3", "1", "0#", "3", "2", PASSWORD)).heard
+        told = await shared_center.events(li)
+        assert told[-1] == "unfrozen"
+        assert (await shared_center.dicts(FREEZES_MADE, phone=li.phone))[0]["made"] == told.count("frozen")
+
+    async def test_a_wallet_is_opened_and_its_password_set_by_the_link(self, shared_center: Center) -> None:
+        wang = shared_center.person("Wang")
+        await wang.mark()
+        assert "链接" in (await keyed(shared_center, wang, "7", "1")).heard
+        link = (await wang.sms("http")).split("/password/")[1].split()[0]
+        await wang.api.post(f"/v1/password-links/{link}", {"password": PASSWORD})
+        assert "可用余额为0.00元，账户状态正常" in (await keyed(shared_center, wang, "1")).heard
+        assert "账户已销户" in (await keyed(shared_center, wang, "8", "1", PASSWORD)).heard

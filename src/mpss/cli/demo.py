@@ -139,6 +139,8 @@ def _print_addresses(console: Console, center: TownCenter) -> None:
     table.add_row("its OpenAPI document", f"{center.url}/v1/openapi.json")
     table.add_row("metrics", f"{center.url}/metrics")
     table.add_row("the handsets and their SMS", center.town.smsc.control_url)
+    if center.town.voice is not None:
+        table.add_row("the voice platform: who calls", center.town.voice.url)
     if center.town.boss is not None:
         table.add_row("BOSS: who has which number", center.town.boss.url)
     for name, shop in center.town.shops.items():

@@ -8,16 +8,24 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
-from mpss.accounts.calls import CLAIM, Turn, claim_step, sweep_calls
+from mpss.accounts.calls import CLAIM, Turn, answer_step, claim_step, sweep_calls
 from mpss.channels.ivr.app import create_ivr_app
+from mpss.channels.ivr.dialogs import Do, read_standing
+from mpss.channels.ivr.handlers import carry_out
+from mpss.db.database import opened
+from mpss.desk.desk import Desk
+from mpss.kernel.errors import Refused
 from mpss.security.signing import new_webhook_secret
 from mpss.simulators.ivr_browser import Page
 from tests.integration.ivr.conftest import Voice
+from tests.support.cards import cards_on_sale
 from tests.support.clauses import clause
 from tests.support.house import PASSWORD, events
 from tests.support.market import PHONE
+from tests.support.postgres import DatabaseUrls
 
 CALL = "c0ffee-0001"
 BEGIN = {"call": CALL, "caller": PHONE}
@@ -136,6 +144,42 @@ class TestACall:
         kept = await voice.one("SELECT json_agg(c)::text FROM voice_call AS c")
         assert len(json.loads(kept)) == 2
         assert not any(secret in kept for secret in (PASSWORD, NEW, "518309"))
+
+
+class TestTwoProcesses:
+    """Each has a database pool and a desk of its own."""
+
+    async def test_take_the_steps_of_one_call_in_turn_and_a_step_once(
+        self, voice: Voice, database_urls: DatabaseUrls
+    ) -> None:
+        card, _ = await cards_on_sale(voice.runtime, quantity=2)
+        async with opened(database_urls.run_url) as database:
+            desk = Desk(database)
+            await desk.start()
+            other = create_ivr_app(replace(voice.runtime, database=database, desk=desk))
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(other)) as client:
+                beside = replace(voice, client=client)
+                assert (await beside.post("/calls", BEGIN)).status_code == 200
+                assert (await step(voice, 1, key="6")).asking == "card"
+                topped_up = [step(each, 2, card=card.password) for each in (voice, beside) * 3]
+                pages = await asyncio.gather(*topped_up)
+                assert {page.heard[0] for page in pages} == {"充值成功，金额50.00元。"}
+                assert "1050.00元" in (await step(beside, 3, key="1")).heard[0]
+            await desk.stop()
+        assert await voice.one("SELECT count(*) FROM transaction WHERE kind = 'voucher_topup'") == 1
+
+    async def test_of_which_one_died_with_a_topup_done_and_not_told_top_up_once(self, voice: Voice) -> None:
+        card, _ = await cards_on_sale(voice.runtime, quantity=2)
+        await voice.post("/calls", BEGIN)
+        await step(voice, 1, key="6")
+        claim = await claim_step(voice.runtime, reference=CALL, step=2)
+        at = read_standing(claim.call.standing)
+        await carry_out(voice.runtime, Do.TOP_UP, {"card": card.password}, call=claim.call, at=at)
+        voice.market.clock.advance(CLAIM)
+        assert (await step(voice, 2, card=card.password)).heard[0] == "充值成功，金额50.00元。"
+        assert await voice.one("SELECT count(*) FROM transaction WHERE kind = 'voucher_topup'") == 1
+        with pytest.raises(Refused, match="taken over"):
+            await answer_step(voice.runtime, claim, standing=at.written())
 
 
 class TestAProcessThatDied:

@@ -97,7 +97,7 @@ SORRY = text("系统繁忙，请稍后再拨。再见。", "The system is busy. 
 def document_of(standing: Standing, carried: Mapping[str, str]) -> bytes:
     """The document of a call as it stands; `carried` is what its answer names it by."""
     language = standing.language
-    said = (*(REMARKS[remark][language] for remark in standing.remarks), *standing.said)
+    said = (*standing.said, *(REMARKS[remark][language] for remark in standing.remarks))
     if standing.place is Place.ENDED:
         return document(Farewell(language, (*said, GOODBYE[language])))
     row = TABLE[standing.place]
