@@ -59,6 +59,8 @@ class TestAccounts:
         assert "mpss:" in await refused(shared_center, clerk, *lift)
         lifted = await accounts(shared_center, clerk, *lift, "--code", await li.code("account"))
         assert lifted == {"loss": "none"}
+        thaw = ("unfreeze-own", li.phone, "--document", "resident ID, seen", "--code", await li.code("account"))
+        assert "has not frozen" in await refused(shared_center, clerk, *thaw)
         told = await accounts(shared_center, clerk, "events", li.phone)
         assert [each["event"] for each in told["items"]] == ["loss_lifted", "loss_written", "loss_reported"]
         assert told["items"][2]["detail"]["note"] == "name and last top-up"

@@ -1,6 +1,6 @@
 """Freezes of an account (冻结): the holder's own until a date, ours for a risk, a court's or authority's.
 
-    the holder   frozen at once by portal or SMS ──the date at 00:00, or the holder with password and code──► released
+    the holder   frozen at once by portal or SMS ──the date at 00:00, password and code, or a hall──► released
     risk, law    one member of staff proposes ──another approves──► frozen ──the date, or two people──► released
                  the whole account or an amount; extended, and released in part, by two as well
 
@@ -15,9 +15,10 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from uuid import UUID
 
-from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock
+from mpss.accounts.change import SUBSCRIBER, changed, changed_by_clock, changed_by_staff
 from mpss.accounts.checks import check_state
 from mpss.accounts.codes import Purpose
+from mpss.accounts.counter_check import Shown, look_at, not_the_holder
 from mpss.accounts.freeze_change import CARRIED_OUT, OPERATIONS, Proposed, check_part, require_standing
 from mpss.accounts.freeze_store import end_due_freezes, freezes_of, insert_freeze, release_of_user
 from mpss.accounts.locks import lock_allowed, lock_by_phone, wallet_of
@@ -87,6 +88,37 @@ async def unfreeze_by_user(runtime: Runtime, *, account_id: UUID, proofs: Proofs
         runtime, account_id=account_id, proofs=proofs, purpose=Purpose.ACCOUNT, operation=Operation.UNFREEZE, now=now,
         check=check, carry_out=release,
     )  # fmt: skip
+
+
+async def unfreeze_at_counter(runtime: Runtime, *, staff: StaffMember, phone: str, shown: Shown) -> None:
+    """Release the holder's own freeze at a hall: who has forgotten the payment password cannot unfreeze, and is given
+    none while the account is frozen.
+
+    Raises:
+        MalformedField: `phone`; as `look_at` and `not_the_holder`.
+        Refused: FORBIDDEN, needs loss_written and a hall; UNKNOWN_ACCOUNT, what the state refuses with; ILLEGAL_STATE,
+            the holder's own freeze does not stand; IDENTITY_MISMATCH, RATE_LIMITED, WRONG_CODE, CODE_EXPIRED,
+            SIM_COOLING.
+
+    Spec: CT 5.2, 6.1.3; CM 8.2.
+    """
+    staff.require_at_hall(Permission.LOSS_WRITTEN)
+    checked = await look_at(runtime, shown, phone=phone)
+    now = runtime.clock.now()
+    async with runtime.database.transaction() as uow:
+        account = await lock_by_phone(uow, phone)
+        refusal = check_state(account, Operation.UNFREEZE, at=now)
+        if refusal is not None:
+            raise Refused(refusal)
+        if FreezeKind.USER not in account.freezes:
+            raise Refused(ErrorCode.ILLEGAL_STATE, detail="the holder has not frozen the account")
+        refusal = await not_the_holder(uow, runtime, account, checked, staff=staff, now=now, by_phone=True)
+        if refusal is None:
+            await release_of_user(uow, account.id, by=str(staff.id), now=now)
+            detail = {"document": checked.document}
+            await changed_by_staff(uow, account, "unfrozen", staff=staff, now=now, detail=detail)
+    if refusal is not None:
+        raise Refused(refusal)
 
 
 async def propose_freeze(

@@ -15,7 +15,7 @@ import typer
 
 from mpss.accounts.counter_check import Shown
 from mpss.accounts.customer_model import DocumentKind
-from mpss.accounts.freeze import decide_freeze, open_proposals, propose_freeze, propose_release
+from mpss.accounts.freeze import decide_freeze, open_proposals, propose_freeze, propose_release, unfreeze_at_counter
 from mpss.accounts.freeze_change import Proposed
 from mpss.accounts.freeze_store import freezes_of
 from mpss.accounts.history import history_by_phone
@@ -88,6 +88,22 @@ def lift_loss(
     shown = shown_of(document, document_kind, document_number, code)
     as_staff(data, lambda runtime, staff: lift_loss_at_counter(runtime, staff=staff, phone=phone, shown=shown))
     say(as_json, {"loss": "none"}, "The report is lifted.")
+
+
+@accounts_app.command("unfreeze-own")
+def unfreeze_own(
+    phone: PhoneArgument,
+    document: DocumentOption,
+    document_kind: KindOption = None,
+    document_number: NumberOption = None,
+    code: CodeOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Release the holder's own freeze, at a hall."""
+    shown = shown_of(document, document_kind, document_number, code)
+    as_staff(data, lambda runtime, staff: unfreeze_at_counter(runtime, staff=staff, phone=phone, shown=shown))
+    say(as_json, {"frozen": False}, "The holder's freeze is released.")
 
 
 @accounts_app.command("freeze")

@@ -72,7 +72,8 @@ MEANINGS: dict[Permission, str] = {
     Permission.DELIVERY_RESEND: "order a delivery or send a notice again",
     Permission.ACCOUNT_VIEW: "look at any account and its transactions",
     Permission.LOSS_REPORT: "report loss for a caller on the phone (10086)",
-    Permission.LOSS_WRITTEN: "report loss in writing and lift reports, at a hall, the customer's document in hand",
+    Permission.LOSS_WRITTEN: "report loss in writing, lift reports and release the holder's own freeze, at a hall, the "
+    "customer's document in hand",
     Permission.ACCOUNT_FREEZE: "propose and approve freezes for a risk or by law, and their release (two people)",
     Permission.LAW_DEDUCT: "propose and approve what a court has deducted of a frozen account (two people)",
     Permission.RISK_VIEW: "look at the grey and the black list, the risk rules and the queue of reports",

@@ -209,6 +209,25 @@ class TestAFreeze:
         assert (await freeze(1)).status_code == 201
         assert await state_of(payer) == "frozen_by_user"
 
+    @clause("CT 6.1.3", "CT 5.2")
+    async def test_of_the_holder_is_released_at_a_hall_where_the_password_is_forgotten(self, shop: Counter) -> None:
+        payer, clerk = await shop.subscriber(), await clerk_of(shop)
+        where = "/v1/staff/accounts/unfreeze"
+        problem(await clerk.post(where, await shop.shown()), 409, "illegal_state")
+        assert (await payer.post("/v1/account/freeze", {})).status_code == 201
+        wrong = problem(await clerk.post(where, {"phone": PHONE, "document": SEEN}), 400, "malformed_request")
+        assert "code" in str(wrong)
+        nobody = await shop.staff(Permission.LOSS_WRITTEN, name="no hall, no thaw")
+        problem(await nobody.post(where, await shop.shown()), 403, "forbidden")
+        assert await state_of(payer) == "frozen_by_user"
+        assert (await clerk.post(where, await shop.shown())).status_code == 204
+        assert await state_of(payer) == "active"
+        assert (await events(shop.runtime, PHONE))[-1] == "unfrozen"
+        async with shop.runtime.database.read() as uow:
+            assert await freezes_differ(uow) == 0
+            sql = "SELECT detail::jsonb ->> 'document' FROM audit_record WHERE action = 'account.unfrozen'"
+            assert await uow.value(sql) == SEEN
+
     @clause("CM 7.6")
     @pytest.mark.parametrize(("kind", "code"), [("risk", "frozen_for_risk"), ("law", "frozen_by_law")])
     async def test_for_a_risk_or_by_law_takes_two_people_both_ways(self, shop: Counter, kind: str, code: str) -> None:

@@ -1,4 +1,7 @@
-"""Staff: loss reported and lifted, accounts closed at a hall. Spec: CM 5.2.5, 6.2, 6.7.1, 6.7.3, 6.8."""
+"""Staff: loss reported and lifted, holders' freezes released, accounts closed at a hall.
+
+Spec: CT 6.1.3; CM 5.2.5, 6.2, 6.7.1, 6.7.3, 6.8.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mpss.accounts.freeze import unfreeze_at_counter
 from mpss.accounts.loss import lift_loss_at_counter, report_loss_by_voice, report_loss_in_writing
 from mpss.accounts.state import Operation, refusals_of
 from mpss.channels.http.authentication import Access
@@ -83,6 +87,23 @@ async def lift_at_counter(request: Request, body: CustomerShownBody) -> Response
     """For the clerk of a service hall; of a report of either kind."""
     told = exchange(request)
     await lift_loss_at_counter(told.runtime, staff=told.staff, phone=body.phone, shown=body.shown())
+    return Response(status_code=204)
+
+
+@SUBJECT.operation(
+    "POST",
+    "/v1/staff/accounts/unfreeze",
+    summary="Release a customer's own freeze",
+    access=Access.STAFF,
+    permission=Permission.LOSS_WRITTEN,
+    says={204: Said("Released")},
+    errors=(ErrorCode.UNKNOWN_ACCOUNT, ErrorCode.ILLEGAL_STATE, *refusals_of(Operation.UNFREEZE), *SHOWN_ERRORS),
+    clauses=("CT 5.2", "CT 6.1.3"),
+)
+async def unfreeze_at_hall(request: Request, body: CustomerShownBody) -> Response:
+    """For the clerk of a service hall, of a customer who has forgotten the payment password."""
+    told = exchange(request)
+    await unfreeze_at_counter(told.runtime, staff=told.staff, phone=body.phone, shown=body.shown())
     return Response(status_code=204)
 
 
